@@ -1,0 +1,47 @@
+# `make demo` and `make test` set themselves up: nothing else has to be run first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONHASHSEED := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@echo "make demo    train, quantize, compile, generate, simulate and check a small CNN"
+	@echo "make test    run the test suite"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   measure the figures of the README"
+	@echo "make setup   only make .venv and install into it"
+
+setup: $(STAMP)
+
+# The CPU build of torch is taken where one is at hand; elsewhere the standard wheel.
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "intramix needs $(PYTHON): apt-get install python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "intramix needs Python's venv: apt-get install python3.11-venv" >&2; exit 1; }
+	@command -v g++ >/dev/null || { echo "intramix needs a C++ compiler: apt-get install g++" >&2; exit 1; }
+	@command -v perl >/dev/null || { echo "intramix needs perl (Verilator's launcher): apt-get install perl" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing intramix and what it needs into $(VENV) (minutes, once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[synthesis,test,lint]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/intramix demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m "not long"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build sim_build report *.egg-info

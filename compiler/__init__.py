@@ -1,0 +1,1 @@
+"""Integer graph + geometry → program."""

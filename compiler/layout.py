@@ -1,0 +1,146 @@
+"""How a feature map lies in DDR: [digit][channel word][row][column], `Ti · A` bits a word, dense, little-endian."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+DIGIT_BITS = 4
+"""Bits of one digit of a map that is wider than a slot."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MapLayout:
+    """A feature map's place and order.
+
+    Members
+    -------
+    name: the tensor.
+    region: an `isa.Region` by name, "INPUT", "OUTPUT" or "WORKSPACE".
+    offset: bytes from the region's base.
+    channels, height, width, bits: of the tensor.
+    order: int64 per channel position (`channel_words · word_channels` of them): the tensor's channel that lies there, or
+        −1 for a position that holds no channel (its code is 0 as stored by the accelerator, and not compared).
+    word_channels, slot_bits: Ti and A of the geometry.
+    space_to_depth: factor by which rows and columns were folded into channels: the stored map has
+        height / factor rows, width / factor columns and channels · factor² channels, folded channel
+        (dy · factor + dx) · channels + c. `order` counts folded channels. 1: not folded.
+    """
+
+    name: str
+    region: str
+    offset: int
+    channels: int
+    height: int
+    width: int
+    bits: int
+    order: np.ndarray
+    word_channels: int
+    slot_bits: int
+    space_to_depth: int = 1
+
+    @property
+    def digits(self) -> int:
+        """Words that hold one position's codes: 1, or 2 where codes are wider than a slot (upper digit first)."""
+        return 1 if self.bits <= self.slot_bits else 2
+
+    @property
+    def channel_words(self) -> int:
+        return len(self.order) // self.word_channels
+
+    @property
+    def rows(self) -> int:
+        """Rows as stored."""
+        return -(-self.height // self.space_to_depth)
+
+    @property
+    def columns(self) -> int:
+        """Columns as stored."""
+        return -(-self.width // self.space_to_depth)
+
+    @property
+    def word_bytes(self) -> int:
+        return self.word_channels * self.slot_bits // 8
+
+    @property
+    def plane_bytes(self) -> int:
+        """Bytes of one channel word's plane."""
+        return self.rows * self.columns * self.word_bytes
+
+    @property
+    def digit_bytes(self) -> int:
+        """Bytes of all planes of one digit."""
+        return self.channel_words * self.plane_bytes
+
+    @property
+    def bytes(self) -> int:
+        return self.digits * self.digit_bytes
+
+    def pack(self, codes: np.ndarray) -> bytes:
+        """Codes (channels × height × width) as they lie in DDR.
+
+        Raises
+        ------
+        ValueError: the shape or a code's range is not the tensor's.
+        """
+        expected = (self.channels, self.height, self.width)
+        if codes.shape != expected:
+            raise ValueError(f"map {self.name} must have shape {expected}, not {codes.shape}")
+        if codes.size and (codes.min() < 0 or codes.max() >= 1 << self.bits):
+            raise ValueError(f"map {self.name} must have codes 0 … {(1 << self.bits) - 1}, not "
+                             f"{codes.min()} … {codes.max()}")
+        folded = self._fold(codes.astype(np.uint8))
+        stored = np.zeros((len(self.order), self.rows, self.columns), np.uint8)
+        used = self.order >= 0
+        stored[used] = folded[self.order[used]]
+        planes = [stored] if self.digits == 1 else [stored >> DIGIT_BITS, stored & ((1 << DIGIT_BITS) - 1)]
+        words = np.stack(planes).reshape(self.digits, self.channel_words, self.word_channels, self.rows, self.columns)
+        words = np.moveaxis(words, 2, -1)  # digit, channel word, row, column, slot
+        bits = (words[..., None] >> np.arange(self.slot_bits, dtype=np.uint8)) & 1
+        return np.packbits(bits.reshape(-1), bitorder="little").tobytes()
+
+    def unpack(self, data: "bytes | np.ndarray") -> np.ndarray:
+        """The inverse of `pack`: uint8 codes, channels × height × width.
+
+        Raises
+        ------
+        ValueError: the data's size is not the map's.
+        """
+        raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes | bytearray) else data
+        if raw.size != self.bytes:
+            raise ValueError(f"map {self.name} is {self.bytes} bytes, not {raw.size}")
+        bits = np.unpackbits(raw, bitorder="little").reshape(-1, self.slot_bits)
+        slots = (bits << np.arange(self.slot_bits, dtype=np.uint8)).sum(axis=1, dtype=np.uint8)
+        words = slots.reshape(self.digits, self.channel_words, self.rows, self.columns, self.word_channels)
+        planes = np.moveaxis(words, -1, 2).reshape(self.digits, len(self.order), self.rows, self.columns)
+        stored = planes[0] if self.digits == 1 else (planes[0] << DIGIT_BITS) | planes[1]
+        factor = self.space_to_depth
+        folded = np.zeros((self.channels * factor**2, self.rows, self.columns), np.uint8)
+        used = self.order >= 0
+        folded[self.order[used]] = stored[used]
+        return self._unfold(folded)
+
+    def _fold(self, codes: np.ndarray) -> np.ndarray:
+        factor = self.space_to_depth
+        if factor == 1:
+            return codes
+        padded = np.zeros((self.channels, self.rows * factor, self.columns * factor), np.uint8)
+        padded[:, : self.height, : self.width] = codes
+        blocks = padded.reshape(self.channels, self.rows, factor, self.columns, factor)
+        return blocks.transpose(2, 4, 0, 1, 3).reshape(-1, self.rows, self.columns)
+
+    def _unfold(self, folded: np.ndarray) -> np.ndarray:
+        factor = self.space_to_depth
+        blocks = folded.reshape(factor, factor, self.channels, self.rows, self.columns)
+        full = blocks.transpose(2, 3, 0, 4, 1).reshape(self.channels, self.rows * factor, self.columns * factor)
+        return full[:, : self.height, : self.width]
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; `from_dict` is its inverse."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return fields | {"order": self.order.tolist()}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "MapLayout":
+        return cls(**{**fields, "order": np.asarray(fields["order"], np.int64)})

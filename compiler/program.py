@@ -1,0 +1,66 @@
+"""A compiled program: everything a Device needs to run a network, and everything a host needs to check it."""
+
+import dataclasses
+
+from ..hdl.geometry import Geometry
+from .layout import MapLayout
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayerRecord:
+    """What a report says of one layer of the program.
+
+    Members
+    -------
+    number: the `layer` field of its instructions, and its slot in the log of CRC records.
+    name, kind: of the integer graph's layer.
+    output: name of the tensor it stores.
+    macs: multiply-accumulates of the layer as the model defines it (0 for pools by maximum).
+    ideal_cycles: macs / the geometry's MACs a cycle (window comparisons / (P · Ti) for a max pool).
+    steps: steps the program spends on it, exactly.
+    lane_mix: filters of the layer by `LaneClass` value.
+    formats: filters of the layer by `WeightFormat.name`.
+    read_bytes, write_bytes: DDR traffic of its instructions.
+    """
+
+    number: int
+    name: str
+    kind: str
+    output: str
+    macs: int
+    ideal_cycles: float
+    steps: int
+    lane_mix: dict[str, int]
+    formats: dict[str, int]
+    read_bytes: int
+    write_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Program:
+    """A program for one geometry.
+
+    Members
+    -------
+    name: of the network.
+    geometry: the geometry it was compiled for; the hardware's signature must equal `geometry.signature`.
+    instructions: 64 bytes each.
+    parameters: contents of Region.PARAMETERS (weights and constants).
+    input: layout of the network's input in Region.INPUT.
+    outputs: layouts of its outputs in Region.OUTPUT, in the graph's order.
+    maps: layouts of every tensor that a layer stores, by name (outputs included).
+    sizes: bytes of each region, by `isa.Region` name, and of "LOG".
+    layers: in order of execution.
+    keeps_maps: every map survives the run, so that each can be compared (no reuse of memory).
+    """
+
+    name: str
+    geometry: Geometry
+    instructions: bytes
+    parameters: bytes
+    input: MapLayout
+    outputs: tuple[MapLayout, ...]
+    maps: dict[str, MapLayout]
+    sizes: dict[str, int]
+    layers: tuple[LayerRecord, ...]
+    keeps_maps: bool

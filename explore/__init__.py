@@ -1,0 +1,1 @@
+"""Resource and cycle models, design-space search."""

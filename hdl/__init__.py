@@ -1,0 +1,1 @@
+"""The accelerator in Amaranth. Knows no board and no torch."""

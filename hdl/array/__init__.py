@@ -1,0 +1,1 @@
+"""The arithmetic array: packed DSP lanes, LUT lanes, accumulators."""

@@ -1,0 +1,1 @@
+"""The COMPUTE engine: sequencing, activation memories, drain, requantization, pooling."""

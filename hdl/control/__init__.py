@@ -1,0 +1,1 @@
+"""Control: registers, instruction fetch, queues, tokens, errors."""

@@ -1,0 +1,76 @@
+"""How weights are stored in the weight ring: the golden functions that the compiler packs with and the lanes decode.
+
+A stored weight is `LaneClass.weight_bits` wide. Fixed-point lanes store w + 8 or w + 128 (offset binary: every product is
+non-negative); SP2 and PoT lanes store a sign bit (bit 3) and a 3-bit magnitude code.
+"""
+
+import numpy as np
+
+from .geometry import Geometry, LaneClass
+from .isa import OffsetCode
+
+_MAGNITUDES = {
+    # SP2-4 (m1 = 2, m2 = 1): bits 1:0 select q1 of {0, 1, 2, 4}/8, bit 2 adds q2 = 4/8; code 7 is 8/8.
+    LaneClass.LUT_SP2: (0, 1, 2, 4, 4, 5, 6, 8),
+    # PoT-4: 0, then 2^(code − 1).
+    LaneClass.LUT_POT: (0, 1, 2, 4, 8, 16, 32, 64),
+}
+
+
+def weight_of(lane: LaneClass, code: int) -> int:
+    """The signed integer weight that a lane computes with for a stored code."""
+    if lane in _MAGNITUDES:
+        magnitude = _MAGNITUDES[lane][code & 7]
+        return -magnitude if code & 8 else magnitude
+    return code - (1 << (lane.weight_bits - 1))
+
+
+def code_table(lane: LaneClass) -> dict[int, int]:
+    """Stored code by weight, for every weight the lane can hold (the lowest code where several mean the same)."""
+    table: dict[int, int] = {}
+    for code in range(1 << lane.weight_bits):
+        table.setdefault(weight_of(lane, code), code)
+    return table
+
+
+def encode_weights(lane: LaneClass, weights: np.ndarray) -> np.ndarray:
+    """Stored codes (uint8) of integer weights.
+
+    Raises
+    ------
+    ValueError: the lane cannot hold a weight.
+    """
+    table = code_table(lane)
+    values, inverse = np.unique(weights, return_inverse=True)
+    try:
+        codes = np.array([table[int(value)] for value in values], np.uint8)
+    except KeyError as error:
+        raise ValueError(f"a {lane.value} lane cannot hold the weight {error.args[0]}") from None
+    return codes[inverse].reshape(weights.shape)
+
+
+def offset_code(lane: LaneClass, *, digits: bool = False) -> OffsetCode:
+    """What the lane's accumulator owes: the multiple of Σq that its offset added.
+
+    With `digits` the tile runs as two 4-bit weight digits of w + 128, whatever the lane.
+    """
+    if digits or lane is LaneClass.FIXED8:
+        return OffsetCode.ONE_HUNDRED_TWENTY_EIGHT
+    return OffsetCode.NONE if lane is LaneClass.LUT_POT else OffsetCode.EIGHT
+
+
+def pack_weight_words(geometry: Geometry, codes: np.ndarray) -> np.ndarray:
+    """Weight words of a tile as bytes: steps × (weight_word_bits / 8), uint8.
+
+    Parameters
+    ----------
+    codes: uint8, steps × To × Ti stored codes; lane-major within a word, channels ascending, least significant first.
+    """
+    steps = len(codes)
+    pieces = []
+    for lane, kind in enumerate(geometry.lanes):
+        shifts = np.arange(kind.weight_bits, dtype=np.uint8)
+        pieces.append(((codes[:, lane, :, None] >> shifts) & 1).reshape(steps, -1))
+    bits = np.concatenate(pieces, axis=1)
+    padding = geometry.weight_word_bits - bits.shape[1]
+    return np.packbits(np.pad(bits, ((0, 0), (0, padding))), axis=1, bitorder="little")

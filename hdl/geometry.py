@@ -1,0 +1,256 @@
+"""The geometry of an accelerator: what the user chooses, and what follows from it.
+
+`Geometry` is the only object that parametrizes the hardware, the compiler and the models. It knows no board.
+"""
+
+import dataclasses
+import enum
+import json
+import zlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+ISA_VERSION = 1
+"""Version of the instruction set and the register map; part of the hardware signature."""
+
+CONSTANT_BITS = 64
+"""Bits of one filter's requantization constants (see `isa.CONSTANT_LAYOUT`)."""
+
+
+class GeometryError(ValueError):
+    """A geometry that cannot be built; the message names the field, the reason and a legal value."""
+
+
+class LaneClass(enum.Enum):
+    """What a filter lane is made of and which weights it takes natively."""
+
+    FIXED8 = "fixed-8"
+    """Two adjacent half-lanes of packed DSPs; offset-binary weights w + 128."""
+    FIXED4 = "fixed-4"
+    """One half-lane of packed DSPs; offset-binary weights w + 8."""
+    LUT_FIXED4 = "lut-fixed-4"
+    LUT_SP2 = "lut-sp2-4"
+    LUT_POT = "lut-pot-4"
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of one stored weight."""
+        return 8 if self is LaneClass.FIXED8 else 4
+
+    @property
+    def is_lut(self) -> bool:
+        return self in (LaneClass.LUT_FIXED4, LaneClass.LUT_SP2, LaneClass.LUT_POT)
+
+
+class Dsp(enum.Enum):
+    """The technology of multipliers."""
+
+    DSP48E1 = "dsp48e1"
+    """7 series: 25 × 18."""
+    DSP48E2 = "dsp48e2"
+    """UltraScale+: 27 × 18."""
+    NONE = "none"
+    """No DSP primitive in the netlist; multipliers are left to logic. Packs like DSP48E1."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """A legal accelerator geometry.
+
+    Parameters
+    ----------
+    word_channels: Ti, channels of an activation word.
+    pixel_lanes: P, positions computed at once, each with a private activation memory.
+    fixed8_lanes, fixed4_lanes, lut_lanes: filter lanes of a tile, by class; their sum is To. Lanes of a tile are
+        numbered in this order.
+    lut_scheme: the class of the LUT lanes.
+    activation_bits: A, bits of one activation slot in a word (4-bit digits of wider tensors ride in the same slots).
+    dsp: multiplier technology.
+    activation_depth, residual_depth, output_depth: words of a pixel lane's activation, residual and output memory.
+    weight_depth: steps held in the weight ring; a power of two.
+    constant_tiles: tiles held in the ring of requantization constants; a power of two.
+    post_units: requantizers per pixel lane; 0 chooses one per output word of a tile.
+    accumulator_bits: width of every accumulator.
+    maps_bus_bits, weights_bus_bits: data width of the AXI4 masters (the instruction master is always 64 bits).
+    weight_ports: AXI4 masters that load weights, each an equal slice of a weight word.
+    address_bits: width of AXI4 addresses.
+    maximum_burst: beats of a burst (16 for the AXI3 ports of Zynq-7000).
+
+    Raises
+    ------
+    GeometryError: a field is out of range, or two fields disagree.
+    """
+
+    word_channels: int
+    pixel_lanes: int
+    fixed8_lanes: int
+    fixed4_lanes: int
+    lut_lanes: int
+    lut_scheme: LaneClass = LaneClass.LUT_FIXED4
+    activation_bits: int = 5
+    dsp: Dsp = Dsp.DSP48E1
+    activation_depth: int = 4096
+    residual_depth: int = 1024
+    output_depth: int = 1024
+    weight_depth: int = 1024
+    constant_tiles: int = 16
+    post_units: int = 0
+    accumulator_bits: int = 25
+    maps_bus_bits: int = 64
+    weights_bus_bits: int = 64
+    weight_ports: int = 1
+    address_bits: int = 32
+    maximum_burst: int = 16
+
+    def __post_init__(self) -> None:
+        if self.post_units == 0 and self.word_channels > 0:
+            object.__setattr__(self, "post_units", max(1, self.tile_filters // self.word_channels))
+        _check(self)
+
+    # Derived ------------------------------------------------------------------------------------------------------
+
+    @property
+    def tile_filters(self) -> int:
+        """To: filters computed together."""
+        return self.fixed8_lanes + self.fixed4_lanes + self.lut_lanes
+
+    @property
+    def tile_words(self) -> int:
+        """Output words of one pixel of a tile, To / Ti."""
+        return self.tile_filters // self.word_channels
+
+    @cached_property
+    def lanes(self) -> tuple[LaneClass, ...]:
+        """The class of every filter lane of a tile, in lane order: Fixed-8, Fixed-4 on DSPs, LUT."""
+        return (
+            (LaneClass.FIXED8,) * self.fixed8_lanes
+            + (LaneClass.FIXED4,) * self.fixed4_lanes
+            + (self.lut_scheme,) * self.lut_lanes
+        )
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of an activation word, Ti · A."""
+        return self.word_channels * self.activation_bits
+
+    @property
+    def word_bytes(self) -> int:
+        return self.word_bits // 8
+
+    @property
+    def weight_payload_bits(self) -> int:
+        """Bits of a weight word that lanes use: Σ lanes Ti · weight bits."""
+        return self.word_channels * sum(lane.weight_bits for lane in self.lanes)
+
+    @property
+    def weight_slice_bits(self) -> int:
+        """Bits of a weight word that one weight port loads: a whole number of its beats."""
+        unit = self.weights_bus_bits * self.weight_ports
+        return -(-self.weight_payload_bits // unit) * self.weights_bus_bits
+
+    @property
+    def weight_word_bits(self) -> int:
+        """Bits of a stored weight word: the payload, padded to whole beats of every port."""
+        return self.weight_slice_bits * self.weight_ports
+
+    @property
+    def drain_cycles(self) -> int:
+        """Cycles in which a group's accumulators leave: To / post units."""
+        return self.tile_filters // self.post_units
+
+    @property
+    def macs_per_cycle(self) -> int:
+        return self.word_channels * self.tile_filters * self.pixel_lanes
+
+    @property
+    def signature(self) -> int:
+        """32-bit hardware signature: equal for programs and hardware that fit each other."""
+        text = json.dumps({"isa": ISA_VERSION, **self.to_dict()}, sort_keys=True)
+        return zlib.crc32(text.encode())
+
+    # Interchange --------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; `from_dict` is its inverse."""
+        return {
+            field.name: value.value if isinstance(value := getattr(self, field.name), enum.Enum) else value
+            for field in dataclasses.fields(self)
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Geometry":
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(fields) - known):
+            raise GeometryError(f"geometry field {unknown[0]!r} is unknown; the fields are {', '.join(sorted(known))}")
+        values = dict(fields)
+        for name, kind in (("lut_scheme", LaneClass), ("dsp", Dsp)):
+            if name in values:
+                try:
+                    values[name] = kind(values[name])
+                except ValueError:
+                    legal = ", ".join(member.value for member in kind)
+                    raise GeometryError(f"geometry field {name} must be one of {legal}, not {values[name]!r}") from None
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise GeometryError(f"geometry is incomplete: {error}") from None
+
+
+def _check(geometry: Geometry) -> None:
+    g = geometry
+    for field in dataclasses.fields(g):
+        value = getattr(g, field.name)
+        if field.type in (int, "int") and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+            raise GeometryError(f"geometry field {field.name} must be a non-negative integer, not {value!r}")
+
+    def require(condition: bool, field: str, reason: str) -> None:
+        if not condition:
+            raise GeometryError(f"geometry field {field} = {getattr(g, field)}: {reason}")
+
+    require(g.word_channels in (4, 8, 16, 32, 64), "word_channels", "must be 4, 8, 16, 32 or 64")
+    require(g.pixel_lanes in (1, 2, 4, 8, 16), "pixel_lanes", "must be 1, 2, 4, 8 or 16")
+    widest = 7 if g.dsp is Dsp.DSP48E2 else 6
+    require(
+        4 <= g.activation_bits <= widest,
+        "activation_bits",
+        f"a slot must be 4 … {widest} bits, what a packed multiplier takes; wider maps travel as 4-bit digits",
+    )
+    require(g.word_bits % 8 == 0, "activation_bits", "a word (word_channels × activation_bits) must be whole bytes")
+    require(g.lut_scheme.is_lut, "lut_scheme", "must be lut-fixed-4, lut-sp2-4 or lut-pot-4")
+    require(g.tile_filters > 0, "fixed4_lanes", "a tile needs at least one filter lane")
+    require(
+        g.tile_filters % g.word_channels == 0,
+        "fixed4_lanes",
+        f"fixed8_lanes + fixed4_lanes + lut_lanes = {g.tile_filters} must be a multiple of "
+        f"word_channels = {g.word_channels}",
+    )
+    require(g.tile_words <= 4, "word_channels", f"a tile has {g.tile_words} output words; at most 4 are possible")
+    for field in ("weight_depth", "constant_tiles"):
+        value = getattr(g, field)
+        require(value >= 2 and value & (value - 1) == 0, field, "must be a power of two, at least 2")
+    for field, least, most in (
+        ("activation_depth", 16, 65536),
+        ("residual_depth", 16, 4096),
+        ("output_depth", 16, 4096),
+        ("weight_depth", 2, 4096),
+        ("constant_tiles", 2, 64),
+    ):
+        require(least <= getattr(g, field) <= most, field, f"must be {least} … {most}")
+    require(
+        g.post_units % g.tile_words == 0 and g.tile_filters % g.post_units == 0,
+        "post_units",
+        f"must be a multiple of the {g.tile_words} output words of a tile and divide its {g.tile_filters} filters",
+    )
+    widest = 27 if g.dsp is Dsp.DSP48E2 else 25
+    require(16 <= g.accumulator_bits <= widest, "accumulator_bits", f"must be 16 … {widest}, the multiplier's input")
+    for field in ("maps_bus_bits", "weights_bus_bits"):
+        require(getattr(g, field) in (32, 64, 128), field, "must be 32, 64 or 128")
+    require(g.weight_ports in (1, 2, 4), "weight_ports", "must be 1, 2 or 4")
+    require(
+        (g.post_units * CONSTANT_BITS) % g.weights_bus_bits == 0,
+        "weights_bus_bits",
+        f"must divide a row of constants, post_units × {CONSTANT_BITS} = {g.post_units * CONSTANT_BITS} bits",
+    )
+    require(32 <= g.address_bits <= 64, "address_bits", "must be 32 … 64")
+    require(g.maximum_burst in (1, 2, 4, 8, 16, 32, 64, 128, 256), "maximum_burst", "must be a power of two up to 256")

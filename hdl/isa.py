@@ -1,0 +1,338 @@
+"""The instruction set: the one source of its encoding, for the compiler, the RTL, the interpreter and the docs.
+
+An instruction is 64 bytes, little-endian, fields packed from bit 0 upwards in the order listed here; unused bits are
+zero. `docs/architecture.md` explains the machine that executes them. Everything here is plain Python.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+
+INSTRUCTION_BYTES = 64
+INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
+MAXIMUM_PASSES = 4
+
+
+class Engine(enum.IntEnum):
+    """Units that report errors; all but CONTROL and FETCH execute instructions."""
+
+    CONTROL = 0
+    FETCH = 1
+    WEIGHTS = 2
+    MAPS = 3
+    COMPUTE = 4
+    STORE = 5
+
+
+class Opcode(enum.IntEnum):
+    LOAD_WEIGHTS = 1
+    LOAD_CONSTANTS = 2
+    LOAD_MAP = 3
+    COMPUTE = 4
+    STORE = 5
+    FINISH = 6
+
+
+ENGINE_OF = {
+    Opcode.LOAD_WEIGHTS: Engine.WEIGHTS,
+    Opcode.LOAD_CONSTANTS: Engine.WEIGHTS,
+    Opcode.LOAD_MAP: Engine.MAPS,
+    Opcode.COMPUTE: Engine.COMPUTE,
+    Opcode.STORE: Engine.STORE,
+    Opcode.FINISH: Engine.STORE,
+}
+
+
+class Token(enum.IntEnum):
+    """Dependency channels: bit n of a `wait` or `signal` mask. The value is a counter of pending tokens."""
+
+    INPUT_READY = 0
+    """MAPS → COMPUTE: every word of a LOAD_MAP into the activation memory is written."""
+    INPUT_FREE = 1
+    """COMPUTE → MAPS: the last activation of a COMPUTE is read."""
+    RESIDUAL_READY = 2
+    """MAPS → COMPUTE: every word of a LOAD_MAP into the residual memory is written."""
+    RESIDUAL_FREE = 3
+    """COMPUTE → MAPS: the last residual of a COMPUTE is read (when its last output is written)."""
+    OUTPUT_READY = 4
+    """COMPUTE → STORE: the last output word of a COMPUTE is written."""
+    OUTPUT_FREE = 5
+    """STORE → COMPUTE: the last output word of a STORE is read."""
+    STORED = 6
+    """STORE → MAPS: the memory has acknowledged every write of a STORE."""
+
+    @property
+    def source(self) -> Engine:
+        return _TOKEN_ENDS[self][0]
+
+    @property
+    def target(self) -> Engine:
+        return _TOKEN_ENDS[self][1]
+
+
+_TOKEN_ENDS = {
+    Token.INPUT_READY: (Engine.MAPS, Engine.COMPUTE),
+    Token.INPUT_FREE: (Engine.COMPUTE, Engine.MAPS),
+    Token.RESIDUAL_READY: (Engine.MAPS, Engine.COMPUTE),
+    Token.RESIDUAL_FREE: (Engine.COMPUTE, Engine.MAPS),
+    Token.OUTPUT_READY: (Engine.COMPUTE, Engine.STORE),
+    Token.OUTPUT_FREE: (Engine.STORE, Engine.COMPUTE),
+    Token.STORED: (Engine.STORE, Engine.MAPS),
+}
+
+
+class Region(enum.IntEnum):
+    """What a DDR address is relative to: each region has a base register."""
+
+    PARAMETERS = 0
+    INPUT = 1
+    OUTPUT = 2
+    WORKSPACE = 3
+
+
+class Mode(enum.IntEnum):
+    """What COMPUTE does with a window."""
+
+    CONVOLVE = 0
+    MAXIMUM = 1
+
+
+class OffsetCode(enum.IntEnum):
+    """The multiple of Σq that the requantizer subtracts: what offset-binary weights owe."""
+
+    NONE = 0
+    EIGHT = 1
+    ONE_HUNDRED_TWENTY_EIGHT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A field of a packed word: its name, its width, and what it means."""
+
+    name: str
+    width: int
+    doc: str
+    signed: bool = False
+
+    @property
+    def range(self) -> tuple[int, int]:
+        if self.signed:
+            return -(1 << (self.width - 1)), (1 << (self.width - 1)) - 1
+        return 0, (1 << self.width) - 1
+
+
+Layout = tuple[Field, ...]
+
+COMMON: Layout = (
+    Field("opcode", 4, "an Opcode"),
+    Field("layer", 12, "layer number, for error reports and the log"),
+    Field("wait", 8, "tokens taken, one of each set bit, before the instruction starts"),
+    Field("signal", 8, "tokens given, one of each set bit, when the instruction reaches the point the token names"),
+)
+
+_ADDRESS: Layout = (
+    Field("region", 2, "a Region"),
+    Field("address", 32, "bytes from the region's base"),
+)
+
+LOAD_WEIGHTS: Layout = (
+    *COMMON,
+    *_ADDRESS,
+    Field("port_stride", 32, "bytes from one weight port's stream to the next one's"),
+    Field("words", 16, "weight words to append to the ring; at least 1"),
+)
+
+LOAD_CONSTANTS: Layout = (
+    *COMMON,
+    *_ADDRESS,
+    Field("tiles", 8, "tiles of constants to append to the ring of constants; at least 1"),
+)
+
+LOAD_MAP: Layout = (
+    *COMMON,
+    *_ADDRESS,
+    Field("planes", 12, "channel words; at least 1"),
+    Field("plane_stride", 28, "bytes between planes in DDR"),
+    Field("chunks", 12, "contiguous pieces of a plane; at least 1"),
+    Field("chunk_stride", 24, "bytes between chunks in DDR"),
+    Field("chunk_words", 20, "activation words of a chunk; at least 1; chunks · chunk_words is a multiple of row_words"),
+    Field("row_words", 12, "activation words of a row; at least 1"),
+    Field("pad_top", 6, "zero rows before the rows read"),
+    Field("pad_bottom", 6, "zero rows after them"),
+    Field("lane_step", 12, "rows between the first row of a pixel lane and that of the next one"),
+    Field("lane_rows", 12, "rows a pixel lane takes from the padded plane, from its first row on; at least 1"),
+    Field("lane_mask", 16, "pixel lanes that take anything; not 0"),
+    Field("residual", 1, "1: into the residual memory, 0: into the activation memory"),
+    Field("base", 16, "local address of a lane's first word"),
+    Field("plane_pitch", 16, "local addresses between planes"),
+)
+
+COMPUTE: Layout = (
+    *COMMON,
+    Field("mode", 1, "a Mode"),
+    # Loop nest, outermost first: y, x, pass, kernel_y, kernel_x, channel. Counts are at least 1.
+    Field("outputs_y", 12, "output rows of every pixel lane"),
+    Field("outputs_x", 12, "output columns"),
+    Field("passes", 3, "1 … 4: digit passes (CONVOLVE), channel words of a pixel (MAXIMUM)"),
+    Field("kernel_y", 8, "rows of the window"),
+    Field("kernel_x", 8, "columns of the window"),
+    Field("channels", 12, "channel words of a window position (1 in MAXIMUM)"),
+    # The activation address: `base` at the first step; afterwards the delta of the one loop that advances
+    # (those inside it wrap to 0) is added, modulo 2^16.
+    Field("base", 16, "local address of the first step"),
+    Field("delta_channel", 16, "address change when channel advances", signed=True),
+    Field("delta_kernel_x", 16, "… when kernel_x advances and channel wraps", signed=True),
+    Field("delta_kernel_y", 16, "… when kernel_y advances and those inside wrap", signed=True),
+    Field("delta_pass_1", 16, "… when pass 1 begins", signed=True),
+    Field("delta_pass_2", 16, "… when pass 2 begins", signed=True),
+    Field("delta_pass_3", 16, "… when pass 3 begins", signed=True),
+    Field("delta_x", 16, "… when x advances", signed=True),
+    Field("delta_y", 16, "… when y advances", signed=True),
+    # Column x · stride_x + kernel_x − pad_left outside 0 … width − 1 reads as zero.
+    Field("pad_left", 6, "zero columns before the row held in memory"),
+    Field("stride_x", 6, "columns between windows"),
+    Field("width", 12, "columns of the row held in memory"),
+    # Passes. Bit p of each mask is pass p's.
+    Field("shift_mask", 4, "multiply accumulators and Σq by 16 before the pass's first step"),
+    Field("count_mask", 4, "add the pass's activations to Σq"),
+    Field("weight_digit_mask", 4, "the pass reads the second run of weight_words words, not the first"),
+    Field("final_mask", 4, "the pass reads its weight words for the last time in a group"),
+    Field("weight_offset", 13, "weight words from the ring's oldest word to the first run; 0 with release"),
+    Field("weight_words", 14, "weight words of a run: kernel_y · kernel_x · channels"),
+    Field("release", 1, "the last group frees weight words as final passes read them"),
+    Field("constant_offset", 6, "tiles from the oldest tile of constants; 0 with release_constants"),
+    Field("release_constants", 1, "frees the oldest tile of constants after the last output"),
+    # Requantization: y = clip((acc·M + r·R + B) >> shift, 0, maximum).
+    Field("shift", 6, "S, 0 … 47"),
+    Field("maximum", 8, "2^bits − 1 of the output"),
+    Field("output_base", 12, "output memory address of the first pixel's first word"),
+    Field("output_pitch", 12, "output memory addresses between planes (digit · tile words + word)"),
+    Field("output_digits", 1, "0: one word of codes; 1: a word of upper and one of lower 4-bit digits"),
+    Field("residual", 1, "1: add r·R"),
+    Field("residual_base", 12, "residual memory address of the first pixel's first word"),
+    Field("residual_pitch", 12, "residual memory addresses between planes (digit · tile words + word)"),
+    Field("residual_digits", 1, "0: r is one code; 1: r is an upper and a lower 4-bit digit"),
+    Field("residual_scale", 18, "R", signed=True),
+)
+
+STORE: Layout = (
+    *COMMON,
+    *_ADDRESS,
+    Field("planes", 8, "planes of the output memory to store; at least 1"),
+    Field("plane_stride", 28, "bytes between planes in DDR"),
+    Field("chunks", 12, "contiguous pieces of a plane in DDR; contiguous in the output memory; at least 1"),
+    Field("chunk_stride", 24, "bytes between chunks in DDR"),
+    Field("chunk_words", 20, "activation words of a chunk; at least 1"),
+    Field("lane", 4, "pixel lane whose output memory is read"),
+    Field("base", 12, "output memory address of the first word"),
+    Field("plane_pitch", 12, "output memory addresses between planes"),
+    Field("crc_start", 1, "start a new CRC-32 with this STORE"),
+    Field("crc_emit", 1, "after this STORE write a log record: CRC-32, layer, words, cycle (4 × 32 bits)"),
+    Field("crc_slot", 12, "16-byte slot of the log that the record goes to"),
+)
+
+FINISH: Layout = COMMON
+
+LAYOUTS: Mapping[Opcode, Layout] = {
+    Opcode.LOAD_WEIGHTS: LOAD_WEIGHTS,
+    Opcode.LOAD_CONSTANTS: LOAD_CONSTANTS,
+    Opcode.LOAD_MAP: LOAD_MAP,
+    Opcode.COMPUTE: COMPUTE,
+    Opcode.STORE: STORE,
+    Opcode.FINISH: FINISH,
+}
+
+CONSTANT_LAYOUT: Layout = (
+    Field("multiplier", 18, "M", signed=True),
+    Field("offset", 2, "an OffsetCode"),
+    Field("bias", 44, "B, with the half of rounding already added", signed=True),
+)
+"""A filter's requantization constants, 64 bits."""
+
+
+class Error(enum.IntEnum):
+    """Codes of the error register."""
+
+    NONE = 0
+    READ_RESPONSE = 1
+    """A read answered SLVERR or DECERR."""
+    WRITE_RESPONSE = 2
+    """A write answered SLVERR or DECERR."""
+    OPCODE = 3
+    """An instruction's opcode is unknown."""
+    FIELD = 4
+    """An instruction's field is out of range, or a token mask names a channel that is not the engine's."""
+    STOPPED = 5
+    """The host asked for a stop."""
+    DEADLOCK = 6
+    """No engine made progress for as many cycles as the watchdog register allows."""
+    TOKENS = 7
+    """A token counter would have passed 255."""
+    PROGRAM = 8
+    """The program ended without FINISH, or an instruction followed it."""
+
+
+def pack(layout: Layout, values: Mapping[str, int], *, what: str = "instruction") -> int:
+    """Packs named values into an integer, first field least significant.
+
+    Raises
+    ------
+    ValueError: a value is missing, unknown, or does not fit its field.
+    """
+    if unknown := set(values) - {field.name for field in layout}:
+        raise ValueError(f"{what} has no field {sorted(unknown)[0]!r}")
+    word = position = 0
+    for field in layout:
+        if field.name not in values:
+            raise ValueError(f"{what} lacks field {field.name!r}")
+        value = int(values[field.name])
+        low, high = field.range
+        if not low <= value <= high:
+            raise ValueError(f"{what} field {field.name} must be {low} … {high}, not {value}")
+        word |= (value & ((1 << field.width) - 1)) << position
+        position += field.width
+    return word
+
+
+def unpack(layout: Layout, word: int) -> dict[str, int]:
+    """The inverse of `pack`."""
+    values = {}
+    for field in layout:
+        value = word & ((1 << field.width) - 1)
+        if field.signed and value >> (field.width - 1):
+            value -= 1 << field.width
+        values[field.name] = value
+        word >>= field.width
+    return values
+
+
+def encode(opcode: Opcode, /, **fields: int) -> bytes:
+    """The 64 bytes of an instruction; fields not given are 0.
+
+    Raises
+    ------
+    ValueError: a field is unknown or its value does not fit.
+    """
+    layout = LAYOUTS[opcode]
+    values = dict.fromkeys((field.name for field in layout), 0) | {"opcode": int(opcode)} | fields
+    return pack(layout, values, what=opcode.name).to_bytes(INSTRUCTION_BYTES, "little")
+
+
+def decode(code: bytes) -> tuple[Opcode, dict[str, int]]:
+    """The opcode and the fields of an instruction.
+
+    Raises
+    ------
+    ValueError: the length is not 64 bytes, or the opcode is unknown.
+    """
+    if len(code) != INSTRUCTION_BYTES:
+        raise ValueError(f"an instruction is {INSTRUCTION_BYTES} bytes, not {len(code)}")
+    word = int.from_bytes(code, "little")
+    number = word & 0xF
+    if number not in Opcode._value2member_map_:
+        raise ValueError(f"unknown opcode {number}")
+    opcode = Opcode(number)
+    return opcode, unpack(LAYOUTS[opcode], word)
+
+
+assert all(sum(field.width for field in layout) <= INSTRUCTION_BITS for layout in LAYOUTS.values())

@@ -1,0 +1,1 @@
+"""Quantization: from an ordinary PyTorch model to the integer graph."""

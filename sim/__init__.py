@@ -1,0 +1,1 @@
+"""Simulation: DDR model, Verilator build, cocotb testbenches."""
