@@ -20,7 +20,7 @@ class MapLayout:
     region: an `isa.Region` by name, "INPUT", "OUTPUT" or "WORKSPACE".
     offset: bytes from the region's base.
     channels, height, width, bits: of the tensor.
-    order: int64 per channel position (`channel_words · word_channels` of them): the tensor's channel that lies there, or
+    order: int64 per channel position (`channel_words · word_channels` of them): the tensor's channel there, or
         −1 for a position that holds no channel (its code is 0 as stored by the accelerator, and not compared).
     word_channels, slot_bits: Ti and A of the geometry.
     space_to_depth: factor by which rows and columns were folded into channels: the stored map has

@@ -226,17 +226,17 @@ def _check(geometry: Geometry) -> None:
         f"word_channels = {g.word_channels}",
     )
     require(g.tile_words <= 4, "word_channels", f"a tile has {g.tile_words} output words; at most 4 are possible")
-    for field in ("weight_depth", "constant_tiles"):
-        value = getattr(g, field)
-        require(value >= 2 and value & (value - 1) == 0, field, "must be a power of two, at least 2")
-    for field, least, most in (
+    for name in ("weight_depth", "constant_tiles"):
+        value = getattr(g, name)
+        require(value >= 2 and value & (value - 1) == 0, name, "must be a power of two, at least 2")
+    for name, least, most in (
         ("activation_depth", 16, 65536),
         ("residual_depth", 16, 4096),
         ("output_depth", 16, 4096),
         ("weight_depth", 2, 4096),
         ("constant_tiles", 2, 64),
     ):
-        require(least <= getattr(g, field) <= most, field, f"must be {least} … {most}")
+        require(least <= getattr(g, name) <= most, name, f"must be {least} … {most}")
     require(
         g.post_units % g.tile_words == 0 and g.tile_filters % g.post_units == 0,
         "post_units",
@@ -244,8 +244,8 @@ def _check(geometry: Geometry) -> None:
     )
     widest = 27 if g.dsp is Dsp.DSP48E2 else 25
     require(16 <= g.accumulator_bits <= widest, "accumulator_bits", f"must be 16 … {widest}, the multiplier's input")
-    for field in ("maps_bus_bits", "weights_bus_bits"):
-        require(getattr(g, field) in (32, 64, 128), field, "must be 32, 64 or 128")
+    for name in ("maps_bus_bits", "weights_bus_bits"):
+        require(getattr(g, name) in (32, 64, 128), name, "must be 32, 64 or 128")
     require(g.weight_ports in (1, 2, 4), "weight_ports", "must be 1, 2 or 4")
     require(
         (g.post_units * CONSTANT_BITS) % g.weights_bus_bits == 0,

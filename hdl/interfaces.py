@@ -4,7 +4,7 @@ Every engine is a component with an `instruction` stream (a raw 512-bit instruct
 `engine_members` below, and its own data ports. Directions are the producer's; flip with `In(…)` at the consumer.
 """
 
-from amaranth.hdl import unsigned
+from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,8 +18,6 @@ OUTPUT_READ_LATENCY = 2
 
 def instruction_layout(layout: isa.Layout) -> data.StructLayout:
     """An instruction's fields as a 512-bit struct; the rest is `reserved`."""
-    from amaranth.hdl import signed
-
     members = {field.name: (signed if field.signed else unsigned)(field.width) for field in layout}
     used = sum(field.width for field in layout)
     return data.StructLayout({**members, "reserved": unsigned(isa.INSTRUCTION_BITS - used)})
@@ -39,8 +37,8 @@ def engine_members() -> dict[str, wiring.Member]:
     instruction: instructions in order; the engine takes one when it can begin it (or hold it as its next).
     signals: one strobe per `isa.Token`; high for one cycle gives one token.
     error: the engine's first error; afterwards it must come to rest by itself.
-    abort: level; begin no further transaction, let those under way end (discarding data), and come to rest. When `idle` is high
-        under `abort`, nothing of the engine is in flight and its synchronous reset is harmless.
+    abort: level; begin no further transaction, let those under way end (data discarded), and come to rest. When
+        `idle` is high under `abort`, nothing of the engine is in flight and its synchronous reset is harmless.
     idle: nothing in flight: no accepted instruction is unfinished and no bus transaction is outstanding. (Under abort: no
         bus transaction is outstanding and no address is being offered.)
     active: something moved in this cycle (for the watchdog).
@@ -71,10 +69,10 @@ def lane_write_signature(geometry: Geometry) -> wiring.Signature:
 
 
 def weight_read_signature(geometry: Geometry) -> wiring.Signature:
-    """COMPUTE reads the weight ring. `data` is the word of `address` in the cycle after `enable`, and holds while it is low.
+    """COMPUTE reads the weight ring: `data` is the word of `address` in the cycle after `enable`, until the next.
 
-    `written` and `released` count words modulo 2 · weight_depth; the word with number n lies at n mod weight_depth and may be read
-    once n is before `written`.
+    `written` and `released` count words modulo 2 · weight_depth; the word with number n lies at n mod weight_depth and
+    may be read once n is before `written`.
     """
     depth = geometry.weight_depth
     return wiring.Signature({
@@ -87,8 +85,8 @@ def weight_read_signature(geometry: Geometry) -> wiring.Signature:
 
 
 def constant_read_signature(geometry: Geometry) -> wiring.Signature:
-    """COMPUTE reads the ring of constants: in the cycle after `enable`, the constants of drain cycle `row` of a tile, post unit 0
-    least significant. `written` and `released` count tiles modulo 2 · constant_tiles.
+    """COMPUTE reads the ring of constants: in the cycle after `enable`, the constants of drain cycle `row` of a tile,
+    post unit 0 least significant. `written` and `released` count tiles modulo 2 · constant_tiles.
     """
     tiles = geometry.constant_tiles
     return wiring.Signature({
@@ -102,7 +100,7 @@ def constant_read_signature(geometry: Geometry) -> wiring.Signature:
 
 
 def output_read_signature(geometry: Geometry) -> wiring.Signature:
-    """STORE reads a lane's output memory: `data` comes OUTPUT_READ_LATENCY cycles after `enable`, one word a cycle at most."""
+    """STORE reads a lane's output memory, a word a cycle: `data` comes OUTPUT_READ_LATENCY cycles after `enable`."""
     return wiring.Signature({
         "enable": Out(1),
         "lane": Out(range(geometry.pixel_lanes)),
@@ -128,11 +126,11 @@ class Step(data.Struct):
 def array_signature(geometry: Geometry) -> wiring.Signature:
     """The array, as COMPUTE drives it.
 
-    step, activations, weights: operands of a step, together. `activations[p][c]` is channel slot c of pixel lane p; `weights` is the
-        weight word as stored.
+    step, activations, weights: operands of a step, together. `activations[p][c]` is channel slot c of pixel lane p;
+        `weights` is the weight word as stored.
     captured: high for one cycle when the results of a group (the one whose last step came LATENCY cycles ago) are in
-        `accumulators[p][f]` and `sums[p]`.
-        They stay until the array's HOLD-th cycle after the *next* group's last step (see `Array`).
+        `accumulators[p][f]` and `sums[p]`. They stay until the array's HOLD-th cycle after the *next* group's last step
+        (see `Array`).
     """
     g = geometry
     word = data.ArrayLayout(unsigned(g.activation_bits), g.word_channels)

@@ -155,7 +155,7 @@ LOAD_MAP: Layout = (
     Field("plane_stride", 28, "bytes between planes in DDR"),
     Field("chunks", 12, "contiguous pieces of a plane; at least 1"),
     Field("chunk_stride", 24, "bytes between chunks in DDR"),
-    Field("chunk_words", 20, "activation words of a chunk; at least 1; chunks · chunk_words is a multiple of row_words"),
+    Field("chunk_words", 20, "activation words of a chunk; at least 1; all chunks make whole rows"),
     Field("row_words", 12, "activation words of a row; at least 1"),
     Field("pad_top", 6, "zero rows before the rows read"),
     Field("pad_bottom", 6, "zero rows after them"),
