@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+Bytes = bytes
+
 DIGIT_BITS = 4
 """Bits of one digit of a map that is wider than a slot."""
 
@@ -77,7 +79,7 @@ class MapLayout:
     def bytes(self) -> int:
         return self.digits * self.digit_bytes
 
-    def pack(self, codes: np.ndarray) -> bytes:
+    def pack(self, codes: np.ndarray) -> Bytes:
         """Codes (channels × height × width) as they lie in DDR.
 
         Raises
@@ -100,7 +102,7 @@ class MapLayout:
         bits = (words[..., None] >> np.arange(self.slot_bits, dtype=np.uint8)) & 1
         return np.packbits(bits.reshape(-1), bitorder="little").tobytes()
 
-    def unpack(self, data: "bytes | np.ndarray") -> np.ndarray:
+    def unpack(self, data: Bytes | np.ndarray) -> np.ndarray:
         """The inverse of `pack`: uint8 codes, channels × height × width.
 
         Raises

@@ -1,7 +1,7 @@
 """How weights are stored in the weight ring: the functions that the compiler packs with and the lanes decode.
 
-A stored weight is `LaneClass.weight_bits` wide. Fixed-point lanes store w + 8 or w + 128 (offset binary: every product is
-non-negative); SP2 and PoT lanes store a sign bit (bit 3) and a 3-bit magnitude code.
+A stored weight is `LaneClass.weight_bits` wide. Fixed-point lanes store w + 8 or w + 128 (offset binary: every
+product is non-negative); SP2 and PoT lanes store a sign bit (bit 3) and a 3-bit magnitude code.
 """
 
 import numpy as np

@@ -39,7 +39,7 @@ def engine_members() -> dict[str, wiring.Member]:
     error: the engine's first error; afterwards it must come to rest by itself.
     abort: level; begin no further transaction, let those under way end (data discarded), and come to rest. When
         `idle` is high under `abort`, nothing of the engine is in flight and its synchronous reset is harmless.
-    idle: nothing in flight: no accepted instruction is unfinished and no bus transaction is outstanding. (Under abort: no
+    idle: nothing in flight: no accepted instruction is unfinished, no bus transaction is outstanding. (Under abort: no
         bus transaction is outstanding and no address is being offered.)
     active: something moved in this cycle (for the watchdog).
     """
