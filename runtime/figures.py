@@ -1,0 +1,65 @@
+"""The figures of a run, under the keys that docs/json.md documents: what tables, reports and JSON files are made of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..compiler.program import Program
+
+
+def layer_figures(
+    program: Program, cycles: Mapping[int, float], compared: Mapping[str, int], mismatched: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """One dictionary a layer, in order of execution.
+
+    Parameters
+    ----------
+    cycles: mean cycles of a frame by layer number.
+    compared, mismatched: stored values by tensor name.
+    """
+    return [
+        {
+            "number": layer.number,
+            "name": layer.name,
+            "kind": layer.kind,
+            "macs": layer.macs,
+            "formats": layer.formats,
+            "lanes": layer.lane_mix,
+            "steps": layer.steps,
+            "cycles": cycles[layer.number],
+            "ideal_cycles": layer.ideal_cycles,
+            "array_utilisation": utilisation(layer.macs, cycles[layer.number], program),
+            "read_bytes": layer.read_bytes,
+            "write_bytes": layer.write_bytes,
+            "values_compared": compared.get(layer.output, 0),
+            "values_mismatched": mismatched.get(layer.output, 0),
+        }
+        for layer in program.layers
+    ]
+
+
+def run_figures(
+    program: Program, layers: Sequence[dict[str, Any]], *, images: int, cycles_per_frame: float, clock_hz: float
+) -> dict[str, Any]:
+    """Totals of a run, its layers included."""
+    macs = sum(layer["macs"] for layer in layers)
+    return {
+        "network": program.name,
+        "geometry": program.geometry.to_dict(),
+        "macs_per_cycle": program.geometry.macs_per_cycle,
+        "activation_bits": program.geometry.activation_bits,
+        "images": images,
+        "layers": list(layers),
+        "values_compared": sum(layer["values_compared"] for layer in layers),
+        "values_mismatched": sum(layer["values_mismatched"] for layer in layers),
+        "macs": macs,
+        "cycles_per_frame": cycles_per_frame,
+        "clock_hz": clock_hz,
+        "frames_per_second": clock_hz / cycles_per_frame,
+        "gops": 2 * macs * clock_hz / cycles_per_frame / 1e9,
+        "array_utilisation": utilisation(macs, cycles_per_frame, program),
+    }
+
+
+def utilisation(macs: int, cycles: float, program: Program) -> float:
+    """Share of the array's multiply-accumulates that the model asked for."""
+    return macs / (cycles * program.geometry.macs_per_cycle) if cycles else 0.0
