@@ -1,5 +1,6 @@
 """What the commands print with: one console, progress bars, tables."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -7,8 +8,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+_WIDTH = None if sys.stdout.isatty() else 150
+"""Tables that go to a file or a pipe are not folded to a terminal's width."""
+
+console = Console(highlight=False, width=_WIDTH)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Advance = Callable[[int, int, str], None]
 """Called with (done, total, note): moves a bar."""

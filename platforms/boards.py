@@ -70,10 +70,10 @@ LUT_LIMIT = 0.85
 
 _SMALL = Board(
     name="small",
-    title="no board: a small array, quick to build and simulate",
+    title="(simulation only)",
     part=None,
     clock_hz=100_000_000,
-    memory="like PYNQ-Z2's",
+    memory="DDR3-1050, 16 bit",
     memory_bytes_per_second=2.1e9,
     geometry=Geometry(
         word_channels=8,

@@ -1,0 +1,80 @@
+"""Tables of figures for the terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .console import console, table
+
+
+def mix(counts: Mapping[str, int]) -> str:
+    """`4 fixed-8 + 12 fixed-4`, or a dash."""
+    return " + ".join(f"{count} {name}" for name, count in counts.items() if count) or "–"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def layer_table(figures: Mapping[str, Any]) -> None:
+    """Every layer of a run, then its totals."""
+    rows = [
+        [
+            str(layer["number"]),
+            layer["name"],
+            f"{layer['macs']:,}",
+            mix(layer["formats"]),
+            mix(layer["lanes"]),
+            f"{layer['cycles']:,.0f}",
+            percent(layer["array_utilisation"]),
+            f"{layer['read_bytes'] + layer['write_bytes']:,}",
+            f"{layer['values_compared']:,}",
+            "[green]equal[/]" if not layer["values_mismatched"] else f"[bold red]{layer['values_mismatched']:,} differ[/]",
+        ]
+        for layer in figures["layers"]
+    ]
+    footer = [
+        "", "frame", f"{figures['macs']:,}", "", "", f"{figures['cycles_per_frame']:,.0f}",
+        percent(figures["array_utilisation"]),
+        f"{sum(layer['read_bytes'] + layer['write_bytes'] for layer in figures['layers']):,}",
+        f"{figures['values_compared']:,}",
+        "[green]all equal[/]" if not figures["values_mismatched"] else f"[bold red]{figures['values_mismatched']:,} differ[/]",
+    ]  # fmt: skip
+    columns = [
+        ("#", "right"), ("layer", "left"), ("MACs", "right"), ("filters by format", "left"), ("by lane", "left"),
+        ("cycles", "right"), ("array", "right"), ("DDR bytes", "right"), ("values", "right"), ("RTL = model", "left"),
+    ]  # fmt: skip
+    table(f"{figures['network']} on {figures['board']}, per frame", columns, rows, footer)
+
+
+def totals(figures: Mapping[str, Any]) -> None:
+    """The totals and the conditions they hold under."""
+    ddr = figures["ddr"]
+    console.print(
+        f"[bold]{figures['cycles_per_frame']:,.0f}[/] cycles a frame · "
+        f"[bold]{figures['frames_per_second']:,.1f}[/] frames/s at {figures['clock_hz'] / 1e6:.0f} MHz · "
+        f"{figures['gops']:.2f} GOPS · array {percent(figures['array_utilisation'])} of "
+        f"{figures['macs_per_cycle']:,} MACs a cycle"
+    )
+    console.print(
+        f"[dim]simulated RTL, batch 1; memory {ddr['peak_bytes_per_second'] / 1e9:g} GB/s peak, "
+        f"{percent(ddr['efficiency'])} granted, {ddr['latency_cycles']} cycles of read latency[/]"
+    )
+
+
+def block_table(figures: Mapping[str, Any]) -> None:
+    """Resources per block, and how much of the part they are."""
+    rows = []
+    for block in figures["blocks"]:
+        level = block["path"].count("/")
+        name = "  " * level + block["path"].rsplit("/", 1)[-1] + (f" × {block['count']}" if block["count"] > 1 else "")
+        rows.append([name, *(f"{block[key]:,}" for key in ("lut", "ff", "dsp", "bram36"))])
+    columns = [("block", "left"), ("LUT", "right"), ("FF", "right"), ("DSP", "right"), ("BRAM36", "right")]
+    footer = ["total", *(f"{figures[key]:,}" for key in ("lut", "ff", "dsp", "bram36"))]
+    table(f"{figures['board']}, {figures['tool'].split(' (')[0]}", columns, rows, footer)
+    if limits := figures["limits"]:
+        use = " · ".join(
+            f"{name.upper()} {figures[name]:,} of {limits[name]:,} ({percent(figures[name] / limits[name])})"
+            for name in ("lut", "ff", "dsp", "bram36")
+        )
+        verdict = "[green]fits[/]" if figures["fits"] else "[bold red]does not fit[/]"
+        console.print(f"{figures['part']}: {use}: {verdict} (LUTs up to {percent(limits['lut_share'])})")
