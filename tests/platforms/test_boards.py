@@ -1,0 +1,69 @@
+import dataclasses
+
+import pytest
+
+from intramix.hdl.geometry import GeometryError, LaneClass
+from intramix.platforms.boards import BOARDS, XC7Z020, UnknownBoardError, board
+from intramix.platforms.synthesis import Resources, SynthesisError, synthesize
+
+
+def test_pynq_z2_computes_2048_macs_a_cycle():
+    assert board("pynq-z2").geometry.macs_per_cycle == 2048
+
+
+def test_unknown_board_lists_the_known():
+    with pytest.raises(UnknownBoardError, match=f"'zybo' is unknown; the boards are {', '.join(BOARDS)}"):
+        board("zybo")
+
+
+def test_variants():
+    geometry = board("pynq-z2").geometry_for(activation_bits=4, lut_scheme=LaneClass.LUT_POT)
+    assert (geometry.activation_bits, geometry.lut_scheme) == (4, LaneClass.LUT_POT)
+
+
+def test_illegal_variant():
+    with pytest.raises(GeometryError, match="activation_bits = 7"):
+        board("pynq-z2").geometry_for(activation_bits=7)
+
+
+def test_resources_of_cells():
+    cells = {"LUT6": 3, "LUT2": 2, "RAM64M": 1, "SRL16E": 5, "FDRE": 7, "FDSE": 1, "DSP48E1": 2, "RAMB18E1": 3, "CARRY4": 9}
+    assert Resources.of_cells(cells) == Resources(lut=14, ff=8, dsp=2, bram36=1.5)
+
+
+def test_fits_up_to_the_limits():
+    full = Resources(lut=45_220, ff=106_400, dsp=220, bram36=140)
+    assert full.fits(XC7Z020)
+    for field in ("lut", "ff", "dsp", "bram36"):
+        assert not dataclasses.replace(full, **{field: getattr(full, field) + 1}).fits(XC7Z020)
+
+
+HIERARCHY = """
+module leaf(input clk, input [24:0] a, input [17:0] b, output reg [42:0] y);
+  always @(posedge clk) y <= $signed(a) * $signed(b);
+endmodule
+module pair(input clk, input [24:0] a, input [17:0] b, output [42:0] y, output [42:0] z);
+  leaf first(clk, a, b, y);
+  leaf second(clk, ~a, b, z);
+endmodule
+module top(input clk, input [24:0] a, input [17:0] b, output [42:0] y, output reg [42:0] q);
+  wire [42:0] z;
+  pair both(clk, a, b, y, z);
+  always @(posedge clk) q <= z;
+endmodule
+"""
+
+
+def test_synthesis_counts_every_instance():
+    report = synthesize(HIERARCHY, top="top", family="xc7")
+    assert report.total.dsp == 2
+    assert report.total.ff == 43
+    paths = {block.path: block for block in report.blocks}
+    assert paths["top/pair/leaf"].count == 2
+    assert paths["top/pair/leaf"].resources.dsp == 2
+    assert paths["top/(own logic)"].resources.ff == 43
+
+
+def test_synthesis_error_shows_what_yosys_said():
+    with pytest.raises(SynthesisError, match="syntax error"):
+        synthesize("module top(", top="top", family="xc7")
