@@ -27,7 +27,8 @@ def test_illegal_variant():
 
 
 def test_resources_of_cells():
-    cells = {"LUT6": 3, "LUT2": 2, "RAM64M": 1, "SRL16E": 5, "FDRE": 7, "FDSE": 1, "DSP48E1": 2, "RAMB18E1": 3, "CARRY4": 9}
+    cells = {"LUT6": 3, "LUT2": 2, "RAM64M": 1, "SRL16E": 5, "FDRE": 7, "FDSE": 1}
+    cells |= {"DSP48E1": 2, "RAMB18E1": 3, "CARRY4": 9}
     assert Resources.of_cells(cells) == Resources(lut=14, ff=8, dsp=2, bram36=1.5)
 
 
