@@ -1,0 +1,239 @@
+"""The quantized network: a folded graph that runs with fake quantization, for calibration and fine-tuning.
+
+Batch norms are folded with their running statistics before fine-tuning, so that the weights that are trained are those
+that the accelerator multiplies by (the fine-tuning starts from a trained float model, as in FILM-QNN).
+
+Bits of tensors: the input image has 8 (codes 0 … 255, scale 1/255, zero point 0), the network's outputs 8, tensors that
+are only residual operands (or input of a stand-alone add) 8, every other map `activation_bits`. A tensor that can be
+negative has a zero point; one that is never negative has zero point 0. A max pool keeps its input's codes.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .fold import FoldedConvolution, FoldedGraph, convolve, finish, max_pool, run_folded
+from .formats import FIXED8
+from .quantizers import (
+    ActivationQuantizer,
+    Formats,
+    QuantizationError,
+    fake_quantize_weight,
+    weight_codes,
+    weight_scale,
+)
+
+IMAGE_BITS = 8
+IMAGE_MAXIMUM = 255
+OUTPUT_BITS = 8
+
+
+class QuantizedConvolution(nn.Module):
+    """The trained weights of a folded convolution, and their formats.
+
+    Members
+    -------
+    layer: the folded layer (its own weights are the float model's and stay as they are).
+    weight, bias: float32; parameters, or buffers where the layer is exact.
+    formats: per filter.
+    scale: per filter; the real weight of integer weight 1. Updated by `update_scale`, not by gradients.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    scale: Tensor
+
+    def __init__(self, layer: FoldedConvolution) -> None:
+        super().__init__()
+        self.layer = layer
+        self.formats: Formats = (FIXED8,) * len(layer.weight)
+        if layer.exact:
+            self.register_buffer("weight", layer.weight.float())
+            self.register_buffer("bias", layer.bias.float())
+        else:
+            self.weight, self.bias = nn.Parameter(layer.weight.float()), nn.Parameter(layer.bias.float())
+        self.register_buffer("scale", torch.ones(len(layer.weight)))
+        self.scale_method = "maximum"
+        self.update_scale()
+
+    def update_scale(self) -> None:
+        """Sets the scales that fit the weights and formats."""
+        if self.layer.exact:
+            magnitude = self.weight.flatten(1).abs().amax(dim=1)
+            self.scale.copy_(torch.where(magnitude > 0, magnitude, torch.ones_like(magnitude)))
+        else:
+            self.scale.copy_(weight_scale(self.weight, self.formats, method=self.scale_method))
+
+    def codes(self) -> np.ndarray:
+        """Integer weights, int64."""
+        return weight_codes(self.weight, self.scale, self.formats).numpy()
+
+    def forward(self, value: Tensor, quantize: bool = True) -> Tensor:
+        weight = fake_quantize_weight(self.weight, self.scale, self.formats) if quantize else self.weight
+        return convolve(self.layer, value, weight, self.bias)
+
+
+class QuantizedNetwork(nn.Module):
+    """A folded graph with a quantizer per tensor and a format per filter.
+
+    Parameters
+    ----------
+    graph: the folded float model.
+    activation_bits: of hidden maps, 2 … 8.
+    tensor_bits: other bits for some tensors, by name.
+    scale_method: of weights, see `weight_scale`.
+
+    Raises
+    ------
+    QuantizationError: a tensor that can be negative is zero-padded; `tensor_bits` names no tensor.
+    ValueError: bits out of range.
+    """
+
+    def __init__(
+        self,
+        graph: FoldedGraph,
+        *,
+        activation_bits: int = 5,
+        tensor_bits: Mapping[str, int] | None = None,
+        scale_method: str = "maximum",
+    ) -> None:
+        super().__init__()
+        self.graph = graph
+        self.activation_bits = activation_bits
+        self._convolutions = nn.ModuleList(QuantizedConvolution(layer) for layer in graph.convolutions)
+        self.convolutions: dict[str, QuantizedConvolution] = {
+            layer.name: module  # type: ignore[misc]
+            for layer, module in zip(graph.convolutions, self._convolutions)
+        }
+        for module in self.convolutions.values():
+            module.scale_method = scale_method
+            module.update_scale()
+        self.source = _sources(graph)
+        """By tensor, the tensor whose quantizer it has: the first before its max pools."""
+        self._check_padding()
+        bits = self._bits(tensor_bits or {})
+        ceilings = {layer.output: layer.ceiling for layer in graph.convolutions}
+        owners = list(dict.fromkeys(self.source.values()))
+        self._quantizers = nn.ModuleList(
+            ActivationQuantizer(name, bits[name], fixed_scale=1.0 / IMAGE_MAXIMUM)
+            if name == graph.input
+            else ActivationQuantizer(name, bits[name], signed=graph.signed[name], ceiling=ceilings[name])
+            for name in owners
+        )
+        self._by_owner: dict[str, ActivationQuantizer] = dict(zip(owners, self._quantizers))  # type: ignore[arg-type]
+
+    def quantizer(self, tensor: str) -> ActivationQuantizer:
+        """The quantizer of a tensor."""
+        return self._by_owner[self.source[tensor]]
+
+    def set_formats(self, formats: Mapping[str, Formats]) -> None:
+        """Gives layers (by name) their filters' formats, and every filter the scale that fits."""
+        for name, kinds in formats.items():
+            module = self.convolutions[name]
+            if len(kinds) != len(module.weight):
+                raise QuantizationError(f"layer {name!r} has {len(module.weight)} filters, but {len(kinds)} formats")
+            module.formats = tuple(kinds)
+        self.update_scales()
+
+    def update_scales(self) -> None:
+        """Fits every filter's scale to its weights."""
+        for module in self.convolutions.values():
+            module.update_scale()
+
+    @torch.no_grad()
+    def calibrate(self, images: Tensor, *, method: str = "mse") -> None:
+        """Sets the range of every tensor from what the float model computes.
+
+        Parameters
+        ----------
+        images: as for `forward`.
+        method: see `ActivationQuantizer.initialise`.
+
+        Raises
+        ------
+        QuantizationError: a tensor is not finite.
+        """
+        tensors = run_folded(self.graph, image_values(images))
+        for name, quantizer in self._by_owner.items():
+            quantizer.initialise(tensors[name], method=method)
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Outputs (dequantised; vectors are N × C) for images N × C × H × W: uint8, or float in 0 … 1."""
+        tensors = self.tensors(images)
+        outputs = tuple(as_vector(tensors[name]) for name in self.graph.outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def tensors(self, images: Tensor) -> dict[str, Tensor]:
+        """Every tensor, dequantised, by name."""
+        if missing := [name for name, quantizer in self._by_owner.items() if not quantizer.calibrated]:
+            raise QuantizationError(f"tensor {missing[0]!r} has no range yet; call calibrate before the network runs")
+        tensors = {self.graph.input: self.quantizer(self.graph.input)(image_values(images))}
+        for layer in self.graph.layers:
+            value = tensors[layer.input]
+            if isinstance(layer, FoldedConvolution):
+                result = finish(layer, self.convolutions[layer.name](value), tensors)
+                tensors[layer.output] = self.quantizer(layer.output)(result)
+            else:
+                tensors[layer.output] = max_pool(layer, value)
+        return tensors
+
+    @torch.no_grad()
+    def codes(self, images: Tensor) -> dict[str, np.ndarray]:
+        """Every tensor's codes (int64, N × C × H × W) as fake quantization computes them."""
+        tensors = self.tensors(images)
+        return {name: self.quantizer(name).codes(value).numpy() for name, value in tensors.items()}
+
+    # Construction ---------------------------------------------------------------------------------------------------
+
+    def _check_padding(self) -> None:
+        for layer in self.graph.convolutions:
+            if layer.padding and self.graph.signed[layer.input]:
+                raise QuantizationError(
+                    f"layer {layer.name!r} zero-pads {layer.input!r}, which can be negative and so needs a zero point; "
+                    f"put a ReLU or ReLU6 after {layer.input!r}, or use padding=0 in {layer.name!r}"
+                )
+
+    def _bits(self, chosen: Mapping[str, int]) -> dict[str, int]:
+        """Bits by owner of a quantizer."""
+        if unknown := [name for name in chosen if name not in self.source or name == self.graph.input]:
+            known = ", ".join(name for name in self.source if name != self.graph.input)
+            raise QuantizationError(f"tensor_bits names {unknown[0]!r}; the tensors that can be chosen are {known}")
+        bits: dict[str, int] = {}
+        for owner in dict.fromkeys(self.source.values()):
+            members = [name for name, source in self.source.items() if source == owner]
+            given = {chosen[name] for name in members if name in chosen}
+            if len(given) > 1:
+                raise QuantizationError(f"tensor_bits gives {members} different bits, but a max pool keeps its input's")
+            if owner == self.graph.input:
+                bits[owner] = IMAGE_BITS
+            elif given:
+                bits[owner] = given.pop()
+            elif any(name in self.graph.outputs for name in members) or not self._is_multiplied(members):
+                bits[owner] = OUTPUT_BITS
+            else:
+                bits[owner] = self.activation_bits
+        return bits
+
+    def _is_multiplied(self, members: list[str]) -> bool:
+        """Whether a convolution that is no stand-alone add reads one of the tensors."""
+        return any(layer.kind != "add" for layer in self.graph.convolutions if layer.input in members)
+
+
+def image_values(images: Tensor) -> Tensor:
+    """Images as floats in 0 … 1: uint8 codes over 255, floats as they are."""
+    return images.float() / IMAGE_MAXIMUM if images.dtype == torch.uint8 else images.float()
+
+
+def as_vector(value: Tensor) -> Tensor:
+    """N × C for maps of one position; other maps as they are."""
+    return value.flatten(1) if value.shape[2:] == (1, 1) else value
+
+
+def _sources(graph: FoldedGraph) -> dict[str, str]:
+    source = {name: name for name in graph.shapes}
+    for layer in graph.layers:
+        if not isinstance(layer, FoldedConvolution):
+            source[layer.output] = source[layer.input]
+    return source

@@ -1,0 +1,305 @@
+"""Readers of the operators that `torch.export` leaves: each checks its arguments and makes an `Operation`."""
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from .capture import Add, Affine, Clamp, Conv, Operation, Pool, Unsupported, Value
+from .graph import Padding
+
+aten = torch.ops.aten
+
+Result = Operation | Value | None
+"""What a node becomes: an operation, another view of a value, or nothing (an unknown operand of an unknown)."""
+
+
+class _Call:
+    """A node's arguments by the names of its schema, with nodes replaced by what they stand for."""
+
+    def __init__(self, node: fx.Node, values: Mapping[fx.Node, Any], name: str) -> None:
+        self.node, self.name = node, name
+        self.arguments: dict[str, Any] = {}
+        schema = node.target._schema.arguments  # type: ignore[union-attr]
+        for position, argument in enumerate(schema):
+            value = node.kwargs.get(argument.name, _default(argument))
+            value = node.args[position] if position < len(node.args) else value
+            self.arguments[argument.name] = values.get(value) if isinstance(value, fx.Node) else value
+        self.shape = tuple(getattr(node.meta.get("val"), "shape", ()))
+
+    def __getitem__(self, key: str) -> Any:
+        return self.arguments[key]
+
+    def pair(self, key: str) -> tuple[int, int]:
+        value = self[key]
+        items = [value] if isinstance(value, int) else list(value)
+        return (int(items[0]), int(items[-1]))
+
+    def value(self, key: str) -> Value:
+        """The operand, which must be a feature map."""
+        value = self[key]
+        if not isinstance(value, Value):
+            raise Unsupported(f"operand {key} is not a feature map", "only results of layers can be its operands")
+        return value
+
+    def map(self, key: str) -> Value:
+        """The operand, which must not have been flattened (unless it is a vector anyway)."""
+        value = self.value(key)
+        if value.flat and value.shape[1:] != (1, 1):
+            raise Unsupported(f"it reads a {value.shape} map that was flattened", "only linear, ReLU and dropout may")
+        return value
+
+    def tensor(self, key: str) -> Tensor:
+        value = self[key]
+        if not isinstance(value, Tensor):
+            raise Unsupported(f"its {key} is computed by the model", "it must be a parameter or a buffer")
+        return value
+
+
+def _default(argument: Any) -> Any:
+    return argument.default_value if argument.has_default_value() else None
+
+
+def read(node: fx.Node, values: Mapping[fx.Node, Any], name: str) -> Result:
+    """Reads one node of an exported graph.
+
+    Parameters
+    ----------
+    values: what the nodes before stand for: Value, parameter tensor, or None.
+    name: for the operation.
+
+    Raises
+    ------
+    Unsupported: the accelerator has no such operator, or not with these arguments.
+    """
+    if node.target is operator.getitem:
+        source, index = node.args
+        value = values.get(source)  # type: ignore[arg-type]
+        return value if index == 0 else None
+    reader = _READERS.get(node.target)
+    if reader is None:
+        raise Unsupported(*_REFUSALS.get(_operator_name(node), _REFUSAL))
+    operands = [values.get(argument) for argument in node.args if isinstance(argument, fx.Node)]
+    if operands and operands[0] is None:
+        return None  # the result of an operator that has been refused already
+    return reader(_Call(node, values, name))
+
+
+def _operator_name(node: fx.Node) -> str:
+    return str(node.target).removeprefix("aten.").split(".")[0].strip("_")
+
+
+_REFUSAL = ("the accelerator has no such operator", "use convolution, batch norm, ReLU, ReLU6, add or pools instead")
+_ACTIVATION = ("the only activations are ReLU and ReLU6", "replace it by nn.ReLU or nn.ReLU6 and fine-tune")
+_CHANNELS = ("maps cannot be cut, joined or shuffled along channels", "use an add, or a 1×1 convolution, instead")
+_REFUSALS = {
+    **dict.fromkeys(("silu", "sigmoid", "hardsigmoid", "hardswish", "gelu", "leaky_relu", "elu"), _ACTIVATION),
+    **dict.fromkeys(("prelu", "tanh", "mish", "softplus", "selu", "celu"), _ACTIVATION),
+    **dict.fromkeys(("softmax", "log_softmax"), ("it is no integer operator", "apply it to the network's outputs")),
+    **dict.fromkeys(("cat", "split", "chunk", "split_with_sizes", "slice", "channel_shuffle", "permute"), _CHANNELS),
+    "pad": ("only zero padding inside a convolution or a pool exists", "use padding=… with padding_mode='zeros'"),
+    "mul": ("maps cannot be multiplied", "remove the gate, or fold a constant factor into the layer before"),
+}
+
+
+# Layers ---------------------------------------------------------------------------------------------------------------
+
+
+def _convolution(call: _Call) -> Operation:
+    source, weight = call.map("input"), call.tensor("weight").double()
+    stride, dilation, groups = call.pair("stride"), call.pair("dilation"), call["groups"]
+    channels, kernel = source.shape[0], (weight.shape[2], weight.shape[3])
+    if dilation != (1, 1):
+        raise Unsupported(f"dilation {dilation} is not supported", "use dilation=1 (with a larger kernel)")
+    if groups not in (1, channels):
+        raise Unsupported(
+            f"groups={groups} with {channels} channels is not supported",
+            f"use groups=1 or groups={channels} (depthwise)",
+        )
+    padding = call["padding"]
+    if padding == "valid":
+        edges = Padding()
+    elif padding == "same":
+        edges = Padding(*((size - 1) // 2 for size in kernel), *(size // 2 for size in kernel))
+    else:
+        rows, columns = call.pair("padding")
+        edges = Padding(rows, columns, rows, columns)
+    return Conv(
+        name=call.name, inputs=(source.name,), shape=_map_shape(call), weight=weight, bias=_bias(call, weight),
+        stride=stride, padding=edges, groups=groups,
+    )  # fmt: skip
+
+
+def _linear(call: _Call) -> Operation:
+    source, weight = call.value("input"), call.tensor("weight").double()
+    if len(call.shape) != 2 or weight.shape[1] != math.prod(source.shape):
+        raise Unsupported(f"it reads a map of shape {source.shape} row by row", "flatten the map to a vector before it")
+    return Conv(
+        name=call.name, inputs=(source.name,), shape=(weight.shape[0], 1, 1),
+        weight=weight.reshape(weight.shape[0], *source.shape), bias=_bias(call, weight), kind="linear",
+    )  # fmt: skip
+
+
+def _bias(call: _Call, weight: Tensor) -> Tensor:
+    if call["bias"] is None:
+        return torch.zeros(len(weight), dtype=weight.dtype)
+    return call.tensor("bias").double()
+
+
+def _batch_norm(call: _Call) -> Operation:
+    source = call.map("input")
+    if call["running_mean"] is None or call["running_var"] is None:
+        raise Unsupported("it has no running statistics", "use track_running_stats=True")
+    mean, variance = call.tensor("running_mean").double(), call.tensor("running_var").double()
+    factor = (variance + call["eps"]).rsqrt()
+    if call["weight"] is not None:
+        factor = factor * call.tensor("weight").double()
+    offset = -mean * factor
+    if call["bias"] is not None:
+        offset = offset + call.tensor("bias").double()
+    return Affine(name=call.name, inputs=(source.name,), shape=source.shape, factor=factor, offset=offset)
+
+
+def _add(call: _Call) -> Operation:
+    if not isinstance(call["self"], Value) or not isinstance(call["other"], Value):
+        raise Unsupported("it adds a constant", "fold the constant into the bias of the layer before")
+    left, right = call.value("self"), call.value("other")
+    if call["alpha"] != 1:
+        raise Unsupported(f"alpha={call['alpha']} is not supported", "use alpha=1")
+    if left.shape != right.shape or left.flat != right.flat:
+        raise Unsupported(f"it adds maps of shapes {left.shape} and {right.shape}", "both maps must have one shape")
+    return Add(name=call.name, inputs=(left.name, right.name), shape=left.shape)
+
+
+# Activations ----------------------------------------------------------------------------------------------------------
+
+
+def _clamp(call: _Call, low: Any, high: Any) -> Operation:
+    if low != 0 or (high is not None and not high > 0):
+        raise Unsupported(f"it clips to {low} … {high}", "only a range that begins at 0 and ends above it is possible")
+    source = call.value("self")
+    ceiling = math.inf if high is None else float(high)
+    return Clamp(name=call.name, inputs=(source.name,), shape=source.shape, ceiling=ceiling)
+
+
+# Pools ----------------------------------------------------------------------------------------------------------------
+
+
+def _max_pool(call: _Call) -> Operation:
+    source = call.map("self")
+    if call.pair("dilation") != (1, 1):
+        raise Unsupported(f"dilation {call.pair('dilation')} is not supported", "use dilation=1")
+    kernel, (rows, columns) = call.pair("kernel_size"), call.pair("padding")
+    stride = call.pair("stride") if call["stride"] else kernel
+    padding = Padding(rows, columns, rows, columns)
+    if call["ceil_mode"]:  # pad at the end exactly what the last window needs
+        windows = zip(call.shape[2:], stride, kernel, source.shape[1:], (rows, columns))
+        ends = [max(0, (count - 1) * step + size - length - begin) for count, step, size, length, begin in windows]
+        padding = Padding(rows, columns, *ends)
+    return Pool(
+        name=call.name, inputs=(source.name,), shape=_map_shape(call), kernel=kernel, stride=stride, padding=padding
+    )
+
+
+def _average_pool(call: _Call) -> Operation:
+    source, kernel = call.map("self"), call.pair("kernel_size")
+    stride = call.pair("stride") if call["stride"] else kernel
+    rows, columns = call.pair("padding")
+    floor_size = tuple(
+        (length + 2 * edge - size) // step + 1
+        for length, edge, size, step in zip(source.shape[1:], (rows, columns), kernel, stride)
+    )
+    if tuple(call.shape[2:]) != floor_size:
+        raise Unsupported("ceil_mode makes windows of different sizes", "use ceil_mode=False")
+    if not call["count_include_pad"] and (rows or columns):
+        raise Unsupported("count_include_pad=False divides by different counts", "use count_include_pad=True")
+    return Pool(
+        name=call.name, inputs=(source.name,), shape=_map_shape(call), kernel=kernel, stride=stride,
+        padding=Padding(rows, columns, rows, columns), maximum=False,
+        divisor=float(call["divisor_override"] or kernel[0] * kernel[1]),
+    )  # fmt: skip
+
+
+def _adaptive_average_pool(call: _Call) -> Operation:
+    source = call.map("self")
+    sizes, counts = source.shape[1:], (int(call.shape[2]), int(call.shape[3]))
+    if any(size % count for size, count in zip(sizes, counts)):
+        raise Unsupported(
+            f"it makes {counts[0]}×{counts[1]} of {sizes[0]}×{sizes[1]}, which does not divide", "use an exact divisor"
+        )
+    kernel = (sizes[0] // counts[0], sizes[1] // counts[1])
+    return _whole_average(call, source, kernel, (source.shape[0], *counts))
+
+
+def _mean(call: _Call) -> Operation:
+    source = call.map("self")
+    if sorted(axis % 4 for axis in call["dim"] or ()) != [2, 3] or source.flat:
+        raise Unsupported(f"a mean over dimensions {call['dim']} is not supported", "take it over rows and columns")
+    return _whole_average(call, source, source.shape[1:], (source.shape[0], 1, 1))
+
+
+def _whole_average(call: _Call, source: Value, kernel: tuple[int, int], shape: tuple[int, int, int]) -> Operation:
+    return Pool(
+        name=call.name, inputs=(source.name,), shape=shape, kernel=kernel, stride=kernel, maximum=False,
+        divisor=float(kernel[0] * kernel[1]),
+    )  # fmt: skip
+
+
+# Views ----------------------------------------------------------------------------------------------------------------
+
+
+def _view(call: _Call) -> Value:
+    """Views that keep the map, or make it a vector."""
+    source = call.value("self" if "self" in call.arguments else "input")
+    if call.shape == (1, *source.shape):
+        return Value(source.name, source.shape)
+    if call.shape == (1, math.prod(source.shape)):
+        return Value(source.name, source.shape, flat=True)
+    raise Unsupported(
+        f"it reshapes a map of shape {source.shape} to {tuple(call.shape[1:])}",
+        "only flattening it to a vector is possible",
+    )
+
+
+def _map_shape(call: _Call) -> tuple[int, int, int]:
+    channels, rows, columns = (int(size) for size in call.shape[1:])
+    return channels, rows, columns
+
+
+_READERS: dict[Any, Callable[[_Call], Result]] = {
+    aten.conv2d.default: _convolution,
+    aten.conv2d.padding: _convolution,
+    aten.linear.default: _linear,
+    aten._native_batch_norm_legit_no_training.default: _batch_norm,
+    aten.batch_norm.default: _batch_norm,
+    aten.add.Tensor: _add,
+    aten.relu.default: lambda call: _clamp(call, 0, None),
+    aten.relu6.default: lambda call: _clamp(call, 0, 6),
+    aten.hardtanh.default: lambda call: _clamp(call, call["min_val"], call["max_val"]),
+    aten.clamp.default: lambda call: _clamp(call, call["min"], call["max"]),
+    aten.clamp_min.default: lambda call: _clamp(call, call["min"], None),
+    aten.max_pool2d.default: _max_pool,
+    aten.avg_pool2d.default: _average_pool,
+    aten.adaptive_avg_pool2d.default: _adaptive_average_pool,
+    aten.mean.dim: _mean,
+    **dict.fromkeys(
+        (
+            aten.view.default,
+            aten.reshape.default,
+            aten._unsafe_view.default,
+            aten.flatten.using_ints,
+            aten.squeeze.dim,
+            aten.squeeze.dims,
+            aten.unsqueeze.default,
+            aten.clone.default,
+            aten.alias.default,
+            aten.contiguous.default,
+            aten.dropout.default,
+            aten.detach.default,
+        ),
+        _view,
+    ),
+}

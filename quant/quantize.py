@@ -1,0 +1,133 @@
+"""The way from a float model to the integer graph in one call."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from .assign import LaneMix, assign
+from .capture import capture
+from .data import Dataset
+from .export import Agreement, agreement, export, integer_accuracy
+from .fold import fold
+from .graph import IntegerGraph
+from .model import QuantizedNetwork
+from .quantizers import Formats
+from .train import ProgressCallback, TrainingOptions, accuracy, train
+
+CALIBRATION_IMAGES = 256
+AGREEMENT_IMAGES = 64
+REASSIGNED_SHARE = 2 / 3
+"""Share of the epochs in which formats are assigned anew; then they stay (FILM-QNN: 100 of 150)."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class QuantizationResult:
+    """What quantization made of a model.
+
+    Members
+    -------
+    graph: the integer graph.
+    network: the quantized network that it was exported from.
+    formats: per filter, by layer.
+    float_accuracy, quantized_accuracy, integer_accuracy: on the test images: of the float model, with fake
+        quantization, of the integer graph by the executor. None without labels, or with several outputs.
+    losses: mean loss per epoch of fine-tuning.
+    agreement: how far the codes of fake quantization and of the integer graph differ, by tensor, on test images.
+    """
+
+    graph: IntegerGraph
+    network: QuantizedNetwork
+    formats: dict[str, Formats]
+    float_accuracy: float | None
+    quantized_accuracy: float | None
+    integer_accuracy: float | None
+    losses: tuple[float, ...]
+    agreement: tuple[Agreement, ...]
+
+
+def quantize(
+    model: nn.Module,
+    data: Dataset,
+    *,
+    lane_mix: LaneMix,
+    activation_bits: int = 5,
+    method: str = "variance",
+    epochs: int = 0,
+    options: TrainingOptions | None = None,
+    tensor_bits: Mapping[str, int] | None = None,
+    scale_method: str = "mse",
+    progress: ProgressCallback | None = None,
+    name: str | None = None,
+) -> QuantizationResult:
+    """Captures, folds, calibrates, assigns, fine-tunes and exports a trained float model, which stays as it is.
+
+    Parameters
+    ----------
+    model: maps N × C × H × W floats in 0 … 1 to scores.
+    data: the training images calibrate and fine-tune, the test images measure.
+    lane_mix: of the accelerator's tiles.
+    activation_bits: of hidden maps, 2 … 8.
+    method: of the assignment, `variance` or `output-error`.
+    epochs: of fine-tuning; 0 only calibrates. Formats are assigned anew before each of the first two thirds.
+    options: of fine-tuning instead of the defaults; `epochs` then comes from them.
+    tensor_bits, scale_method: see `QuantizedNetwork`.
+
+    Raises
+    ------
+    CaptureError, QuantizationError, TrainingError, GraphError, ValueError: see the steps; every one is a ValueError.
+    """
+    options = options or TrainingOptions(epochs=epochs, learning_rate=1e-3)
+    if options.epochs and data.train_labels is None:
+        raise ValueError(f"data {data.name!r} has no labels to fine-tune with; add labels, or use epochs=0 (calibrate)")
+    network = prepare(
+        model, data.train_images, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method,
+        name=name,
+    )  # fmt: skip
+    batch = data.train_images[:CALIBRATION_IMAGES]
+    network.set_formats(assign(network, lane_mix, method=method, images=batch))
+    losses: list[float] = []
+    if options.epochs and data.train_labels is not None:
+        last_assignment = round(options.epochs * REASSIGNED_SHARE)
+
+        def before_epoch(epoch: int) -> None:
+            if epoch <= last_assignment:
+                network.set_formats(assign(network, lane_mix, method=method, images=batch))
+            else:
+                network.update_scales()
+
+        losses = train(
+            network, data.train_images, data.train_labels, options, progress=progress, before_epoch=before_epoch
+        )
+        network.update_scales()
+    graph = export(network)
+    labels = data.test_labels if len(graph.outputs) == 1 else None
+    return QuantizationResult(
+        graph=graph,
+        network=network,
+        formats={name: module.formats for name, module in network.convolutions.items()},
+        float_accuracy=None if labels is None else accuracy(model, data.test_images, labels),
+        quantized_accuracy=None if labels is None else accuracy(network, data.test_images, labels),
+        integer_accuracy=None if labels is None else integer_accuracy(graph, data.test_images, labels),
+        losses=tuple(losses),
+        agreement=agreement(network, graph, data.test_images[:AGREEMENT_IMAGES]),
+    )
+
+
+def prepare(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    activation_bits: int = 5,
+    tensor_bits: Mapping[str, int] | None = None,
+    scale_method: str = "mse",
+    name: str | None = None,
+) -> QuantizedNetwork:
+    """A calibrated quantized network of a float model, every filter Fixed-8; see `quantize`."""
+    channels, height, width = images.shape[1:]
+    graph = fold(capture(model, (channels, height, width), name=name))
+    network = QuantizedNetwork(
+        graph, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method
+    )
+    network.calibrate(images[:CALIBRATION_IMAGES])
+    return network.eval()
