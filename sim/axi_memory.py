@@ -34,8 +34,8 @@ class AxiMemory:
 
     Raises
     ------
-    ProtocolError: (in the simulation) a valid withdrawn or a payload changed before it was accepted, a burst across 4 KiB, too
-        long, unaligned or not INCR at full width, an address outside the memory, a wrong WLAST.
+    ProtocolError: (in the simulation) a valid withdrawn or a payload changed before it was accepted, a burst across
+        4 KiB, too long, unaligned or not INCR at full width, an address outside the memory, a wrong WLAST.
     """
 
     def __init__(self, size: int, *, base: int = 0, latency: int = 0, stall: float = 0.0, seed: int = 0,
@@ -75,7 +75,8 @@ class AxiMemory:
             ready = valid = False
             while True:
                 ready = not self.dead and dice.random() >= self.stall
-                if not valid and not self.dead and bursts and bursts[0][0] <= cycle and dice.random() >= self.stall:
+                due = not self.dead and bool(bursts) and bursts[0][0] <= cycle
+                if not valid and due and dice.random() >= self.stall:
                     valid = True
                     _, address, left, response = bursts[0]
                     ctx.set(axi.rdata, int.from_bytes(self.read(address, lanes), "little"))
@@ -120,18 +121,18 @@ class AxiMemory:
             while True:
                 address_ready = not self.dead and dice.random() >= self.stall
                 data_ready = not self.dead and dice.random() >= self.stall
-                if not answering and not self.dead and answers and answers[0][0] <= cycle and dice.random() >= self.stall:
+                due = not self.dead and bool(answers) and answers[0][0] <= cycle
+                if not answering and due and dice.random() >= self.stall:
                     answering = True
                     ctx.set(axi.bresp, answers[0][1])
                 ctx.set(axi.awready, address_ready)
                 ctx.set(axi.wready, data_ready)
                 ctx.set(axi.bvalid, answering)
-                _, _, data_valid, *word, response_ready, address_valid = await ctx.tick().sample(
-                    axi.wvalid, axi.wdata, axi.wstrb, axi.wlast, axi.bready, axi.awvalid)
+                _, _, data_valid, data, strobes, last, taken, address_valid, *payload = await ctx.tick().sample(
+                    axi.wvalid, axi.wdata, axi.wstrb, axi.wlast, axi.bready, axi.awvalid, *address_of)
                 cycle += 1
-                payload = [ctx_value for ctx_value in self._last_address(ctx, axi, address_of)]
                 offered = self._check_held("AW", offered, address_valid, payload)
-                offered_data = self._check_held("W", offered_data, data_valid, word, may_start=True)
+                offered_data = self._check_held("W", offered_data, data_valid, [data, strobes, last], data=True)
                 if address_valid and address_ready:
                     self._check_burst(payload, lanes)
                     addresses.append([payload[0], payload[1] + 1])
@@ -140,11 +141,11 @@ class AxiMemory:
                     offered = None
                 if data_valid and data_ready:
                     self.write_beats += 1
-                    bursts[-1].append((word[0], word[1]))
-                    if word[2]:
+                    bursts[-1].append((data, strobes))
+                    if last:
                         bursts.append([])
                     offered_data = None
-                if answering and response_ready:
+                if answering and taken:
                     answering = False
                     answers.popleft()
                     self.in_flight -= 1
@@ -161,3 +162,44 @@ class AxiMemory:
                     raise ProtocolError(f"a write burst of {addresses[0][1]} beats had no WLAST on its last beat")
 
         return serve
+
+    # Rules --------------------------------------------------------------------------------------------------------
+
+    def _dice(self) -> random.Random:
+        self._ports += 1
+        return random.Random(f"{self._seed}/{self._ports}")
+
+    def _check_held(self, channel: str, offered: list[int] | None, valid: int, payload: list[int], *,
+                    data: bool = False) -> list[int] | None:
+        """What the channel offers now; it must be what it offered in the cycle before without being accepted."""
+        if offered is not None and not valid:
+            raise ProtocolError(f"{channel}VALID was withdrawn")
+        if offered is not None and payload != offered:
+            raise ProtocolError(f"{channel} changed from {offered} to {payload} before it was accepted")
+        if valid and offered is None and self.quiet and not data:
+            raise ProtocolError(f"a new address was offered on {channel} while the master should rest")
+        return payload if valid else None
+
+    def _check_burst(self, payload: list[int], lanes: int) -> None:
+        address, length, size, kind = payload
+        span = (length + 1) * lanes
+        if kind != 1 or 1 << size != lanes:
+            raise ProtocolError(f"a burst must be INCR and {lanes} bytes a beat, not {kind} and {1 << size}")
+        if address % lanes:
+            raise ProtocolError(f"burst address {address:#x} is not a multiple of {lanes}")
+        if length + 1 > self.maximum_burst:
+            raise ProtocolError(f"a burst of {length + 1} beats; at most {self.maximum_burst} are allowed")
+        if address // BOUNDARY != (address + span - 1) // BOUNDARY:
+            raise ProtocolError(f"a burst of {span} bytes at {address:#x} crosses 4 KiB")
+        if not 0 <= address - self.base <= len(self.data) - span:
+            raise ProtocolError(f"a burst of {span} bytes at {address:#x} leaves the memory")
+
+    def _store(self, address: int, content: list[tuple[int, int]], lanes: int) -> None:
+        for beat, (word, strobes) in enumerate(content):
+            for lane in range(lanes):
+                if strobes >> lane & 1:
+                    self.data[address - self.base + beat * lanes + lane] = word >> 8 * lane & 0xFF
+
+
+def _channel(axi: Any, prefix: str) -> list[Any]:
+    return [getattr(axi, prefix + name) for name in ("addr", "len", "size", "burst")]
