@@ -28,6 +28,7 @@ class MapLayout:
     space_to_depth: factor by which rows and columns were folded into channels: the stored map has
         height / factor rows, width / factor columns and channels · factor² channels, folded channel
         (dy · factor + dx) · channels + c. `order` counts folded channels. 1: not folded.
+    scale, zero_point: of the tensor: the real value of code q is scale · (q − zero_point).
     """
 
     name: str
@@ -41,6 +42,8 @@ class MapLayout:
     word_channels: int
     slot_bits: int
     space_to_depth: int = 1
+    scale: float = 1.0
+    zero_point: int = 0
 
     @property
     def digits(self) -> int:

@@ -12,7 +12,7 @@ SOURCES = pathlib.Path(__file__).parent
 
 
 def bridge_source(top: str, ports: Sequence[MasterPort]) -> str:
-    """The C++ text of the bridge for a design with `clk`, `rst`, `interrupt`, an AXI4-Lite slave `s_axi` and these masters.
+    """The C++ text of the bridge for a design with `clk`, `rst`, `interrupt`, an AXI4-Lite slave `s_axi` and masters.
 
     `top` is the module's name, for comments only: the Verilated class is `Vtop` whatever the module is called.
     """

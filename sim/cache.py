@@ -28,7 +28,8 @@ def cache_directory() -> pathlib.Path:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CacheError(
-            f"the cache {directory} cannot be created ({error.strerror}); set {ENVIRONMENT_VARIABLE} to a directory that can"
+            f"the cache {directory} cannot be created ({error.strerror}); "
+            f"set {ENVIRONMENT_VARIABLE} to a directory that can"
         ) from error
     if not os.access(directory, os.W_OK | os.X_OK):
         raise CacheError(f"the cache {directory} cannot be written; set {ENVIRONMENT_VARIABLE} to a directory that can")
@@ -47,7 +48,7 @@ def digest(parts: Iterable[str]) -> str:
 
 @contextlib.contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Holds the cache's lock of this name: of several processes that want the same entry one makes it, the others wait."""
+    """Holds the cache's lock of this name: of several processes that want an entry one makes it, the others wait."""
     with (cache_directory() / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -83,7 +83,7 @@ def build_library(
     ----------
     verilog: the complete design.
     ports: its AXI4 masters.
-    top: name of its top module, which has `clk`, `rst`, `interrupt` and the AXI4-Lite slave `s_axi` besides the masters.
+    top: name of its top module, which has `clk`, `rst`, `interrupt` and the AXI4-Lite slave `s_axi` besides masters.
     primitives: Verilog of the cells that the design instantiates.
 
     Raises
@@ -110,7 +110,8 @@ def build_library(
         return library
     with locked(f"simulator-{key}"):
         if not library.exists():
-            _build(library, files, command, ["make", "-j", str(options.jobs), "-f", "Vtop.mk", *flags], environment, progress)
+            make = ["make", "-j", str(options.jobs), "-f", "Vtop.mk", *flags]
+            _build(library, files, command, make, environment, progress)
     return library
 
 
@@ -168,8 +169,9 @@ def _build(
 
 
 def _run(what: str, command: list[str], directory: pathlib.Path, environment: dict[str, str]) -> None:
+    output = subprocess.STDOUT
     result = subprocess.run(
-        command, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=output, text=True, check=False
     )
     if result.returncode:
         lines = [line for line in result.stdout.splitlines() if line.strip() and "Warning" not in line]

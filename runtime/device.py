@@ -1,0 +1,102 @@
+"""What the driver needs of a device: registers, memory that both sides see, and an interrupt."""
+
+import abc
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from ..hdl.registers import OFFSET, SPACE_BYTES
+from .errors import DeviceError
+
+ALIGNMENT = 64
+"""Bytes to which every base address is aligned."""
+
+
+class Buffer(abc.ABC):
+    """Memory that the host and the accelerator both see.
+
+    Members
+    -------
+    address: as the accelerator sees it, in bytes.
+    view: uint8, the host's view of it.
+    """
+
+    address: int
+    view: np.ndarray
+
+    @abc.abstractmethod
+    def to_device(self) -> None:
+        """Makes what the host wrote visible to the accelerator."""
+
+    @abc.abstractmethod
+    def from_device(self) -> None:
+        """Makes what the accelerator wrote visible to the host."""
+
+    @abc.abstractmethod
+    def free(self) -> None:
+        """Gives the memory back; the view must not be used any more."""
+
+
+class Device(abc.ABC):
+    """An accelerator that can be reached: a board, or a simulation.
+
+    Members
+    -------
+    clock_hz: of the accelerator. All times are those of this clock, also where a cycle is simulated in microseconds.
+    """
+
+    clock_hz: float
+
+    @abc.abstractmethod
+    def read_offset(self, offset: int) -> int:
+        """Reads the 32-bit register at a byte offset."""
+
+    @abc.abstractmethod
+    def write_offset(self, offset: int, value: int) -> None:
+        """Writes the 32-bit register at a byte offset."""
+
+    @abc.abstractmethod
+    def allocate(self, size: int) -> Buffer:
+        """Memory of at least `size` bytes, aligned to `ALIGNMENT`, contents undefined.
+
+        Raises
+        ------
+        DeviceError: there is not so much; the message says how much there is.
+        """
+
+    @abc.abstractmethod
+    def wait_interrupt(self, seconds: float) -> bool:
+        """Waits until the interrupt is high, at most so many seconds of the accelerator's clock: whether it is."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Gives everything back. May be called twice."""
+
+    def read_register(self, register: str | int) -> int:
+        """Reads a register by name (hdl/registers.py) or byte offset."""
+        return self.read_offset(_offset(register))
+
+    def write_register(self, register: str | int, value: int) -> None:
+        """Writes a register by name or byte offset."""
+        if not 0 <= value < 1 << 32:
+            raise ValueError(f"register {register} takes 0 … 2^32 − 1, not {value}")
+        self.write_offset(_offset(register), value)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _offset(register: str | int) -> int:
+    if isinstance(register, str):
+        if register not in OFFSET:
+            raise DeviceError(f"there is no register {register!r}; the registers are {', '.join(OFFSET)}")
+        return OFFSET[register]
+    if register % 4 or not 0 <= register < SPACE_BYTES:
+        raise DeviceError(f"a register's offset must be a multiple of 4 below {SPACE_BYTES:#x}, not {register:#x}")
+    return register

@@ -1,0 +1,54 @@
+"""Between what a user has (images, scores) and what the accelerator has (codes)."""
+
+from typing import Any
+
+import numpy as np
+
+from ..compiler.layout import MapLayout
+from .errors import ImageError, ImageTypeError
+
+
+def to_codes(images: Any, layout: MapLayout) -> np.ndarray:
+    """Codes of a batch for a network's input: uint8, N × C × H × W.
+
+    Parameters
+    ----------
+    images: N × C × H × W, or one image C × H × W. Integers are codes already; floating-point numbers are real values,
+        which are quantized: floor(x / scale + 1/2) + zero point, clipped to the codes that exist.
+
+    Raises
+    ------
+    ImageTypeError: not an array of integers or floating-point numbers.
+    ImageError: another shape, a code out of range, or a value that is not finite.
+    """
+    if not isinstance(images, np.ndarray):
+        raise ImageTypeError(
+            f"images must be a NumPy array, not {type(images).__name__}; "
+            "of a torch.Tensor take .numpy(), of a list np.array()"
+        )
+    if images.dtype.kind not in "iuf":
+        raise ImageTypeError(f"images must be integers (codes) or floating-point numbers, not {images.dtype}")
+    expected = (layout.channels, layout.height, layout.width)
+    if images.ndim not in (3, 4) or images.shape[-3:] != expected:
+        raise ImageError(
+            f"the network's input {layout.name} takes images of shape {expected} or "
+            f"(N, {', '.join(map(str, expected))}), channels first, not {images.shape}"
+        )
+    batch = images.reshape(-1, *expected)
+    maximum = (1 << layout.bits) - 1
+    if images.dtype.kind == "f":
+        if not np.isfinite(batch).all():
+            raise ImageError(f"images for the input {layout.name} contain values that are not finite")
+        codes = np.floor(batch.astype(np.float64) / layout.scale + 0.5) + layout.zero_point
+        return np.clip(codes, 0, maximum).astype(np.uint8)
+    if batch.size and (batch.min() < 0 or batch.max() > maximum):
+        raise ImageError(
+            f"codes for the input {layout.name} must be 0 … {maximum}, not {batch.min()} … {batch.max()}; "
+            "pass floating-point numbers to have them quantized"
+        )
+    return batch.astype(np.uint8)
+
+
+def to_values(codes: np.ndarray, layout: MapLayout) -> np.ndarray:
+    """Real values of codes, float32."""
+    return ((codes.astype(np.int32) - layout.zero_point) * layout.scale).astype(np.float32)

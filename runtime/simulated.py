@@ -1,0 +1,132 @@
+"""The accelerator as a simulated device: Verilated RTL in a DDR model."""
+
+import os
+
+import numpy as np
+
+from ..hdl.geometry import Geometry
+from ..sim.accelerator import accelerator_library
+from ..sim.conditions import DdrConditions
+from ..sim.errors import SimulationError
+from ..sim.ports import master_ports
+from ..sim.simulation import PortTraffic, Simulation
+from ..sim.verilator import BuildOptions, Progress
+from .device import ALIGNMENT, Buffer, Device
+from .errors import DeviceError
+
+_BASE = 1 << 20
+"""Address of the first allocation: what begins below it was computed wrongly."""
+_GUARD_BYTES = 4096
+"""Between allocations: nothing may be read or written there."""
+
+
+class BusViolation(DeviceError):
+    """The simulated accelerator broke a rule of AXI4, or touched memory that nobody allocated."""
+
+
+class SimulatedBuffer(Buffer):
+    """Memory of a simulated device: both sides see the same bytes."""
+
+    def __init__(self, address: int, view: np.ndarray) -> None:
+        self.address = address
+        self.view = view
+
+    def to_device(self) -> None:
+        pass
+
+    def from_device(self) -> None:
+        pass
+
+    def free(self) -> None:
+        """The simulation's memory is given back as a whole, with the device."""
+
+
+class SimulatedDevice(Device):
+    """An accelerator in simulation.
+
+    Parameters
+    ----------
+    geometry: of the accelerator.
+    conditions: of its memory.
+    memory_bytes: of the DDR; the host pays only for what is touched.
+    trace: a VCD file to write, for debugging.
+    options, progress: of the build.
+
+    Raises
+    ------
+    SimulationToolError: the simulator cannot be built.
+    BusViolation: from all methods that run cycles.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        conditions: DdrConditions | None = None,
+        *,
+        memory_bytes: int = 1 << 29,
+        trace: "str | os.PathLike[str] | None" = None,
+        options: BuildOptions | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.geometry = geometry
+        self.conditions = conditions or DdrConditions()
+        self.clock_hz = self.conditions.clock_hz
+        options = options or BuildOptions(trace=trace is not None)
+        library = accelerator_library(geometry, options=options, progress=progress)
+        self.simulation = Simulation(
+            library, master_ports(geometry), memory_bytes=memory_bytes, conditions=self.conditions, trace=trace
+        )
+        self._next = _BASE
+        self.simulation.allow(0, 0)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles simulated since the device was made, register accesses included."""
+        return self.simulation.cycles
+
+    @property
+    def traffic(self) -> dict[str, PortTraffic]:
+        """What each AXI4 master moved, by its name."""
+        return self.simulation.traffic
+
+    @property
+    def limited_cycles(self) -> int:
+        """Cycles in which some beat waited for the memory's byte rate alone."""
+        return self.simulation.limited_cycles
+
+    def read_offset(self, offset: int) -> int:
+        try:
+            return self.simulation.read(offset)
+        except SimulationError as error:
+            raise BusViolation(str(error)) from error
+
+    def write_offset(self, offset: int, value: int) -> None:
+        try:
+            self.simulation.write(offset, value)
+        except SimulationError as error:
+            raise BusViolation(str(error)) from error
+
+    def allocate(self, size: int) -> SimulatedBuffer:
+        if size < 0:
+            raise ValueError(f"a buffer's size must be at least 0, not {size}")
+        rounded = max(ALIGNMENT, -(-size // ALIGNMENT) * ALIGNMENT)
+        address, total = self._next, self.simulation.memory.size
+        if address + rounded > total:
+            raise DeviceError(
+                f"{size:,} bytes do not fit into the simulated memory: {max(0, total - address):,} of {total:,} are "
+                "left; make the device with more memory_bytes"
+            )
+        # 4 KiB beyond the next boundary, plus one unit: buffers begin at ever different offsets within a page.
+        self._next = address + rounded + _GUARD_BYTES + ALIGNMENT
+        self.simulation.allow(address, address + rounded)
+        return SimulatedBuffer(address, self.simulation.memory[address : address + rounded])
+
+    def wait_interrupt(self, seconds: float) -> bool:
+        try:
+            self.simulation.run(max(1, round(seconds * self.clock_hz)))
+        except SimulationError as error:
+            raise BusViolation(str(error)) from error
+        return self.simulation.interrupt
+
+    def close(self) -> None:
+        self.simulation.close()

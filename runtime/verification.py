@@ -1,0 +1,216 @@
+"""Every code of every map against the integer graph's executor, and every CRC of the log against theirs."""
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from ..compiler.program import Program
+from ..hdl.isa import INSTRUCTION_BYTES, Opcode, Region, decode
+from ..quant.executor import execute
+from ..quant.graph import IntegerGraph
+from .driver import Driver
+from .images import to_codes
+from .results import ImageRun
+
+Progress = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mismatch:
+    """Where a map first differs: the image, the tensor's channel, row and column, and both codes."""
+
+    image: int
+    channel: int
+    row: int
+    column: int
+    expected: int
+    found: int
+
+    def __str__(self) -> str:
+        return (
+            f"image {self.image}, channel {self.channel}, row {self.row}, column {self.column}: "
+            f"{self.found}, not {self.expected}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerCheck:
+    """What the check of one layer found, over all images.
+
+    Members
+    -------
+    layer, tensor: names.
+    compared, mismatched: codes; 0 compared where the map's memory was used again (then the CRC is the check).
+    first: the first mismatch, in image, channel, row, column order.
+    crc_compared, crc_mismatched: records of the log.
+    """
+
+    layer: str
+    tensor: str
+    compared: int
+    mismatched: int
+    first: Mismatch | None
+    crc_compared: int
+    crc_mismatched: int
+
+    @property
+    def passed(self) -> bool:
+        return not self.mismatched and not self.crc_mismatched and self.crc_compared > 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class VerificationReport:
+    """What `verify` found: a `LayerCheck` per layer, in order of execution, and the runs."""
+
+    layers: tuple[LayerCheck, ...]
+    runs: tuple[ImageRun, ...]
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.layers) and all(layer.passed for layer in self.layers)
+
+    @property
+    def compared(self) -> int:
+        return sum(layer.compared for layer in self.layers)
+
+    @property
+    def mismatched(self) -> int:
+        return sum(layer.mismatched for layer in self.layers)
+
+    @property
+    def first_failure(self) -> LayerCheck | None:
+        """The first layer in order of execution that is wrong: the place to look."""
+        return next((layer for layer in self.layers if not layer.passed), None)
+
+    def __str__(self) -> str:
+        crcs = sum(layer.crc_compared for layer in self.layers)
+        wrong = sum(layer.crc_mismatched for layer in self.layers)
+        text = (
+            f"{len(self.runs)} images, {len(self.layers)} layers: {self.compared:,} codes compared, "
+            f"{self.mismatched:,} differ; {crcs} CRCs compared, {wrong} differ"
+        )
+        failure = self.first_failure
+        if failure:
+            where = f" at {failure.first}" if failure.first else ""
+            text += f"; first in layer {failure.layer} (tensor {failure.tensor}){where}"
+        return text
+
+
+def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[int, tuple[int, int]]:
+    """CRC-32 and number of activation words that each layer's record must hold, by slot of the log.
+
+    The bytes are those of the expected maps, in the order in which the program's STORE instructions write them.
+
+    Parameters
+    ----------
+    tensors: codes by name, C × H × W.
+    """
+    outputs = {layer.number: program.maps[layer.output] for layer in program.layers}
+    packed: dict[str, np.ndarray] = {}
+    word_bytes = program.geometry.word_bytes
+    records: dict[int, tuple[int, int]] = {}
+    crc = words = 0
+    for place in range(0, len(program.instructions), INSTRUCTION_BYTES):
+        opcode, fields = decode(program.instructions[place : place + INSTRUCTION_BYTES])
+        if opcode is not Opcode.STORE:
+            continue
+        if fields["crc_start"]:
+            crc = words = 0
+        layout = outputs[fields["layer"]]
+        if layout.region != Region(fields["region"]).name:
+            raise ValueError(
+                f"layer {fields['layer']} stores to region {Region(fields['region']).name}, its map lies in "
+                f"{layout.region}: the program is damaged"
+            )
+        if layout.name not in packed:
+            packed[layout.name] = np.frombuffer(layout.pack(tensors[layout.name]), np.uint8)
+        data, size = packed[layout.name], fields["chunk_words"] * word_bytes
+        for plane in range(fields["planes"]):
+            for chunk in range(fields["chunks"]):
+                begin = (
+                    fields["address"] + plane * fields["plane_stride"] + chunk * fields["chunk_stride"] - layout.offset
+                )
+                if begin < 0 or begin + size > data.size:
+                    raise ValueError(
+                        f"layer {fields['layer']} stores beyond its map {layout.name}: the program is damaged"
+                    )
+                crc = zlib.crc32(data[begin : begin + size], crc)
+                words += fields["chunk_words"]
+        if fields["crc_emit"]:
+            records[fields["crc_slot"]] = (crc, words)
+    return records
+
+
+def verify(
+    driver: Driver,
+    graph: IntegerGraph,
+    images: np.ndarray,
+    *,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+) -> VerificationReport:
+    """Runs images on the loaded program and compares everything with the integer executor.
+
+    Parameters
+    ----------
+    graph: what the program was compiled from.
+    images: see `Driver.run`.
+    progress: called with a line of text per image.
+
+    Raises
+    ------
+    ValueError: the program stores a tensor that the graph does not have.
+    ImageError, AcceleratorError, RunTimeout: as `Driver.run`.
+    """
+    program = driver.program
+    for layer in program.layers:
+        if layer.output not in graph.tensors:
+            raise ValueError(
+                f"program {program.name} stores tensor {layer.output!r}, which graph {graph.name} does not have: "
+                "verify with the graph that it was compiled from"
+            )
+    outputs = {layout.name for layout in program.outputs}
+    tallies = [_Tally() for _ in program.layers]
+    runs = []
+    codes = to_codes(images, program.input)
+    for index, image in enumerate(codes):
+        if progress:
+            progress(f"image {index + 1} of {len(codes)}")
+        result = driver.run(image, timeout=timeout).runs[0]
+        runs.append(result)
+        expected = execute(graph, image)
+        crcs = expected_crcs(program, expected)
+        log = {entry.number: entry for entry in result.log}
+        for layer, tally in zip(program.layers, tallies):
+            if program.keeps_maps or layer.output in outputs:
+                tally.compare(index, expected[layer.output], driver.read_map(layer.output))
+            entry = log.get(layer.number)
+            tally.crc_compared += 1
+            tally.crc_mismatched += entry is None or (entry.crc, entry.words) != crcs.get(layer.number)
+    return VerificationReport(
+        tuple(
+            LayerCheck(layer.name, layer.output, tally.compared, tally.mismatched, tally.first, tally.crc_compared,
+                       tally.crc_mismatched)
+            for layer, tally in zip(program.layers, tallies)
+        ),
+        tuple(runs),
+    )
+
+
+@dataclasses.dataclass
+class _Tally:
+    compared: int = 0
+    mismatched: int = 0
+    first: Mismatch | None = None
+    crc_compared: int = 0
+    crc_mismatched: int = 0
+
+    def compare(self, image: int, expected: np.ndarray, found: np.ndarray) -> None:
+        different = expected != found
+        self.compared += expected.size
+        self.mismatched += int(different.sum())
+        if self.first is None and different.any():
+            place = tuple(int(number) for number in np.argwhere(different)[0])
+            self.first = Mismatch(image, *place, int(expected[place]), int(found[place]))
