@@ -22,8 +22,12 @@ class UserError(click.ClickException):
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether an error was raised on purpose: a type of Intramix's own, or the file system's."""
-    return type(error).__module__.startswith("intramix.") or isinstance(error, OSError)
+    """Whether an error was raised on purpose: a type of Intramix's own, the file system's, or by a `raise` of ours."""
+    if type(error).__module__.startswith("intramix.") or isinstance(error, OSError):
+        return True
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    raised_here = bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("intramix.")
+    return raised_here and type(error) in (ValueError, TypeError)
 
 
 def show(error: BaseException, *, debug: bool) -> int:
@@ -35,7 +39,7 @@ def show(error: BaseException, *, debug: bool) -> int:
         return EXIT_USER
     if not debug:
         errors.print(f"[bold red]internal error:[/] {_escape(f'{type(error).__name__}: {error}')}")
-        errors.print("Run the command again with --debug before its name for the traceback.")
+        errors.print("For the traceback: intramix --debug …")
     return EXIT_INTERNAL
 
 

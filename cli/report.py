@@ -30,7 +30,7 @@ def render(figures: Mapping[str, Any], *, history: Sequence[Mapping[str, Any]] =
     Parameters
     ----------
     figures: as docs/json.md has them.
-    history: training epochs: `phase` ("float" or "quantized"), `epoch`, `loss`, `accuracy`.
+    history: training epochs: `phase` ("float" or "quantized"), `epoch`, `loss`.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("intramix.cli", "."), autoescape=True, undefined=jinja2.StrictUndefined
@@ -81,11 +81,11 @@ def _plot_traffic(layers: Sequence[Mapping[str, Any]]) -> str:
 def _plot_history(history: Sequence[Mapping[str, Any]]) -> str:
     figure, axes = plt.subplots(figsize=(9, 3.2))
     for phase, colour in (("float", _COLOURS["fixed-8"]), ("quantized", _COLOURS["lut-fixed-4"])):
-        points = [(index, 100 * entry["accuracy"]) for index, entry in enumerate(history) if entry["phase"] == phase]
+        points = [(index, entry["loss"]) for index, entry in enumerate(history, 1) if entry["phase"] == phase]
         if points:
             axes.plot(*zip(*points), color=colour, label=phase, marker="o", markersize=3)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("test accuracy, %")
+    axes.set_ylabel("mean loss")
     return _finish(figure, axes)
 
 

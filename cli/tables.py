@@ -28,7 +28,7 @@ def layer_table(figures: Mapping[str, Any]) -> None:
             percent(layer["array_utilisation"]),
             f"{layer['read_bytes'] + layer['write_bytes']:,}",
             f"{layer['values_compared']:,}",
-            "[green]equal[/]" if not layer["values_mismatched"] else f"[bold red]{layer['values_mismatched']:,} differ[/]",
+            _equal(layer["values_mismatched"], "equal"),
         ]
         for layer in figures["layers"]
     ]
@@ -37,7 +37,7 @@ def layer_table(figures: Mapping[str, Any]) -> None:
         percent(figures["array_utilisation"]),
         f"{sum(layer['read_bytes'] + layer['write_bytes'] for layer in figures['layers']):,}",
         f"{figures['values_compared']:,}",
-        "[green]all equal[/]" if not figures["values_mismatched"] else f"[bold red]{figures['values_mismatched']:,} differ[/]",
+        _equal(figures["values_mismatched"], "all equal"),
     ]  # fmt: skip
     columns = [
         ("#", "right"), ("layer", "left"), ("MACs", "right"), ("filters by format", "left"), ("by lane", "left"),
@@ -59,6 +59,10 @@ def totals(figures: Mapping[str, Any]) -> None:
         f"[dim]simulated RTL, batch 1; memory {ddr['peak_bytes_per_second'] / 1e9:g} GB/s peak, "
         f"{percent(ddr['efficiency'])} granted, {ddr['latency_cycles']} cycles of read latency[/]"
     )
+
+
+def _equal(mismatched: int, text: str) -> str:
+    return f"[bold red]{mismatched:,} differ[/]" if mismatched else f"[green]{text}[/]"
 
 
 def block_table(figures: Mapping[str, Any]) -> None:

@@ -1,0 +1,79 @@
+"""`intramix compile`: an integer model into a program."""
+
+import time
+from pathlib import Path
+
+import click
+
+from ..compiler.compile import compile_graph
+from ..compiler.fileformat import save
+from ..compiler.listing import listing as list_program
+from ..hdl.geometry import Geometry
+from ..platforms.boards import Board
+from ..quant import fileformat as model_file
+from .console import console, step, table
+from .options import board_options, json_option
+from .output import write_json
+from .tables import mix
+
+
+@click.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@board_options("pynq-z2")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Program file to write.")
+@click.option("--listing", is_flag=True, help="Print the program, instruction by instruction.")
+@click.option("--reuse-memory", is_flag=True,
+              help="Let maps share DDR once they are dead: less memory, but they cannot be compared afterwards.")
+@json_option
+def compile(
+    model: Path, board: Board, geometry: Geometry, output: Path | None, listing: bool, reuse_memory: bool,
+    json_path: Path | None,
+) -> None:
+    """Compile MODEL (an .imx file of `intramix quantize`) for a board's geometry."""
+    started = time.monotonic()
+    with step("Compile"):
+        program = compile_graph(model_file.load(model), geometry, keep_maps=not reuse_memory)
+    seconds = time.monotonic() - started
+    if listing:
+        console.print(list_program(program), markup=False, soft_wrap=True)
+    rows = [
+        [
+            str(layer.number), layer.name, layer.kind, f"{layer.macs:,}", mix(layer.formats), mix(layer.lane_mix),
+            f"{layer.steps:,}", f"{layer.ideal_cycles:,.0f}", f"{layer.read_bytes:,}", f"{layer.write_bytes:,}",
+        ]
+        for layer in program.layers
+    ]  # fmt: skip
+    columns = [
+        ("#", "right"), ("layer", "left"), ("kind", "left"), ("MACs", "right"), ("filters by format", "left"),
+        ("by lane", "left"), ("steps", "right"), ("ideal", "right"), ("bytes read", "right"), ("written", "right"),
+    ]  # fmt: skip
+    table(f"{program.name} for {board.name}", columns, rows)
+    instructions = len(program.instructions) // 64
+    console.print(
+        f"{instructions:,} instructions, {len(program.parameters):,} bytes of parameters, "
+        f"{sum(layer.steps for layer in program.layers):,} steps, {seconds:.1f} s"
+    )
+    if output:
+        save(program, output)
+        console.print(f"wrote {output}")
+    if json_path:
+        write_json(json_path, {
+            "network": program.name,
+            "board": board.name,
+            "geometry": geometry.to_dict(),
+            "instructions": instructions,
+            "parameter_bytes": len(program.parameters),
+            "sizes": program.sizes,
+            "steps": sum(layer.steps for layer in program.layers),
+            "layers": [
+                {
+                    "number": layer.number, "name": layer.name, "kind": layer.kind, "macs": layer.macs,
+                    "formats": layer.formats, "lanes": layer.lane_mix, "steps": layer.steps,
+                    "ideal_cycles": layer.ideal_cycles, "read_bytes": layer.read_bytes,
+                    "write_bytes": layer.write_bytes,
+                }
+                for layer in program.layers
+            ],
+            "seconds": round(seconds, 2),
+        })  # fmt: skip

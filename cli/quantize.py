@@ -1,0 +1,107 @@
+"""`intramix quantize`: a PyTorch model into an integer model."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from ..hdl.geometry import Geometry
+from ..platforms.boards import Board
+from ..quant.assign import METHODS
+from ..quant.data import load_data
+from ..quant.fileformat import save
+from ..quant.graph import Convolution, IntegerGraph
+from ..quant.models import ZOO, load_model
+from ..quant.train import TrainingOptions
+from .console import console, table
+from .errors import UserError
+from .options import board_options, json_option
+from .output import write_json
+from .tables import mix, percent
+from .training import History, quantize_for, train_float
+
+
+@click.command()
+@click.argument("model")
+@board_options("pynq-z2")
+@click.option("--data", required=True, metavar="NAME|FILE", help="`digits`, or an .npz with images (and labels).")
+@click.option("--method", type=click.Choice(METHODS), default="variance", show_default=True,
+              help="How filters are given their formats.")
+@click.option("--bits", "activation_bits", type=click.IntRange(2, 8),
+              help="Bits of hidden activations (default: the geometry's slot).")
+@click.option("--float-epochs", type=click.IntRange(0), default=0, show_default=True,
+              help="Epochs of float training first, for a model that is not trained.")
+@click.option("--epochs", type=click.IntRange(0), default=8, show_default=True,
+              help="Epochs of fine-tuning with quantization; 0 only calibrates.")
+@click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of the fine-tuning.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
+              help="Integer model (.imx) to write.")
+@json_option
+def quantize(
+    model: str, board: Board, geometry: Geometry, data: str, method: str, activation_bits: int | None,
+    float_epochs: int, epochs: int, learning_rate: float, seed: int, output: Path, json_path: Path | None,
+) -> None:
+    """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
+
+    MODEL is a name of the zoo (demo) or package.module:callable; a file in the working directory counts as importable.
+    """
+    import torch
+
+    started = time.monotonic()
+    dataset = load_data(data)
+    if dataset.train_labels is None and (epochs or float_epochs):
+        raise UserError(f"data {data} has no labels to train with: add labels, or use --epochs 0 to calibrate only")
+    classes = 10 if dataset.train_labels is None else int(dataset.train_labels.max()) + 1
+    torch.manual_seed(seed)
+    network = load_model(model, channels=dataset.image_shape[0], classes=classes)
+    history = History()
+    if float_epochs:
+        train_float(network, dataset, TrainingOptions(epochs=float_epochs, seed=seed), history)
+    options = TrainingOptions(epochs=epochs, learning_rate=learning_rate, seed=seed)
+    name = model if model in ZOO else model.rpartition(":")[2]
+    result = quantize_for(
+        network, dataset, geometry, activation_bits=activation_bits, method=method, options=options, name=name,
+        history=history,
+    )  # fmt: skip
+    save(result.graph, output)
+    accuracy = {
+        "float": result.float_accuracy, "quantized": result.quantized_accuracy, "integer": result.integer_accuracy,
+    }  # fmt: skip
+    layers = _layers(result.graph)
+    rows = [
+        [entry["name"], entry["kind"], mix(entry["formats"]), f"{entry['macs']:,}", f"{entry['weight_bytes']:,}"]
+        for entry in layers
+    ]
+    columns = [("layer", "left"), ("kind", "left"), ("filters by format", "left"), ("MACs", "right"),
+               ("weight bytes", "right")]  # fmt: skip
+    table(f"{name}, {method}", columns, rows)
+    console.print(" · ".join(f"{key} {percent(value)}" for key, value in accuracy.items() if value is not None))
+    console.print(f"wrote {output}")
+    if json_path:
+        write_json(json_path, {
+            "network": name,
+            "method": method,
+            "board": board.name,
+            "activation_bits": activation_bits or geometry.activation_bits,
+            "accuracy": accuracy,
+            "layers": layers,
+            "seconds": round(time.monotonic() - started, 2),
+        })
+
+
+def _layers(graph: IntegerGraph) -> list[dict]:
+    entries = []
+    for layer in graph.layers:
+        output = graph.tensors[layer.output]
+        formats: Counter[str] = Counter()
+        macs = bits = 0
+        if isinstance(layer, Convolution):
+            formats.update(entry.name for entry in layer.formats)
+            macs = layer.weight.size * output.height * output.width
+            bits = sum(entry.bits for entry in layer.formats) * layer.weight[0].size
+        entries.append({
+            "name": layer.name, "kind": layer.kind, "formats": dict(formats), "macs": macs, "weight_bytes": bits // 8,
+        })  # fmt: skip
+    return entries

@@ -1,0 +1,92 @@
+"""What `demo` and `simulate` share: build the simulated accelerator, run images through it, compare every value."""
+
+import itertools
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..compiler.program import Program
+from ..platforms.boards import Board
+from ..quant.graph import IntegerGraph
+from ..runtime.driver import Driver
+from ..runtime.figures import layer_figures, run_figures
+from ..runtime.simulated import SimulatedDevice
+from ..runtime.verification import VerificationReport, verify
+from ..sim.conditions import DdrConditions
+from .console import bar, console, step
+
+
+def build(program: Program, conditions: DdrConditions, *, trace: Path | None = None) -> SimulatedDevice:
+    """The Verilated accelerator of a program's geometry, built if it is not in the cache."""
+    with step("Build the simulator") as note:
+        return SimulatedDevice(program.geometry, conditions, trace=trace, progress=note)
+
+
+def check(
+    device: SimulatedDevice, program: Program, graph: IntegerGraph, images: np.ndarray
+) -> tuple[VerificationReport, float]:
+    """Runs every image, comparing every stored value; the report and the wall-clock seconds."""
+    driver = Driver(device)
+    driver.load(program)
+    started = time.monotonic()
+    with bar("Run images through the RTL") as advance:
+        done = itertools.count()
+        report = verify(driver, graph, images, progress=lambda note: advance(next(done), len(images), ""))
+    return report, time.monotonic() - started
+
+
+def figures_of(
+    program: Program, board: Board, conditions: DdrConditions, report: VerificationReport, *,
+    simulated_cycles: int, seconds: float,
+) -> dict[str, Any]:
+    """Figures of a verified run, under the keys of docs/json.md."""
+    runs = report.runs
+    cycles = {layer.number: 0.0 for layer in program.layers}
+    for run in runs:
+        for entry in run.log:
+            cycles[entry.number] += entry.cycles / len(runs)
+    layers = layer_figures(
+        program,
+        cycles,
+        {check.tensor: check.compared for check in report.layers},
+        {check.tensor: check.mismatched for check in report.layers},
+    )
+    frame = sum(run.cycles for run in runs) / len(runs)
+    return {
+        **run_figures(program, layers, images=len(runs), cycles_per_frame=frame, clock_hz=conditions.clock_hz),
+        "board": board.name,
+        "ddr": {
+            "peak_bytes_per_second": conditions.peak_bytes_per_second,
+            "efficiency": conditions.efficiency,
+            "latency_cycles": conditions.latency_cycles,
+            "stall_probability": conditions.stall_probability,
+            "seed": conditions.seed,
+        },
+        "crc_compared": sum(layer.crc_compared for layer in report.layers),
+        "crc_mismatched": sum(layer.crc_mismatched for layer in report.layers),
+        "counters": dict(runs[-1].counters),
+        "simulated_cycles_per_second": simulated_cycles / seconds,
+    }
+
+
+def verdict(report: VerificationReport) -> bool:
+    """Says whether the hardware and the integer model are equal, and where they first differ."""
+    if report.passed:
+        crcs = sum(layer.crc_compared for layer in report.layers)
+        console.print(
+            f"[bold green]Every value of every layer is equal:[/] {report.compared:,} values and {crcs:,} CRCs of "
+            f"{len(report.runs)} images, RTL against the integer model."
+        )
+    else:
+        console.print(f"[bold red]The RTL differs from the integer model:[/] {report}")
+    return report.passed
+
+
+def conditions_of(board: Board, overrides: Mapping[str, Any] | None = None) -> DdrConditions:
+    """The memory of a board: 75 % of its peak, 40 cycles of latency, unless told otherwise."""
+    return DdrConditions(
+        peak_bytes_per_second=board.memory_bytes_per_second, clock_hz=board.clock_hz, **(overrides or {})
+    )
