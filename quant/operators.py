@@ -94,10 +94,12 @@ def _operator_name(node: fx.Node) -> str:
 
 _REFUSAL = ("the accelerator has no such operator", "use convolution, batch norm, ReLU, ReLU6, add or pools instead")
 _ACTIVATION = ("the only activations are ReLU and ReLU6", "replace it by nn.ReLU or nn.ReLU6 and fine-tune")
+_NORM = ("it normalises by statistics of the image itself", "use BatchNorm2d with running statistics")
 _CHANNELS = ("maps cannot be cut, joined or shuffled along channels", "use an add, or a 1×1 convolution, instead")
 _REFUSALS = {
     **dict.fromkeys(("silu", "sigmoid", "hardsigmoid", "hardswish", "gelu", "leaky_relu", "elu"), _ACTIVATION),
     **dict.fromkeys(("prelu", "tanh", "mish", "softplus", "selu", "celu"), _ACTIVATION),
+    **dict.fromkeys(("group_norm", "layer_norm", "instance_norm", "native_batch_norm_legit"), _NORM),
     **dict.fromkeys(("softmax", "log_softmax"), ("it is no integer operator", "apply it to the network's outputs")),
     **dict.fromkeys(("cat", "split", "chunk", "split_with_sizes", "slice", "channel_shuffle", "permute"), _CHANNELS),
     "pad": ("only zero padding inside a convolution or a pool exists", "use padding=… with padding_mode='zeros'"),
