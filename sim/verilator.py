@@ -1,5 +1,6 @@
 """Builds a Verilated design, its bridge and the DDR model into one shared library, once per contents."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import importlib.util
@@ -106,12 +107,13 @@ def build_library(
                 _compiler_version(environment), platform.machine())
     key = digest([*files, *files.values(), *command, *flags, *versions])
     library = cache_directory() / f"simulator-{key}.so"
+    runtime = cache_directory() / f"runtime-{digest([*support_sources().values(), *command, *flags, *versions])}"
     if library.exists():
         return library
     with locked(f"simulator-{key}"):
         if not library.exists():
             make = ["make", "-j", str(options.jobs), "-f", "Vtop.mk", *flags]
-            _build(library, files, command, make, environment, progress)
+            _build(library, runtime, files, command, make, environment, progress)
     return library
 
 
@@ -150,6 +152,7 @@ def _compiler_version(environment: dict[str, str]) -> str:
 
 def _build(
     library: pathlib.Path,
+    runtime: pathlib.Path,
     files: dict[str, str],
     command: list[str],
     make: list[str],
@@ -164,8 +167,22 @@ def _build(
         report("Verilating")
         _run("Verilator", command, directory, environment)
         report("compiling C++")
+        for compiled in runtime.glob("*.o"):
+            shutil.copy(compiled, directory / "obj")
         _run("the C++ compiler", make, directory / "obj", environment)
+        if not runtime.exists():
+            _keep_runtime(directory, runtime)
         os.replace(directory / "obj" / "Vtop", library)
+
+
+def _keep_runtime(directory: pathlib.Path, runtime: pathlib.Path) -> None:
+    """Keeps the objects that are the same for every design: Verilator's own, and the DDR model."""
+    kept = directory / "runtime"
+    kept.mkdir()
+    for compiled in (*(directory / "obj").glob("verilated*.o"), directory / "obj" / "ddr.o"):
+        shutil.copy(compiled, kept)
+    with contextlib.suppress(OSError):  # another process was faster
+        kept.rename(runtime)
 
 
 def _run(what: str, command: list[str], directory: pathlib.Path, environment: dict[str, str]) -> None:

@@ -91,7 +91,7 @@ module copy_master #(parameter DATA = 64, parameter STREAM = 32) (
         else if (copy__arvalid && fault == CHANGES_ADDRESS) copy__araddr <= copy__araddr + BYTES;
         else if (copy__arvalid && fault == DROPS_ADDRESS) copy__arvalid <= 0;
         if (copy__awvalid && copy__awready) copy__awvalid <= 0;
-        if (fault == FATAL && state == READ) $fatal(1, "told to fail");
+        if (fault == FATAL && state == RESPOND) $fatal(1, "told to fail");
         case (state)
             IDLE: if (start) begin
                 done <= 0; response <= 0; left <= bytes; from <= source; to <= destination;
