@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from intramix.quant.executor import accumulate, accumulator_bound, accumulator_interval, execute, requantize
 from intramix.quant.formats import FIXED8
 from intramix.quant.graph import Convolution, IntegerGraph, MaxPool, Padding, TensorType

@@ -11,6 +11,7 @@ import pytest
 import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from intramix.quant.executor import execute
 from intramix.quant.fileformat import MANIFEST, TENSORS, FileFormatError, load, save
 from intramix.quant.formats import FIXED4, POT_4, SP2_4, Scheme, WeightFormat

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from intramix.quant.executor import execute
 from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4
 from intramix.quant.graph import Convolution, GraphError, MaxPool, Padding

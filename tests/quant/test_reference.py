@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from intramix.quant.executor import execute
 from intramix.quant.formats import POT_4
 from intramix.quant.graph import Padding

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4
 from intramix.quant.graph import Convolution, GraphError, IntegerGraph, MaxPool, Padding, TensorType
 
