@@ -28,7 +28,7 @@ from .training import History, quantize_for, train_float
 @click.option("--data", required=True, metavar="NAME|FILE", help="`digits`, or an .npz with images (and labels).")
 @click.option("--method", type=click.Choice(METHODS), default="variance", show_default=True,
               help="How filters are given their formats.")
-@click.option("--bits", "activation_bits", type=click.IntRange(2, 8),
+@click.option("--bits", "hidden_bits", type=click.IntRange(2, 8),
               help="Bits of hidden activations (default: the geometry's slot).")
 @click.option("--float-epochs", type=click.IntRange(0), default=0, show_default=True,
               help="Epochs of float training first, for a model that is not trained.")
@@ -40,7 +40,7 @@ from .training import History, quantize_for, train_float
               help="Integer model (.imx) to write.")
 @json_option
 def quantize(
-    model: str, board: Board, geometry: Geometry, data: str, method: str, activation_bits: int | None,
+    model: str, board: Board, geometry: Geometry, data: str, method: str, hidden_bits: int | None,
     float_epochs: int, epochs: int, learning_rate: float, seed: int, output: Path, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
@@ -62,7 +62,7 @@ def quantize(
     options = TrainingOptions(epochs=epochs, learning_rate=learning_rate, seed=seed)
     name = model if model in ZOO else model.rpartition(":")[2]
     result = quantize_for(
-        network, dataset, geometry, activation_bits=activation_bits, method=method, options=options, name=name,
+        network, dataset, geometry, activation_bits=hidden_bits, method=method, options=options, name=name,
         history=history,
     )  # fmt: skip
     save(result.graph, output)
@@ -84,7 +84,7 @@ def quantize(
             "network": name,
             "method": method,
             "board": board.name,
-            "activation_bits": activation_bits or geometry.activation_bits,
+            "activation_bits": hidden_bits or geometry.activation_bits,
             "accuracy": accuracy,
             "layers": layers,
             "seconds": round(time.monotonic() - started, 2),
