@@ -1,0 +1,51 @@
+"""Parameters of groups in flight."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.data import Layout
+from amaranth.lib.wiring import In, Out
+
+
+class GroupQueue(wiring.Component):
+    """A first-in first-out queue in LUT memory whose oldest entry shows at once. Its user keeps it from overflowing.
+
+    Parameters
+    ----------
+    layout: of an entry.
+    depth: entries, a power of two.
+
+    Members
+    -------
+    push, entry: append an entry.
+    pop: drop the oldest entry; only while `waiting`.
+    waiting: there is an entry, in `head`.
+    """
+
+    def __init__(self, layout: Layout, depth: int) -> None:
+        if depth < 2 or depth & (depth - 1):
+            raise ValueError(f"depth must be a power of two, at least 2, not {depth!r}")
+        self._layout = layout
+        self._depth = depth
+        super().__init__({
+            "push": In(1),
+            "entry": In(layout),
+            "pop": In(1),
+            "waiting": Out(1),
+            "head": Out(layout),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.entries = entries = memory.Memory(shape=self._layout, depth=self._depth, init=[])
+        write, read = entries.write_port(), entries.read_port(domain="comb")
+        pushed, popped = Signal(range(2 * self._depth)), Signal(range(2 * self._depth))
+        m.d.sync += [pushed.eq(pushed + self.push), popped.eq(popped + self.pop)]
+        m.d.comb += [
+            write.addr.eq(pushed),
+            write.data.eq(self.entry),
+            write.en.eq(self.push),
+            read.addr.eq(popped),
+            self.head.eq(read.data),
+            self.waiting.eq(pushed != popped),
+        ]
+        return m

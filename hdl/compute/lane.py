@@ -1,0 +1,187 @@
+"""A pixel lane: its memories, requantizers, word registers and pool."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..geometry import CONSTANT_BITS, Geometry
+from ..interfaces import LOCAL_ADDRESS_BITS
+from .lane_memory import LaneMemory
+from .layouts import lane_control_layout
+from .pool import Maximum
+from .post import Requantizer
+
+DIGIT_BITS = 4
+
+
+class PixelLane(wiring.Component):
+    """Everything of the compute engine that exists once for each pixel lane, apart from the array.
+
+    Cycles of `control`'s fields:
+
+    - a step issued in t: `activation_address` t, `activation_zero` t + 1, `pool_valid` and `pool_first` t + 2, like
+      `activations`;
+    - a row presented in e: `row` and, in the first row, `residual_take` e; `residual_digits` e + 1, when `sum` and
+      `accumulators` are read; `constants` and `residual_scale` e + 2; `shift` and `maximum` e + 2 +
+      `Requantizer.SHIFT_LAG`; `output_digits`, `codes_take` and, in the last row, `words_take` e + 2 +
+      `Requantizer.LATENCY`;
+    - a residual word: `residual_address` f, `residual_load` (bit digit · D + word) f + 1;
+    - an output word: `write_word` w, after `words_take` or the pool's last step; `write_enable`, `write_address` w + 1.
+
+    Members
+    -------
+    control: In.
+    maps_activation, maps_residual, maps_address, maps_data: In, writes by MAPS.
+    accumulators, sum: In, the array's results, modulo 2^accumulator_bits.
+    constants: In, of the row's To / U filters, post unit 0 least significant.
+    activations: Out, Ti slots.
+    output: Out, the word of the output memory at the `read_address` of the cycle before.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = g = geometry
+        self._word = data.ArrayLayout(unsigned(g.activation_bits), g.word_channels)
+        self._digits = data.ArrayLayout(unsigned(DIGIT_BITS), g.word_channels)
+        super().__init__({
+            "control": In(lane_control_layout(g)),
+            "maps_activation": In(1),
+            "maps_residual": In(1),
+            "maps_address": In(LOCAL_ADDRESS_BITS),
+            "maps_data": In(g.word_bits),
+            "accumulators": In(data.ArrayLayout(unsigned(g.accumulator_bits), g.tile_filters)),
+            "sum": In(g.accumulator_bits),
+            "constants": In(g.post_units * CONSTANT_BITS),
+            "activations": Out(self._word),
+            "output": Out(g.word_bits),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        g = self._geometry
+        control = self.control
+        m.submodules.memory = memory = LaneMemory(g)
+        m.d.comb += [
+            memory.maps_activation.eq(self.maps_activation),
+            memory.maps_residual.eq(self.maps_residual),
+            memory.maps_address.eq(self.maps_address),
+            memory.maps_data.eq(self.maps_data),
+            memory.activation_address.eq(control.activation_address),
+            memory.residual_address.eq(control.residual_address),
+            memory.read_address.eq(control.read_address),
+            self.output.eq(memory.output),
+        ]
+        with m.If(control.activation_zero):
+            m.d.sync += self.activations.eq(0)
+        with m.Else():
+            m.d.sync += self.activations.eq(memory.activation)
+
+        row = Signal.like(control.row, name="selected_row", reset_less=True)
+        m.d.sync += row.eq(control.row)
+        residuals = self._residuals(m, memory, row)
+        codes = self._codes(m, row, residuals)
+        self._words(m, memory, codes)
+        return m
+
+    def _residuals(self, m: Module, memory: LaneMemory, row: Signal) -> list[Signal]:
+        """Residual codes of the row's filters, one of each post unit, in the requantizers' first cycle."""
+        g = self._geometry
+        # Words of upper digits or whole codes, then words of lower digits; staged one by one, taken together.
+        upper = [self._staged(m, memory, self._word, word) for word in range(g.tile_words)]
+        lower = [self._staged(m, memory, self._digits, g.tile_words + word) for word in range(g.tile_words)]
+        residuals = []
+        for unit in range(g.post_units):
+            first = unit * g.drain_cycles
+            word, slot = divmod(first, g.word_channels)
+            high = Signal(g.activation_bits, name=f"residual_high_{unit}")
+            low = Signal(DIGIT_BITS, name=f"residual_low_{unit}")
+            residual = Signal(8, name=f"residual_{unit}", reset_less=True)
+            m.d.comb += [
+                high.eq(Array([upper[word][slot + index] for index in range(g.drain_cycles)])[row]),
+                low.eq(Array([lower[word][slot + index] for index in range(g.drain_cycles)])[row]),
+            ]
+            m.d.sync += residual.eq(Mux(self.control.residual_digits, Cat(low, high[:DIGIT_BITS]), high))
+            residuals.append(residual)
+        return residuals
+
+    def _staged(self, m: Module, memory: LaneMemory, layout: data.ArrayLayout, index: int) -> Signal:
+        """A residual word (or its slots' low digits), fetched into a staging register, held from `residual_take` on."""
+        staging = Signal(layout, name=f"staging_{index}", reset_less=True)
+        taken = Signal(layout, name=f"residual_word_{index}", reset_less=True)
+        with m.If(self.control.residual_load[index]):
+            for slot, source in zip(staging, data.View(self._word, memory.residual), strict=True):
+                m.d.sync += slot.eq(source)
+        with m.If(self.control.residual_take):
+            m.d.sync += taken.eq(staging)
+        return taken
+
+    def _codes(self, m: Module, row: Signal, residuals: list[Signal]) -> list[Value]:
+        """The codes of the row's filters: operands are selected, then requantized."""
+        g = self._geometry
+        total = Signal(g.accumulator_bits, reset_less=True)
+        m.d.sync += total.eq(self.sum)
+        codes = []
+        for unit in range(g.post_units):
+            first = unit * g.drain_cycles
+            selected = Signal(g.accumulator_bits, name=f"accumulator_{unit}", reset_less=True)
+            m.d.sync += selected.eq(Array([self.accumulators[first + index] for index in range(g.drain_cycles)])[row])
+            m.submodules[f"post_{unit}"] = post = Requantizer(g)
+            m.d.comb += [
+                post.accumulator.eq(selected),
+                post.sum.eq(total),
+                post.constants.eq(self.constants[unit * CONSTANT_BITS : (unit + 1) * CONSTANT_BITS]),
+                post.residual.eq(residuals[unit]),
+                post.residual_scale.eq(self.control.residual_scale),
+                post.shift.eq(self.control.shift),
+                post.maximum.eq(self.control.maximum),
+            ]
+            codes.append(post.code)
+        return codes
+
+    def _words(self, m: Module, memory: LaneMemory, codes: list[Value]) -> None:
+        """Collects codes into words, digit by digit; the first word register is the pool's maximum too."""
+        g = self._geometry
+        control = self.control
+        upper, lower = [], []
+        for unit, code in enumerate(codes):
+            high = Mux(control.output_digits, code[DIGIT_BITS:], code[: g.activation_bits])
+            for name, digit, width, words in (
+                ("upper", high, g.activation_bits, upper),
+                ("lower", code[:DIGIT_BITS], DIGIT_BITS, lower),
+            ):
+                # The unit's earlier codes of the group, oldest lowest.
+                earlier = Signal(width * (g.drain_cycles - 1), name=f"{name}_codes_{unit}", reset_less=True)
+                collected = Signal(width * g.drain_cycles, name=f"{name}_collected_{unit}")
+                m.d.comb += collected.eq(Cat(earlier, digit[:width]))
+                with m.If(control.codes_take):
+                    m.d.sync += earlier.eq(collected[width:])
+                words.append(collected)
+
+        units = g.post_units // g.tile_words
+        registers = []
+        for name, parts, layout in (("upper", upper, self._word), ("lower", lower, self._digits)):
+            for word in range(g.tile_words):
+                register = Signal(layout, name=f"{name}_word_{word}", reset_less=True)
+                with m.If(control.words_take):
+                    m.d.sync += register.eq(Cat(*parts[word * units : (word + 1) * units]))
+                registers.append(register)
+
+        m.submodules.maximum = maximum = Maximum(g)
+        m.d.comb += [
+            maximum.word.eq(self.activations),
+            maximum.best.eq(registers[0]),
+            maximum.first.eq(control.pool_first),
+        ]
+        with m.If(control.pool_valid):
+            m.d.sync += registers[0].eq(maximum.result)
+
+        written = Signal(self._word, reset_less=True)
+        with m.Switch(control.write_word):
+            for index, register in enumerate(registers):
+                with m.Case(index):
+                    for slot, source in zip(written, register, strict=True):
+                        m.d.sync += slot.eq(source)
+        m.d.comb += [
+            memory.write_enable.eq(control.write_enable),
+            memory.write_address.eq(control.write_address),
+            memory.write_data.eq(written),
+        ]

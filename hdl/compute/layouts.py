@@ -1,0 +1,101 @@
+"""What travels between the parts of the compute engine."""
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data
+
+from .. import isa
+from ..geometry import CONSTANT_BITS, Geometry
+
+
+def constant_layout() -> data.StructLayout:
+    """A filter's requantization constants: `isa.CONSTANT_LAYOUT`."""
+    members = {field.name: (signed if field.signed else unsigned)(field.width) for field in isa.CONSTANT_LAYOUT}
+    layout = data.StructLayout(members)
+    assert layout.size == CONSTANT_BITS
+    return layout
+
+
+class ResidualParameters(data.Struct):
+    """What prefetching a group's residual words needs."""
+
+    layer: unsigned(12)
+    final: unsigned(1)
+    """The instruction's last group."""
+    residual: unsigned(1)
+    base: unsigned(12)
+    pitch: unsigned(12)
+    digits: unsigned(1)
+
+
+def row_parameters(geometry: Geometry) -> data.StructLayout:
+    """What requantizing a group's accumulators needs. `release` frees the oldest tile of constants afterwards."""
+    return data.StructLayout({
+        "tile": unsigned((geometry.constant_tiles - 1).bit_length()),
+        "release": unsigned(1),
+        "shift": unsigned(6),
+        "maximum": unsigned(8),
+        "residual": unsigned(1),
+        "residual_digits": unsigned(1),
+        "residual_scale": signed(18),
+        "output_digits": unsigned(1),
+    })
+
+
+class WriteParameters(data.Struct):
+    """What writing a group's output words needs."""
+
+    layer: unsigned(12)
+    final: unsigned(1)
+    """The instruction's last group."""
+    base: unsigned(12)
+    pitch: unsigned(12)
+    digits: unsigned(1)
+    signals: unsigned(8)
+    """Tokens given after the instruction's last word."""
+
+
+def group_parameters(geometry: Geometry) -> data.StructLayout:
+    """A group, as the sequencer hands it to the drain with its last step."""
+    return data.StructLayout({
+        "residual": ResidualParameters,
+        "row": row_parameters(geometry),
+        "write": WriteParameters,
+    })
+
+
+class PoolStep(data.Struct):
+    """What the pool is told with the activations of a step."""
+
+    valid: unsigned(1)
+    first: unsigned(1)
+    """First step of a pass: the maximum starts from this word."""
+    last: unsigned(1)
+    """Last step of a pass: the maximum is an output word."""
+    group_last: unsigned(1)
+    """… and the last one of its group."""
+
+
+def lane_control_layout(geometry: Geometry) -> data.StructLayout:
+    """What all pixel lanes are told alike. The cycle of each field is relative to an event named in `lane`."""
+    g = geometry
+    return data.StructLayout({
+        "activation_address": unsigned((g.activation_depth - 1).bit_length()),
+        "activation_zero": unsigned(1),
+        "pool_valid": unsigned(1),
+        "pool_first": unsigned(1),
+        "row": unsigned((g.drain_cycles - 1).bit_length()),
+        "residual_address": unsigned((g.residual_depth - 1).bit_length()),
+        "residual_load": unsigned(2 * g.tile_words),
+        "residual_take": unsigned(1),
+        "residual_digits": unsigned(1),
+        "residual_scale": signed(18),
+        "shift": unsigned(6),
+        "maximum": unsigned(8),
+        "output_digits": unsigned(1),
+        "codes_take": unsigned(1),
+        "words_take": unsigned(1),
+        "write_word": unsigned((2 * g.tile_words - 1).bit_length()),
+        "write_enable": unsigned(1),
+        "write_address": unsigned((g.output_depth - 1).bit_length()),
+        "read_address": unsigned((g.output_depth - 1).bit_length()),
+    })

@@ -1,0 +1,127 @@
+"""COMPUTE's loop nest: counters, the activation address, the column and the pass."""
+
+from amaranth.hdl import Array, Const, Module, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .. import isa
+from ..interfaces import LOCAL_ADDRESS_BITS, instruction_layout
+
+LOOPS = ("channels", "kernel_x", "kernel_y", "passes", "outputs_x", "outputs_y")
+"""The counts of the loop nest, innermost first."""
+
+_COLUMN_BITS = 20
+"""Σ of 4095 · 63 (x), 255 (kernel_x) and − 63 (pad_left), signed."""
+
+
+class LoopNest(wiring.Component):
+    """Walks an instruction's loop nest, a step in every cycle with `advance`; all outputs are registers.
+
+    `load` begins `instruction`, in the cycle of the last `advance` of the one before, or later. From the next cycle on
+    `current` is that instruction, and the outputs describe its first step.
+
+    Members
+    -------
+    instruction: In, the instruction to begin; `ones` has a bit for each of `LOOPS` whose count is 1.
+    last: Out, a bit for each of `LOOPS`: it is in its last iteration.
+    first_of_pass, first_of_group: Out.
+    number: Out, the pass.
+    address: Out, activation address.
+    outside: Out, the column is outside the row held in memory (a cycle *after* the step).
+    """
+
+    def __init__(self) -> None:
+        layout = instruction_layout(isa.COMPUTE)
+        super().__init__({
+            "instruction": In(layout),
+            "ones": In(len(LOOPS)),
+            "load": In(1),
+            "advance": In(1),
+            "current": Out(layout),
+            "last": Out(len(LOOPS)),
+            "first_of_pass": Out(1),
+            "first_of_group": Out(1),
+            "number": Out(2),
+            "address": Out(LOCAL_ADDRESS_BITS),
+            "outside": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        current = self.current
+        ones = Signal(len(LOOPS))
+        with m.If(self.load):
+            m.d.sync += [current.eq(self.instruction), ones.eq(self.ones)]
+
+        # Each counter holds the iterations left, this one included; whether it is the last is a register of its own.
+        inner_last = Const(1)
+        for index, name in enumerate(LOOPS):
+            count = current[name]
+            left = Signal.like(count, name=f"{name}_left")
+            last = self.last[index]
+            with m.If(self.load):
+                m.d.sync += [left.eq(self.instruction[name]), last.eq(self.ones[index])]
+            with m.Elif(self.advance & inner_last):
+                with m.If(last):
+                    m.d.sync += [left.eq(count), last.eq(ones[index])]
+                with m.Else():
+                    m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
+            inner_last = inner_last & last
+
+        self._advance_address(m)
+        self._advance_column(m)
+        with m.If(self.load):
+            m.d.sync += [self.number.eq(0), self.first_of_pass.eq(1), self.first_of_group.eq(1)]
+        with m.Elif(self.advance):
+            pass_end = self.last[:3].all()
+            m.d.sync += [self.first_of_pass.eq(pass_end), self.first_of_group.eq(pass_end & self.last[3])]
+            with m.If(pass_end):
+                m.d.sync += self.number.eq((self.number + 1) & ~self.last[3].replicate(2))
+        return m
+
+    def _advance_address(self, m: Module) -> None:
+        current, last = self.current, self.last
+        delta = Signal(signed(LOCAL_ADDRESS_BITS))
+        by_pass = Array([current.delta_pass_1, current.delta_pass_2, current.delta_pass_3, current.delta_pass_3])
+        with m.If(~last[0]):
+            m.d.comb += delta.eq(current.delta_channel)
+        with m.Elif(~last[1]):
+            m.d.comb += delta.eq(current.delta_kernel_x)
+        with m.Elif(~last[2]):
+            m.d.comb += delta.eq(current.delta_kernel_y)
+        with m.Elif(~last[3]):
+            m.d.comb += delta.eq(by_pass[self.number])
+        with m.Elif(~last[4]):
+            m.d.comb += delta.eq(current.delta_x)
+        with m.Else():
+            m.d.comb += delta.eq(current.delta_y)
+        with m.If(self.load):
+            m.d.sync += self.address.eq(self.instruction.base)
+        with m.Elif(self.advance):
+            m.d.sync += self.address.eq(self.address + delta)
+
+    def _advance_column(self, m: Module) -> None:
+        current, last = self.current, self.last
+        column = Signal(signed(_COLUMN_BITS))
+        window = Signal(signed(_COLUMN_BITS))  # column of the window's first position
+        origin = Signal(signed(_COLUMN_BITS))
+        step = Signal(6)
+        moved = Signal(signed(_COLUMN_BITS))
+        m.d.comb += [origin.eq(column), moved.eq(origin + step)]
+        with m.If(self.load):
+            first = -self.instruction.pad_left
+            m.d.sync += [column.eq(first), window.eq(first)]
+        with m.Elif(self.advance & last[0]):
+            m.d.sync += column.eq(moved)
+            with m.If(~last[1]):
+                m.d.comb += step.eq(1)
+            with m.Elif(~last[2:4].all()):
+                m.d.comb += origin.eq(window)
+            with m.Elif(~last[4]):
+                m.d.comb += [origin.eq(window), step.eq(current.stride_x)]
+                m.d.sync += window.eq(moved)
+            with m.Else():
+                m.d.comb += origin.eq(-current.pad_left)
+                m.d.sync += window.eq(moved)
+        # A negative column is a large unsigned one.
+        m.d.sync += self.outside.eq(column.as_unsigned() >= current.width)

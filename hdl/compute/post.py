@@ -1,0 +1,103 @@
+"""The requantizer: from an accumulator to an output code."""
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..array.dsp48 import MultiplyAdd
+from ..geometry import Geometry
+from .layouts import constant_layout
+from .pipeline import delay
+
+_MULTIPLIER_LAG = 1
+"""The product with M runs one cycle behind the product with R, whose sum it takes over the cascade."""
+
+
+class Requantizer(wiring.Component):
+    """y = clip((a·M + r·R + B) >> S, 0, maximum), a = acc − {0, 8, 128}[offset]·Σq in accumulator_bits, signed.
+
+    DESIGN section 3. One result a cycle, `LATENCY` cycles after its operands; exact for all operands (the sum fits
+    the 48 bits of a DSP). Two multipliers: r·R + B, and a·M on top of it through the cascade. Offset code 3, which
+    no program has, subtracts 128·Σq.
+
+    Members
+    -------
+    accumulator, sum: In, modulo 2^accumulator_bits.
+    constants: In, `layouts.constant_layout()`.
+    residual: In, r, 8 bits.
+    residual_scale: In, R, signed.
+    shift, maximum: In, of the operands of `SHIFT_LAG` cycles before; shift is at most 47.
+    code: Out, 8 bits.
+    """
+
+    LATENCY = 8
+    SHIFT_LAG = 4
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = geometry
+        super().__init__({
+            "accumulator": In(unsigned(geometry.accumulator_bits)),
+            "sum": In(unsigned(geometry.accumulator_bits)),
+            "constants": In(constant_layout()),
+            "residual": In(8),
+            "residual_scale": In(signed(18)),
+            "shift": In(6),
+            "maximum": In(8),
+            "code": Out(8),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        g = self._geometry
+        constants = self.constants
+
+        # Cycle 0: the weights' offset is paid back, while r·R + B begins.
+        owed = Signal(g.accumulator_bits)
+        with m.If(constants.offset[1]):
+            m.d.comb += owed.eq(self.sum << 7)
+        with m.Elif(constants.offset[0]):
+            m.d.comb += owed.eq(self.sum << 3)
+        a = Signal(signed(g.accumulator_bits), reset_less=True)
+        m.d.sync += a.eq(self.accumulator - owed)
+
+        m.submodules.addend = addend = MultiplyAdd(g.dsp, a_bits=9, b_bits=18, add="c", c_bits=44)
+        m.d.comb += [
+            addend.a.eq(self.residual),
+            addend.b.eq(self.residual_scale),
+            addend.c.eq(delay(m, constants.bias, addend.c_lag, name="bias")),
+        ]
+        # Cycles 1 … 3: a·M on top of it.
+        m.submodules.product = product = MultiplyAdd(g.dsp, a_bits=g.accumulator_bits, b_bits=18, add="pcin")
+        m.d.comb += [
+            product.a.eq(a),
+            product.b.eq(delay(m, constants.multiplier, _MULTIPLIER_LAG, name="multiplier")),
+            product.pcin.eq(addend.pcout),
+        ]
+        assert _MULTIPLIER_LAG + product.latency == self.SHIFT_LAG
+
+        # Cycles 4, 5, 6: shift by 16s, by 4s, by 1s. Each keeps the bits that may still become the code, and whether a
+        # higher one is set; what the sign would fill is of no interest, because negative results become 0.
+        window = product.p[:47]
+        negative = product.p[47]
+        over = None
+        shift = self.shift
+        for stage, (step, keep) in enumerate(((16, 23), (4, 11), (1, 8))):
+            select = shift[4:6] if step == 16 else shift[2:4] if step == 4 else shift[0:2]
+            shifted = Signal(keep, name=f"window_{stage}", reset_less=True)
+            beyond = Signal(name=f"over_{stage}", reset_less=True)
+            sign = Signal(name=f"negative_{stage}", reset_less=True)
+            for count in range(4):
+                with m.If(select == count):
+                    m.d.sync += shifted.eq(window[step * count : step * count + keep])
+                    higher = window[min(step * count + keep, len(window)) :]
+                    m.d.sync += beyond.eq(higher.any() if over is None else higher.any() | over)
+            m.d.sync += sign.eq(negative)
+            shift = delay(m, shift, 1, name=f"shift_{stage}")
+            window, over, negative = shifted, beyond, sign
+        # Cycle 7: clip.
+        maximum = delay(m, self.maximum, 3, name="maximum")
+        code = Signal(8, reset_less=True)
+        clipped = Mux(over | (window > maximum), maximum, window)
+        m.d.sync += code.eq(Mux(negative, 0, clipped))
+        m.d.comb += self.code.eq(code)
+        return m
