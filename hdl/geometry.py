@@ -210,11 +210,10 @@ def _check(geometry: Geometry) -> None:
 
     require(g.word_channels in (4, 8, 16, 32, 64), "word_channels", "must be 4, 8, 16, 32 or 64")
     require(g.pixel_lanes in (1, 2, 4, 8, 16), "pixel_lanes", "must be 1, 2, 4, 8 or 16")
-    widest = 7 if g.dsp is Dsp.DSP48E2 else 6
     require(
-        4 <= g.activation_bits <= widest,
+        4 <= g.activation_bits <= 6,
         "activation_bits",
-        f"a slot must be 4 … {widest} bits, what a packed multiplier takes; wider maps travel as 4-bit digits",
+        "a slot must be 4 … 6 bits, what a packed multiplier takes; wider maps travel as 4-bit digits",
     )
     require(g.word_bits % 8 == 0, "activation_bits", "a word (word_channels × activation_bits) must be whole bytes")
     require(g.lut_scheme.is_lut, "lut_scheme", "must be lut-fixed-4, lut-sp2-4 or lut-pot-4")

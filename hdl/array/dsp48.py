@@ -14,6 +14,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..geometry import Dsp
+from ..modules import module_name
 
 PRIMITIVES_PATH = Path(__file__).with_name("primitives.v")
 """Verilog models of DSP48E1 and DSP48E2, exact for the modes that `MultiplyAdd` uses; every other mode is fatal."""
@@ -93,6 +94,12 @@ class MultiplyAdd(wiring.Component):
         elif add == "pcin":
             members["pcin"] = In(unsigned(P_BITS))
         super().__init__({**members, "p": Out(signed(p_bits)), "pcout": Out(unsigned(P_BITS))})
+
+    @property
+    def module_name(self) -> str:
+        widths = [len(port) for port in (self.a, self.b, self.p)]
+        c_bits = len(self.c) if self._add == "c" else 0
+        return module_name("multiply_add", self._dsp.value, *widths, self._add or "", c_bits, self._input_registers)
 
     @property
     def latency(self) -> int:

