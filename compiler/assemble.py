@@ -1,0 +1,147 @@
+"""One program of the engines' sequences: tokens, and an order in which no engine can block another for ever.
+
+Executed one at a time in program order, every instruction can start at once: its tokens are there, its weights are in the
+ring, what it loads has room. Within that, instructions of the two loading engines come as early as they can, so that they
+run while the array computes; a few at a time, since an engine's queue holds eight and a full one holds up all others.
+"""
+
+from ..hdl.isa import Token
+from .emit import Instruction, finish
+from .errors import CompileError
+from .sequences import MapItem, Sequences, WeightItem
+
+AHEAD = 6
+"""Instructions of a loading engine that may come earlier than the next COMPUTE needs."""
+MILESTONES = 16
+"""STOREs of one layer at most that loads of another one wait for; more would only be finer."""
+PENDING = 200
+"""Tokens of a channel that may be pending in program order. Engines run ahead of it by what their queues hold, far less than
+the 55 that are left."""
+
+
+def assemble(sequences: Sequences) -> list[Instruction]:
+    """All instructions in program order, FINISH included."""
+    after = _connect(sequences)
+    program = _merge(sequences, after)
+    _check_tokens(program)
+    return program
+
+
+def _connect(sequences: Sequences) -> list[int]:
+    """Adds the tokens; returns by LOAD_MAP how many COMPUTEs must come before it."""
+    computes, maps = sequences.computes, sequences.maps
+    input_taken, residual_taken, output_taken = (
+        ring.tokens() for ring in (sequences.input, sequences.residual, sequences.output)
+    )
+    after = [0] * len(maps)
+
+    closes = [number for number, item in enumerate(computes) if item.closes_input]
+    uses_residual = [number for number, item in enumerate(computes) if item.residual_slot is not None]
+    for channel, taken, frees, slot_of in (
+        (Token.INPUT_FREE, input_taken, closes, lambda item: item.input_slot),
+        (Token.RESIDUAL_FREE, residual_taken, uses_residual, lambda item: item.residual_slot),
+    ):
+        for slot in range(taken[-1] if taken else 0):
+            computes[frees[slot]].instruction.signal(channel)
+        for number, item in enumerate(maps):
+            slot = slot_of(item)
+            if slot is not None and taken[slot]:
+                after[number] = max(after[number], frees[taken[slot] - 1] + 1)
+                if taken[slot] > (taken[slot - 1] if slot else 0):
+                    item.instruction.wait(channel)
+
+    for number, item in enumerate(computes):
+        if item.opens_input:
+            item.instruction.wait(Token.INPUT_READY)
+        if item.residual_slot is not None:
+            item.instruction.wait(Token.RESIDUAL_READY)
+        item.instruction.signal(Token.OUTPUT_READY)
+        item.stores[0].wait(Token.OUTPUT_READY)
+        if output_taken[number] > (output_taken[number - 1] if number else 0):
+            item.instruction.wait(Token.OUTPUT_FREE)
+        if number < output_taken[-1]:
+            item.stores[-1].signal(Token.OUTPUT_FREE)
+
+    stores = [store for item in computes for store in item.stores]
+    reached = -1
+    for number, (item, needed) in enumerate(zip(maps, _milestones(maps, stores))):
+        if needed > reached:
+            reached = needed
+            stores[needed].signal(Token.STORED)
+            item.instruction.wait(Token.STORED)
+        if reached >= 0:
+            after[number] = max(after[number], sequences.store_owner[reached] + 1)
+    return after
+
+
+def _milestones(maps: list[MapItem], stores: list[Instruction]) -> list[int]:
+    """By LOAD_MAP the STORE that it waits for, not before the one it needs: of each layer's, `MILESTONES` at most."""
+    by_layer: dict[int, set[int]] = {}
+    for item in maps:
+        if item.stored >= 0:
+            by_layer.setdefault(stores[item.stored].fields["layer"], set()).add(item.stored)
+    chosen: dict[int, int] = {-1: -1}
+    for needs in by_layer.values():
+        ordered = sorted(needs)
+        size = -(-len(ordered) // MILESTONES)
+        for start in range(0, len(ordered), size):
+            part = ordered[start : start + size]
+            chosen.update(dict.fromkeys(part, part[-1]))
+    return [chosen[item.stored] for item in maps]
+
+
+class _Loader:
+    """A loading engine's sequence while the program is put together."""
+
+    def __init__(self, items: list[WeightItem] | list[MapItem], program: list[Instruction]) -> None:
+        self.items = items
+        self.program = program
+        self.done = 0
+
+    def emit(self) -> None:
+        self.program.append(self.items[self.done].instruction)
+        self.done += 1
+
+
+def _merge(sequences: Sequences, after: list[int]) -> list[Instruction]:
+    geometry = sequences.geometry
+    program: list[Instruction] = []
+    weights, maps = _Loader(sequences.weights, program), _Loader(sequences.maps, program)
+    words = tiles = 0  # in the rings, in program order
+
+    def room(item: WeightItem) -> bool:
+        return words + item.words <= geometry.weight_depth and tiles + item.tiles <= geometry.constant_tiles
+
+    for number, item in enumerate(sequences.computes):
+        while maps.done < min(item.maps + AHEAD, len(sequences.maps)) and after[maps.done] <= number:
+            maps.emit()
+        while weights.done < min(item.weights + AHEAD, len(sequences.weights)):
+            load = sequences.weights[weights.done]
+            if not room(load):
+                break
+            words, tiles = words + load.words, tiles + load.tiles
+            weights.emit()
+        assert maps.done >= item.maps and weights.done >= item.weights, "the schedule is not topological"
+        program.append(item.instruction)
+        program += item.stores
+        words, tiles = words - item.releases, tiles - item.releases_constants
+    program.append(finish())
+    return program
+
+
+def _check_tokens(program: list[Instruction]) -> None:
+    pending = dict.fromkeys(Token, 0)
+    for instruction in program:
+        for token in Token:
+            pending[token] -= instruction.fields.get("wait", 0) >> token & 1
+            assert pending[token] >= 0, "the schedule is not topological"
+            pending[token] += instruction.fields.get("signal", 0) >> token & 1
+            if pending[token] > PENDING:
+                raise CompileError(
+                    instruction.where,
+                    f"more than {PENDING} {token.name} tokens would be pending: too many maps wait for later layers",
+                    "order the layers so that branches follow one another",
+                )
+    assert not any(pending.values()), "tokens are left over"
+
+

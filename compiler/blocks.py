@@ -1,0 +1,186 @@
+"""How a map is cut so that its pieces fit the memories of the pixel lanes."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from ..hdl.geometry import Geometry
+from .errors import CompileError
+from .lowered import LoweredLayer
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Block:
+    """Outputs computed from one filling of the activation memories.
+
+    Lane p computes output rows first_row + p · lane_rows_out … of columns first_column …; it holds `lane_rows` rows of
+    `columns_in` columns of the input, of every plane.
+
+    Members
+    -------
+    first_row, rows: output rows of the block.
+    lane_rows_out: output rows of a lane (the last lanes may have fewer, or none).
+    first_column, columns: output columns of the block.
+    read_row, read_rows, pad_top, pad_bottom: input rows read, and zero rows before and after them.
+    skip_rows: rows of a lane's memory before the first row of its first window.
+    lane_step, lane_rows: as in `isa.LOAD_MAP`.
+    read_column, columns_in: input columns read.
+    lead, tail: addresses before and after the block's words that masked columns may be read from.
+    """
+
+    first_row: int
+    rows: int
+    lane_rows_out: int
+    first_column: int
+    columns: int
+    read_row: int
+    read_rows: int
+    pad_top: int
+    pad_bottom: int
+    skip_rows: int
+    lane_step: int
+    lane_rows: int
+    read_column: int
+    columns_in: int
+    lead: int
+    tail: int
+
+    def words(self, planes: int) -> int:
+        """Activation memory that `planes` planes of the block take, per lane."""
+        return planes * self.plane_pitch + self.lead + self.tail
+
+    @property
+    def plane_pitch(self) -> int:
+        return self.lane_rows * self.columns_in
+
+    def valid_rows(self, lane: int) -> int:
+        """Output rows of a lane that exist."""
+        return max(0, min(self.lane_rows_out, self.rows - lane * self.lane_rows_out))
+
+    def lanes(self, geometry: Geometry) -> int:
+        """Lanes that have any row."""
+        return min(geometry.pixel_lanes, -(-self.rows // self.lane_rows_out))
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """What one COMPUTE makes of a block: `rows` output rows of each lane from `row` on, `columns` columns from `column` on
+    (both counted from the lane's and the block's first)."""
+
+    row: int
+    rows: int
+    column: int
+    columns: int
+
+    @property
+    def pixels(self) -> int:
+        return self.rows * self.columns
+
+
+def make_block(
+    layer: LoweredLayer, geometry: Geometry, *, first_row: int, lane_rows_out: int, first_column: int, columns: int
+) -> Block:
+    """The block that begins at an output row and column, clipped at the map's bottom."""
+    rows = min(geometry.pixel_lanes * lane_rows_out, layer.target.height - first_row)
+    stride_y, stride_x = layer.stride
+    kernel_y, kernel_x = layer.kernel
+    last_row, last_column = layer.source.height - 1, layer.source.width - 1
+
+    begin = first_row * stride_y - layer.pad_top
+    end = (first_row + rows - 1) * stride_y + kernel_y - 1 - layer.pad_top
+    skip = max(0, begin - last_row)  # a window wholly below the map: at least one row must be read
+    begin -= skip
+    read_row, read_end = max(0, begin), min(max(0, end), last_row)
+
+    left = first_column * stride_x - layer.pad_left
+    right = (first_column + columns - 1) * stride_x + kernel_x - 1 - layer.pad_left
+    whole = columns == layer.target.width
+    read_column = 0 if whole else min(max(0, left), last_column)
+    read_right = last_column if whole else max(min(right, last_column), 0)
+    if left > last_column and not whole:
+        raise CompileError(
+            layer.where,
+            f"must be cut into columns, and those from {first_column} on lie wholly in its padding",
+            "raise the geometry's activation_depth, or pad less than the kernel's width",
+        )
+    return Block(
+        first_row=first_row,
+        rows=rows,
+        lane_rows_out=lane_rows_out,
+        first_column=first_column,
+        columns=columns,
+        read_row=read_row,
+        read_rows=read_end - read_row + 1,
+        pad_top=max(0, -begin),
+        pad_bottom=max(0, end - last_row),
+        skip_rows=skip,
+        lane_step=lane_rows_out * stride_y,
+        lane_rows=(lane_rows_out - 1) * stride_y + kernel_y + skip,
+        read_column=read_column,
+        columns_in=read_right - read_column + 1,
+        lead=max(0, read_column - left),
+        tail=max(0, right - read_right),
+    )
+
+
+def split(layer: LoweredLayer, geometry: Geometry, planes: int, capacity: int) -> list[Block] | None:
+    """Blocks in order, each of which takes at most `capacity` words with `planes` planes; None where none is small enough.
+
+    As few blocks of rows as possible; columns are cut only where one output row per lane does not fit.
+    """
+    lanes, height, width = geometry.pixel_lanes, layer.target.height, layer.target.width
+
+    def blocks(lane_rows_out: int, columns: int) -> list[Block]:
+        return [
+            make_block(
+                layer,
+                geometry,
+                first_row=row,
+                lane_rows_out=lane_rows_out,
+                first_column=column,
+                columns=min(columns, width - column),
+            )
+            for row in range(0, height, lanes * lane_rows_out)
+            for column in range(0, width, columns)
+        ]
+
+    def fits(candidate: list[Block]) -> bool:
+        return all(block.words(planes) <= capacity for block in candidate)
+
+    whole = -(-height // lanes)
+    if fits(candidate := blocks(whole, width)):
+        return candidate
+    if fits(blocks(1, width)):
+        most = _largest(lambda rows: fits(blocks(rows, width)), 1, whole)
+        parts = -(-height // (lanes * most))
+        return blocks(-(-height // (lanes * parts)), width)
+    if width == 1 or not fits(blocks(1, 1)):
+        return None
+    most = _largest(lambda columns: fits(blocks(1, columns)), 1, width)
+    return blocks(1, -(-width // -(-width // most)))
+
+
+def _largest(good, low: int, high: int) -> int:  # type: ignore[no-untyped-def]
+    """The largest number for which `good` holds, where it holds for `low` and never again once it fails."""
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if good(middle) else (low, middle - 1)
+    return low
+
+
+def pieces(block: Block, pixels: int) -> Iterator[Piece]:
+    """Cuts a block into pieces of at most `pixels` pixels per lane, as even as possible."""
+    if block.columns <= pixels:
+        rows = _even(block.lane_rows_out, pixels // block.columns)
+        for row in range(0, block.lane_rows_out, rows):
+            if block.valid_rows(0) > row:
+                yield Piece(row, min(rows, block.valid_rows(0) - row), 0, block.columns)
+        return
+    columns = _even(block.columns, pixels)
+    for row in range(block.valid_rows(0)):
+        for column in range(0, block.columns, columns):
+            yield Piece(row, 1, column, min(columns, block.columns - column))
+
+
+def _even(size: int, most: int) -> int:
+    """The size of equal parts of at most `most`, as few as possible."""
+    return -(-size // -(-size // most))

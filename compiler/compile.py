@@ -1,0 +1,141 @@
+"""The compiler: integer graph and geometry in, program out."""
+
+from collections import Counter
+
+import numpy as np
+
+from ..hdl.geometry import Geometry
+from ..hdl.isa import Opcode
+from ..quant.graph import Convolution, IntegerGraph
+from .assemble import assemble
+from .bounds import check_bounds
+from .emit import Instruction
+from .lanes import Placement, natural
+from .lowered import LoweredLayer, lower
+from .memory import plan_memory
+from .order import choose_orders
+from .program import LayerRecord, Program
+from .schedule import LayerSchedule
+from .sequences import Sequences
+from .weights import add_parameters, align
+
+LOG_RECORD_BYTES = 16
+"""Bytes of one record of the log: CRC-32, layer, words, cycle."""
+
+
+def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = True) -> Program:
+    """Compiles a network for a geometry.
+
+    Parameters
+    ----------
+    keep_maps: every map gets memory of its own, so that each can be compared after a run; otherwise memory is reused.
+
+    Raises
+    ------
+    CompileError: the network does not fit the geometry; the message names the layer, the reason and the remedy.
+    """
+    layers, factor = lower(graph, geometry)
+    for layer in layers:
+        check_bounds(layer, geometry)
+    choice = choose_orders(layers, geometry)
+    if graph.input not in choice.orders:
+        choice.orders[graph.input] = natural(graph.tensors[graph.input].channels, geometry.word_channels)
+    layouts, sizes = plan_memory(graph, geometry, choice.orders, factor, keep_maps=keep_maps)
+    sequences = Sequences(geometry, layouts, choice.placements)
+    parameters = bytearray()
+    for layer in layers:
+        block = None
+        if layer.weight is not None:
+            placement = choice.placements[layer.target.name]
+            assert placement is not None
+            order, digits = choice.orders[layer.source.name], choice.weight_digits[layer.name]
+            block = add_parameters(geometry, layer, order, placement, digits, parameters)
+        LayerSchedule(sequences, layer, block).run()
+    parameters.extend(bytes(align(len(parameters)) - len(parameters)))
+    instructions = assemble(sequences)
+    return Program(
+        name=graph.name,
+        geometry=geometry,
+        instructions=b"".join(instruction.encode() for instruction in instructions),
+        parameters=bytes(parameters),
+        input=layouts[graph.input],
+        outputs=tuple(layouts[name] for name in graph.outputs),
+        maps={layer.target.name: layouts[layer.target.name] for layer in layers},
+        sizes=sizes | {"PARAMETERS": len(parameters), "LOG": LOG_RECORD_BYTES * len(layers)},
+        layers=_records(layers, sequences, instructions, choice.placements),
+        keeps_maps=keep_maps,
+    )
+
+
+def _records(
+    layers: tuple[LoweredLayer, ...],
+    sequences: Sequences,
+    instructions: list[Instruction],
+    placements: dict[str, Placement | None],
+) -> tuple[LayerRecord, ...]:
+    geometry = sequences.geometry
+    steps: Counter[int] = Counter()
+    for item in sequences.computes:
+        steps[item.instruction.fields["layer"]] += item.steps
+    read: Counter[int] = Counter()
+    written: Counter[int] = Counter()
+    for instruction in instructions:
+        if instruction.opcode is not Opcode.FINISH:
+            number = instruction.fields["layer"]
+            read[number] += read_bytes(geometry, instruction.opcode, instruction.fields)
+            written[number] += write_bytes(geometry, instruction.opcode, instruction.fields)
+    records = []
+    for layer in layers:
+        graph_layer, target = layer.layer, layer.target
+        pixels = target.height * target.width
+        mix: Counter[str] = Counter()
+        formats: Counter[str] = Counter()
+        if isinstance(graph_layer, Convolution):
+            macs = pixels * graph_layer.weight.size
+            ideal = macs / geometry.macs_per_cycle
+            placement = placements[target.name]
+            assert placement is not None
+            for lane in np.nonzero(placement.lanes >= 0)[1].tolist():
+                mix[geometry.lanes[lane].value] += 1
+            formats.update(kind.name for kind in graph_layer.formats)
+        else:
+            macs = 0
+            comparisons = pixels * target.channels * layer.kernel[0] * layer.kernel[1]
+            ideal = comparisons / (geometry.pixel_lanes * geometry.word_channels)
+        records.append(
+            LayerRecord(
+                number=layer.number,
+                name=layer.name,
+                kind=graph_layer.kind,
+                output=target.name,
+                macs=macs,
+                ideal_cycles=ideal,
+                steps=steps[layer.number],
+                lane_mix=dict(mix),
+                formats=dict(formats),
+                read_bytes=read[layer.number],
+                write_bytes=written[layer.number],
+            )
+        )
+    return tuple(records)
+
+
+def read_bytes(geometry: Geometry, opcode: Opcode, fields: dict[str, int]) -> int:
+    """Bytes of DDR that an instruction asks for (a bus reads whole beats, and so a little more)."""
+    if opcode is Opcode.LOAD_WEIGHTS:
+        return fields["words"] * geometry.weight_word_bits // 8
+    if opcode is Opcode.LOAD_CONSTANTS:
+        return fields["tiles"] * geometry.tile_filters * 8
+    if opcode is Opcode.LOAD_MAP:
+        return fields["planes"] * fields["chunks"] * fields["chunk_words"] * geometry.word_bytes
+    return 0
+
+
+def write_bytes(geometry: Geometry, opcode: Opcode, fields: dict[str, int]) -> int:
+    """Bytes of DDR that an instruction writes, its log record included."""
+    if opcode is not Opcode.STORE:
+        return 0
+    words = fields["planes"] * fields["chunks"] * fields["chunk_words"]
+    return words * geometry.word_bytes + LOG_RECORD_BYTES * fields.get("crc_emit", 0)
+
+

@@ -1,0 +1,109 @@
+"""Layers as the scheduler sees them: windows over stored maps, the stem folded, shapes resolved."""
+
+import dataclasses
+
+import numpy as np
+
+from ..hdl.geometry import Geometry
+from ..quant.graph import Convolution, IntegerGraph, Layer, MaxPool, TensorType
+from .errors import CompileError
+from .layout import DIGIT_BITS
+from .stem import fold_factor, fold_weight
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LoweredLayer:
+    """A layer over stored maps.
+
+    Members
+    -------
+    number: place in the order of execution, from 0; the `layer` field of its instructions.
+    layer: the layer of the integer graph.
+    source, target: types of the input and output tensors as stored (after folding).
+    residual: type of the residual tensor, or None.
+    weight: int64, filters × channels (1 if depthwise) × rows × columns, folded where the input is; None for a max pool.
+    kernel, stride: rows, columns.
+    pad_top, pad_left: zero rows above and zero columns left of the stored map. Those below and to the right follow from the
+        size of the output.
+    """
+
+    number: int
+    layer: Layer
+    source: TensorType
+    target: TensorType
+    residual: TensorType | None
+    weight: np.ndarray | None
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad_top: int
+    pad_left: int
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+    @property
+    def where(self) -> str:
+        """How errors name it."""
+        return f"layer {self.layer.name!r}"
+
+    @property
+    def convolution(self) -> Convolution:
+        assert isinstance(self.layer, Convolution)
+        return self.layer
+
+    @property
+    def depthwise(self) -> bool:
+        return isinstance(self.layer, Convolution) and self.layer.depthwise
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether output channel c depends on input channel c alone: a max pool, or depthwise without a multiplier."""
+        return isinstance(self.layer, MaxPool) or (self.depthwise and self.source.channels == self.target.channels)
+
+
+def digits_of(tensor: TensorType, geometry: Geometry) -> int:
+    """Words that hold one position's codes: 1, or 2 where codes are wider than a slot."""
+    return 1 if tensor.bits <= geometry.activation_bits else 2
+
+
+def lower(graph: IntegerGraph, geometry: Geometry) -> tuple[tuple[LoweredLayer, ...], int]:
+    """The layers of a graph for a geometry, and the factor by which its input is folded.
+
+    Raises
+    ------
+    CompileError: a layer is outside what the machine does.
+    """
+    if geometry.activation_bits < DIGIT_BITS:
+        raise CompileError("geometry", f"activation_bits = {geometry.activation_bits} cannot hold a digit", "use 4 or more")
+    factor = fold_factor(graph, geometry)
+    if len(graph.layers) > 1 << 12:
+        raise CompileError(f"graph {graph.name!r}", f"has {len(graph.layers)} layers", "4096 is the most a program numbers")
+    return tuple(_lower(number, layer, graph, factor, geometry) for number, layer in enumerate(graph.layers)), factor
+
+
+def _lower(number: int, layer: Layer, graph: IntegerGraph, factor: int, geometry: Geometry) -> LoweredLayer:
+    source, target = graph.tensors[layer.input], graph.tensors[layer.output]
+    residual = None
+    weight, kernel, stride = None, layer.kernel, layer.stride
+    pad = (layer.padding.top, layer.padding.left)
+    if isinstance(layer, Convolution):
+        weight = layer.weight
+        residual = None if layer.residual is None else graph.tensors[layer.residual]
+        if layer.input == graph.input and factor > 1:
+            source = dataclasses.replace(
+                source,
+                channels=source.channels * factor**2,
+                height=-(-source.height // factor),
+                width=-(-source.width // factor),
+            )
+            weight, pad = fold_weight(weight, pad, factor)
+            kernel, stride = (weight.shape[2], weight.shape[3]), (1, 1)
+    elif digits_of(source, geometry) > 1:
+        raise CompileError(
+            f"layer {layer.name!r}",
+            f"is a max pool of {source.bits}-bit codes, which a geometry with activation_bits = "
+            f"{geometry.activation_bits} stores as two digits; a maximum of digits is not the digits of the maximum",
+            f"quantize tensor {source.name!r} to {geometry.activation_bits} bits, or put a layer between",
+        )
+    return LoweredLayer(number, layer, source, target, residual, weight, kernel, stride, *pad)

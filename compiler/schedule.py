@@ -1,0 +1,360 @@
+"""The instructions of a layer: loads, computations and stores of every visit, appended to the engines' sequences."""
+
+from collections.abc import Iterator
+
+from ..hdl.geometry import CONSTANT_BITS
+from ..hdl.isa import MAXIMUM_PASSES, Region, Token
+from .blocks import Piece, pieces
+from .emit import PASSES, Instruction, Walk, convolve, load_constants, load_map, load_weights, maximum, store
+from .layout import MapLayout
+from .lowered import LoweredLayer, digits_of
+from .sequences import ComputeItem, MapItem, Sequences, WeightItem
+from .visits import Visit, output_pixels, visits
+from .weights import ALIGNMENT, ParameterBlock, source_words
+
+
+class LayerSchedule:
+    """Schedules one layer.
+
+    Parameters
+    ----------
+    sequences: what it is appended to; of the layers before.
+    layer: the layer.
+    parameters: where its weights and constants are; None for a max pool.
+    """
+
+    def __init__(self, sequences: Sequences, layer: LoweredLayer, parameters: ParameterBlock | None) -> None:
+        self.sequences = sequences
+        self.geometry = sequences.geometry
+        self.layer = layer
+        self.parameters = parameters
+        self.source = sequences.layouts[layer.source.name]
+        self.target = sequences.layouts[layer.target.name]
+        if parameters is None:
+            words = self.source.channel_words
+            self.inputs = [(word, min(word + MAXIMUM_PASSES, words)) for word in range(0, words, MAXIMUM_PASSES)]
+            self.outputs = self.inputs
+        else:
+            placement = sequences.placements[layer.target.name]
+            assert placement is not None
+            self.inputs = source_words(layer, self.source.order, placement)
+            self.outputs = list(zip(placement.first_word, placement.first_word[1:]))
+        self.weights_until = self.constants_until = 0
+        self.first_load = True
+
+    def run(self) -> None:
+        """Appends the layer.
+
+        Raises
+        ------
+        CompileError: no cut of the layer fits the geometry's memories.
+        """
+        stores = [store for item in self._items() for store in item.stores]
+        stores[0].fields["crc_start"] = 1
+        stores[-1].fields |= {"crc_emit": 1, "crc_slot": self.layer.number}
+        self.sequences.boundaries[self.target.name] = [low for low, _ in self.outputs]
+
+    def _items(self) -> Iterator[ComputeItem]:
+        pixels = output_pixels(self.layer, self.geometry, max(high - low for low, high in self.inputs))
+        slot = address = 0
+        item: ComputeItem | None = None
+        for visit in visits(self.layer, self.geometry, self.inputs, self.parameters):
+            if visit.loads:
+                if item is not None:
+                    item.closes_input = True
+                slot, address = self._load_input(visit)
+            if self.parameters is not None:
+                self._stream_parameters(visit, self.parameters)
+            cuts = list(pieces(visit.block, pixels))
+            for number, piece in enumerate(cuts):
+                item = self._compute(visit, piece, slot, address, last=number == len(cuts) - 1)
+                item.opens_input = visit.loads and number == 0
+                yield item
+        assert item is not None
+        item.closes_input = True
+
+    # Weights engine -------------------------------------------------------------------------------------------------
+
+    def _stream_parameters(self, visit: Visit, block: ParameterBlock) -> None:
+        """Appends the weights and constants of the tile, and of as many after it as make one good transfer."""
+        geometry, tiles, tile = self.geometry, len(block.run_words), visit.tile
+        where, number = self.layer.where, self.layer.number
+        if visit.restarts_constants:
+            self.constants_until = 0
+        if visit.restarts_weights:
+            self.weights_until = 0
+        if tile >= self.constants_until:
+            size = geometry.tile_filters * CONSTANT_BITS // 8
+            unit = 1 if size % ALIGNMENT == 0 else 2  # a transfer begins at a multiple of 64 bytes
+            count = min(max(unit, geometry.constant_tiles // 2 // unit * unit), tiles - tile)
+            instruction = load_constants(
+                where, number, region=Region.PARAMETERS, address=block.constants + tile * size, tiles=count
+            )
+            self.sequences.weights.append(WeightItem(instruction, tiles=count))
+            self.constants_until = tile + count
+        if tile >= self.weights_until:
+            end, first = tile + 1, block.first_word[tile]
+            while end < tiles and block.first_word[end + 1] - first <= geometry.weight_depth // 4:
+                end += 1
+            words = block.first_word[end] - first
+            instruction = load_weights(
+                where,
+                number,
+                region=Region.PARAMETERS,
+                address=block.weights + first * block.slice_bytes,
+                port_stride=block.port_stride,
+                words=words,
+            )
+            self.sequences.weights.append(WeightItem(instruction, words=words))
+            self.weights_until = end
+
+    # Maps engine ----------------------------------------------------------------------------------------------------
+
+    def _load_input(self, visit: Visit) -> tuple[int, int]:
+        """Loads a block into a new slot: the slot's number, and the address of the block's first word."""
+        block, source, (low, high) = visit.block, self.source, visit.words
+        slot, address = self.sequences.input.place(block.words((high - low) * source.digits))
+        address += block.lead
+        rows = (block.read_row, block.read_row + block.read_rows)
+        columns = (block.read_column, block.read_column + block.columns_in)
+        groups = self._groups(visit.words, rows, columns)
+        # The planes of all digits are contiguous in DDR where all channel words are read.
+        whole = len(groups) == 1 and (low, high) == (0, source.channel_words)
+        loads = []
+        for (begin, end), stored in groups:
+            for digit in range(1 if whole else source.digits):
+                plane = digit * (high - low) + begin - low
+                instruction = self._load(
+                    source,
+                    rows,
+                    columns,
+                    first_plane=digit * source.channel_words + begin,
+                    planes=(end - begin) * (source.digits if whole else 1),
+                    pad_top=block.pad_top,
+                    pad_bottom=block.pad_bottom,
+                    lane_step=block.lane_step,
+                    lane_rows=block.lane_rows,
+                    lane_mask=(1 << block.lanes(self.geometry)) - 1,
+                    base=address + plane * block.plane_pitch,
+                    plane_pitch=block.plane_pitch,
+                )
+                loads.append(MapItem(instruction, stored))
+        loads[0].input_slot = slot
+        loads[-1].instruction.signal(Token.INPUT_READY)
+        self.sequences.maps += loads
+        self.first_load = False
+        return slot, address
+
+    def _groups(
+        self, words: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]
+    ) -> list[tuple[tuple[int, int], int]]:
+        """Ranges of channel words loaded by one instruction each, with the STORE that each needs.
+
+        A layer's first load is cut where the tiles of the layer before end, so that it keeps pace with them.
+        """
+        stored = self.sequences.stored[self.source.name]
+        low, high = words
+        cuts = [low, high]
+        if self.first_load:
+            cuts[1:1] = [cut for cut in self.sequences.boundaries.get(self.source.name, ()) if low < cut < high]
+        groups: list[tuple[tuple[int, int], int]] = []
+        for begin, end in zip(cuts, cuts[1:]):
+            need = stored.last(rows, columns, (begin, end))
+            if groups and need <= groups[-1][1]:
+                groups[-1] = (groups[-1][0][0], end), groups[-1][1]
+            else:
+                groups.append(((begin, end), need))
+        return groups
+
+    def _load(
+        self, layout: MapLayout, rows: tuple[int, int], columns: tuple[int, int], *, first_plane: int, **fields: int
+    ) -> Instruction:
+        """A LOAD_MAP of a box of a map."""
+        row_bytes = layout.columns * layout.word_bytes
+        height, width = rows[1] - rows[0], columns[1] - columns[0]
+        contiguous = width == layout.columns
+        return load_map(
+            self.layer.where,
+            self.layer.number,
+            region=Region[layout.region],
+            address=_address(layout, first_plane, rows[0], columns[0]),
+            plane_stride=layout.plane_bytes,
+            chunks=1 if contiguous else height,
+            chunk_stride=0 if contiguous else row_bytes,
+            chunk_words=height * width if contiguous else width,
+            row_words=width,
+            **fields,
+        )
+
+    def _load_residual(self, visit: Visit, piece: Piece) -> tuple[int, int]:
+        """Loads the residuals of a piece into a new slot: the slot's number and address.
+
+        One instruction serves all lanes that have all the piece's rows (a chunk per lane), one more the lane that has
+        fewer. In a digit all planes of the tile are read; those a tile lacks stay as they are, and are not stored.
+        """
+        assert self.layer.residual is not None
+        layout = self.sequences.layouts[self.layer.residual.name]
+        block, tile_words = visit.block, self.geometry.tile_words
+        begin, end = self.outputs[visit.tile]
+        slot, address = self.sequences.residual.place(tile_words * layout.digits * piece.pixels)
+        row_bytes = layout.columns * layout.word_bytes
+        column = block.first_column + piece.column
+        counts = [_rows(visit, piece, lane) for lane in range(self.geometry.pixel_lanes)]
+        full = sum(count == piece.rows for count in counts)
+        parts = [(0, full, piece.rows)] + [(lane, 1, count) for lane, count in enumerate(counts) if 0 < count < piece.rows]
+        loads = []
+        for lane, lanes, count in parts:
+            row = block.first_row + lane * block.lane_rows_out + piece.row
+            last_row = row + (lanes - 1) * block.lane_rows_out + count
+            stored = self.sequences.stored[layout.name].last(
+                (row, last_row), (column, column + piece.columns), (begin, end)
+            )
+            for digit in range(layout.digits):
+                instruction = load_map(
+                    self.layer.where,
+                    self.layer.number,
+                    region=Region[layout.region],
+                    address=_address(layout, digit * layout.channel_words + begin, row, column),
+                    planes=end - begin,
+                    plane_stride=layout.plane_bytes,
+                    chunks=lanes,
+                    chunk_stride=block.lane_rows_out * row_bytes,
+                    chunk_words=count * piece.columns,
+                    row_words=piece.columns,
+                    lane_step=count if lanes > 1 else 0,
+                    lane_rows=count,
+                    lane_mask=(1 << lanes) - 1 << lane,
+                    residual=1,
+                    base=address + digit * tile_words * piece.pixels,
+                    plane_pitch=piece.pixels,
+                )
+                loads.append(MapItem(instruction, stored))
+        loads[0].residual_slot = slot
+        loads[-1].instruction.signal(Token.RESIDUAL_READY)
+        self.sequences.maps += loads
+        return slot, address
+
+    # Compute and store engines --------------------------------------------------------------------------------------
+
+    def _compute(self, visit: Visit, piece: Piece, slot: int, address: int, *, last: bool) -> ComputeItem:
+        layer, block, geometry, parameters = self.layer, visit.block, self.geometry, self.parameters
+        stride_y, stride_x = layer.stride
+        words = visit.words[1] - visit.words[0]
+        # Column of the first window, counted from the first column held.
+        left = (block.first_column + piece.column) * stride_x - layer.pad_left - block.read_column
+        if parameters is None:
+            digits = tuple(word * block.plane_pitch for word in range(words))
+            planes = words
+        else:
+            passes = PASSES[self.source.digits, parameters.digits]
+            digits = tuple(digit * words * block.plane_pitch for digit in passes.activation_digit)
+            planes = geometry.tile_words * self.target.digits
+        walk = Walk(
+            outputs_y=piece.rows,
+            outputs_x=piece.columns,
+            kernel_y=layer.kernel[0],
+            kernel_x=layer.kernel[1],
+            channels=1 if parameters is None else words,
+            stride_y=stride_y,
+            stride_x=stride_x,
+            row_pitch=block.columns_in,
+            plane_pitch=block.plane_pitch,
+            digits=digits,
+        )
+        output_slot, output_base = self.sequences.output.place(planes * piece.pixels)
+        fields = {
+            "base": address + (block.skip_rows + piece.row * stride_y) * block.columns_in + left,
+            "pad_left": max(0, -left),
+            "width": block.columns_in - max(0, left),
+            "output_base": output_base,
+            "output_pitch": piece.pixels,
+        }
+        residual_slot = None
+        if parameters is None:
+            instruction = maximum(layer.where, layer.number, walk, **fields)
+            releases = 0
+        else:
+            run = parameters.run_words[visit.tile]
+            if layer.residual is not None:
+                residual_slot, fields["residual_base"] = self._load_residual(visit, piece)
+                fields |= {
+                    "residual": 1,
+                    "residual_pitch": piece.pixels,
+                    "residual_digits": digits_of(layer.residual, geometry) - 1,
+                    "residual_scale": layer.convolution.residual_multiplier,
+                }
+            releases = run * parameters.digits if last and visit.frees_weights else 0
+            instruction = convolve(
+                layer.where,
+                layer.number,
+                walk,
+                passes,
+                weight_offset=visit.first_word,
+                weight_words=run,
+                release=int(releases > 0),
+                release_constants=int(last and visit.frees_constants),
+                shift=layer.convolution.shift,
+                maximum=layer.target.maximum,
+                output_digits=self.target.digits - 1,
+                **fields,
+            )
+        item = ComputeItem(
+            instruction=instruction,
+            stores=self._stores(visit, piece, output_base),
+            weights=len(self.sequences.weights),
+            maps=len(self.sequences.maps),
+            steps=walk.steps,
+            releases=releases,
+            releases_constants=instruction.fields.get("release_constants", 0),
+            input_slot=slot,
+            residual_slot=residual_slot,
+            output_slot=output_slot,
+        )
+        self.sequences.computes.append(item)
+        return item
+
+    def _stores(self, visit: Visit, piece: Piece, base: int) -> list[Instruction]:
+        """A STORE for each digit of each lane that has rows."""
+        block, target = visit.block, self.target
+        begin, end = self.outputs[visit.tile]
+        planes = end - begin if self.parameters is None else self.geometry.tile_words
+        column = block.first_column + piece.column
+        contiguous = piece.columns == target.columns
+        stores = []
+        for lane in range(self.geometry.pixel_lanes):
+            count = _rows(visit, piece, lane)
+            if not count:
+                continue
+            row = block.first_row + lane * block.lane_rows_out + piece.row
+            for digit in range(target.digits):
+                stores.append(
+                    store(
+                        self.layer.where,
+                        self.layer.number,
+                        region=Region[target.region],
+                        address=_address(target, digit * target.channel_words + begin, row, column),
+                        planes=end - begin,
+                        plane_stride=target.plane_bytes,
+                        chunks=1 if contiguous else count,
+                        chunk_stride=0 if contiguous else target.columns * target.word_bytes,
+                        chunk_words=count * piece.columns if contiguous else piece.columns,
+                        lane=lane,
+                        base=base + digit * planes * piece.pixels,
+                        plane_pitch=piece.pixels,
+                    )
+                )
+                number = len(self.sequences.store_owner)
+                self.sequences.store_owner.append(len(self.sequences.computes))
+            self.sequences.stored[target.name].add(
+                number, (row, row + count), (column, column + piece.columns), (begin, end)
+            )
+        return stores
+
+
+def _address(layout: MapLayout, plane: int, row: int, column: int) -> int:
+    return layout.offset + plane * layout.plane_bytes + (row * layout.columns + column) * layout.word_bytes
+
+
+def _rows(visit: Visit, piece: Piece, lane: int) -> int:
+    """Rows of a piece that a lane has."""
+    return max(0, min(piece.rows, visit.block.valid_rows(lane) - piece.row))

@@ -1,0 +1,116 @@
+"""What the schedule is made of: a sequence of instructions per engine, with what ties them together."""
+
+import dataclasses
+
+import numpy as np
+
+from ..hdl.geometry import Geometry
+from .emit import Instruction
+from .lanes import Placement
+from .layout import MapLayout
+from .slots import SlotRing
+
+
+@dataclasses.dataclass(eq=False)
+class WeightItem:
+    """An instruction of the weights engine: how many weight words and tiles of constants it appends."""
+
+    instruction: Instruction
+    words: int = 0
+    tiles: int = 0
+
+
+@dataclasses.dataclass(eq=False)
+class MapItem:
+    """A LOAD_MAP: the number of the STORE whose data it needs (−1: none), and the slot that it is the first to fill."""
+
+    instruction: Instruction
+    stored: int
+    input_slot: int | None = None
+    residual_slot: int | None = None
+
+
+@dataclasses.dataclass(eq=False)
+class ComputeItem:
+    """A COMPUTE with the STOREs that follow it.
+
+    Members
+    -------
+    weights, maps: how many items of the other two engines must come before it.
+    steps: that it takes.
+    releases, releases_constants: weight words and tiles of constants that it frees.
+    input_slot, residual_slot, output_slot: slots it uses; None: no residual.
+    opens_input, closes_input: it is the first, the last to use its input slot.
+    """
+
+    instruction: Instruction
+    stores: list[Instruction]
+    weights: int
+    maps: int
+    steps: int
+    releases: int
+    releases_constants: int
+    input_slot: int
+    residual_slot: int | None
+    output_slot: int
+    opens_input: bool = False
+    closes_input: bool = False
+
+
+class StoredParts:
+    """Which STOREs have written which part of a tensor."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[int, ...]] = []
+        self._table: np.ndarray | None = None
+
+    def add(self, number: int, rows: tuple[int, int], columns: tuple[int, int], words: tuple[int, int]) -> None:
+        self._parts.append((*rows, *columns, *words, number))
+        self._table = None
+
+    def last(self, rows: tuple[int, int], columns: tuple[int, int], words: tuple[int, int]) -> int:
+        """The last STORE that wrote any of a box; −1 where none did."""
+        if not self._parts:
+            return -1
+        if self._table is None:
+            self._table = np.array(self._parts, np.int64)
+        table = self._table
+        hit = np.ones(len(table), bool)
+        for axis, (low, high) in enumerate((rows, columns, words)):
+            hit &= (table[:, 2 * axis] < high) & (low < table[:, 2 * axis + 1])
+        return int(table[hit, 6].max(initial=-1))
+
+
+class Sequences:
+    """The sequences of instructions of all engines, and what scheduling the next layer must know of those before.
+
+    Parameters
+    ----------
+    geometry: of the accelerator.
+    layouts: of every tensor, by name.
+    placements: of every tensor that a convolution writes.
+
+    Members
+    -------
+    weights, maps, computes: the sequences.
+    store_owner: by number of a STORE, the number of its COMPUTE.
+    input, residual, output: the slots of the three memories.
+    stored: by tensor, which STOREs write which part of it.
+    boundaries: by tensor, the channel words that its tiles begin with.
+    """
+
+    def __init__(
+        self, geometry: Geometry, layouts: dict[str, MapLayout], placements: dict[str, Placement | None]
+    ) -> None:
+        self.geometry = geometry
+        self.layouts = layouts
+        self.placements = placements
+        self.weights: list[WeightItem] = []
+        self.maps: list[MapItem] = []
+        self.computes: list[ComputeItem] = []
+        self.store_owner: list[int] = []
+        self.input = SlotRing(geometry.activation_depth)
+        self.residual = SlotRing(geometry.residual_depth)
+        self.output = SlotRing(geometry.output_depth)
+        self.stored = {name: StoredParts() for name in layouts}
+        self.boundaries: dict[str, list[int]] = {}

@@ -1,0 +1,154 @@
+"""In which order a layer's tiles meet the blocks of its input, and whether its parts fit the memories.
+
+A *visit* is one tile (for a max pool: up to four channel words) over one block. Where the whole input fits, its single
+block stays while the tiles follow each other, so that weights stream once. Where it does not, the cheapest of three orders
+is taken: all weights stay in the ring for the layer; tiles outside, each reading all blocks; or blocks outside, each
+streaming all weights. Depthwise layers and max pools have tiles outside, each reading only its own channel words.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+from ..hdl.geometry import Geometry
+from .blocks import Block, split
+from .errors import CompileError
+from .lowered import LoweredLayer, digits_of
+from .weights import ParameterBlock
+
+
+@dataclasses.dataclass(frozen=True)
+class Visit:
+    """A tile over a block.
+
+    Members
+    -------
+    tile, block: which.
+    words: range of input channel words that the block holds.
+    loads: the block is loaded for this visit; otherwise it is there since the visit before.
+    first_word: weight words from the ring's oldest to the tile's first.
+    frees_weights, frees_constants: the tile's weights, constants are not used again, or are loaded again.
+    restarts_weights, restarts_constants: their stream begins again with this visit.
+    """
+
+    tile: int
+    block: Block
+    words: tuple[int, int]
+    loads: bool
+    first_word: int
+    frees_weights: bool
+    frees_constants: bool
+    restarts_weights: bool
+    restarts_constants: bool
+
+
+def visits(
+    layer: LoweredLayer, geometry: Geometry, inputs: list[tuple[int, int]], parameters: ParameterBlock | None
+) -> Iterator[Visit]:
+    """The visits of a layer, in order.
+
+    Parameters
+    ----------
+    inputs: per tile the range of input channel words that it reads.
+    parameters: None for a max pool.
+
+    Raises
+    ------
+    CompileError: a window or a filter does not fit.
+    """
+    if parameters is not None:
+        _check_ring(layer, geometry, parameters)
+    if layer.weight is None or layer.depthwise:
+        for tile, words in enumerate(inputs):
+            blocks = _blocks(layer, geometry, words[1] - words[0])
+            for number, block in enumerate(blocks):
+                last = number == len(blocks) - 1
+                yield Visit(tile, block, words, True, 0, last, last, False, False)
+        return
+    assert parameters is not None
+    words = inputs[0]
+    blocks = _blocks(layer, geometry, words[1])
+    order = _cheapest(geometry, parameters, blocks, words[1] * digits_of(layer.source, geometry))
+    if order == "tiles":
+        for tile in range(len(inputs)):
+            for number, block in enumerate(blocks):
+                last = number == len(blocks) - 1
+                yield Visit(tile, block, words, len(blocks) > 1 or tile == 0, 0, last, last, False, False)
+        return
+    for number, block in enumerate(blocks):
+        frees = order == "stream" or number == len(blocks) - 1
+        for tile in range(len(inputs)):
+            first_word = 0 if frees else parameters.first_word[tile]
+            again = tile == 0 and number > 0
+            yield Visit(tile, block, words, tile == 0, first_word, frees, True, again and order == "stream", again)
+
+
+def _check_ring(layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock) -> None:
+    longest = max(parameters.run_words) * parameters.digits
+    if longest > geometry.weight_depth:
+        positions = layer.kernel[0] * layer.kernel[1]
+        raise CompileError(
+            layer.where,
+            f"a filter takes {longest} weight words ({layer.kernel[0]}×{layer.kernel[1]} positions × "
+            f"{max(parameters.run_words) // positions} channel words × {parameters.digits} weight digits), and the ring "
+            f"holds weight_depth = {geometry.weight_depth}",
+            f"raise the geometry's weight_depth to {1 << (longest - 1).bit_length()}, or its word_channels",
+        )
+
+
+def _blocks(layer: LoweredLayer, geometry: Geometry, words: int) -> list[Block]:
+    """Blocks for `words` channel words: one if all fits; else of half the memory if they can be, so that two overlap."""
+    depth = geometry.activation_depth
+    planes = words * digits_of(layer.source, geometry)
+    whole = split(layer, geometry, planes, depth)
+    if whole is None:
+        height, width = layer.kernel
+        raise CompileError(
+            layer.where,
+            f"one window needs {planes * height * min(width, layer.source.width)} activation words ({words} channel words "
+            f"× {digits_of(layer.source, geometry)} digits × {height}×{width}) besides its padding, and the memory of a "
+            f"pixel lane holds activation_depth = {depth}",
+            "raise the geometry's activation_depth or word_channels",
+        )
+    if len(whole) == 1:
+        return whole
+    return split(layer, geometry, planes, depth // 2) or whole
+
+
+def _cheapest(geometry: Geometry, parameters: ParameterBlock, blocks: list[Block], planes: int) -> str:
+    """The order that reads the fewest bytes: "tiles" or blocks ("stream") outside, or all weights "stay"."""
+    words, tiles = parameters.first_word[-1], len(parameters.run_words)
+    if len(blocks) == 1:
+        return "tiles"
+    if words <= geometry.weight_depth:
+        return "stay"
+    weights = words * geometry.weight_word_bits // 8
+    inputs = sum(block.read_rows * block.columns_in for block in blocks) * planes * geometry.word_bytes
+    return "tiles" if weights + tiles * inputs < len(blocks) * weights + inputs else "stream"
+
+
+def output_pixels(layer: LoweredLayer, geometry: Geometry, pool_words: int) -> int:
+    """Pixels per lane of one COMPUTE: as many as half of the output (and residual) memory holds, so that two overlap.
+
+    Parameters
+    ----------
+    pool_words: channel words of one COMPUTE of a max pool.
+
+    Raises
+    ------
+    CompileError: not even one pixel fits a memory.
+    """
+    if layer.weight is None:
+        needs = [("output_depth", pool_words)]
+    else:
+        needs = [("output_depth", geometry.tile_words * digits_of(layer.target, geometry))]
+        if layer.residual is not None:
+            needs.append(("residual_depth", geometry.tile_words * digits_of(layer.residual, geometry)))
+    pixels = []
+    for field, planes in needs:
+        depth = getattr(geometry, field)
+        if planes > depth:
+            raise CompileError(
+                layer.where, f"one pixel takes {planes} words; {field} = {depth}", f"raise the geometry's {field}"
+            )
+        pixels.append(max(1, depth // 2 // planes))
+    return min(pixels)
