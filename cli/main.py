@@ -1,14 +1,25 @@
 """The `intramix` command."""
 
+from importlib import import_module
+from typing import ClassVar
+
 import click
 
 from . import errors
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is asked for: `--help` and errors come at once."""
+    """A group that imports a command's module only when that command is asked for: the others cost nothing."""
 
-    COMMANDS = ("demo", "quantize", "compile", "elaborate", "synthesize", "simulate", "boards")
+    COMMANDS: ClassVar = {
+        "demo": "The whole way: train, quantize, compile, generate, simulate, compare.",
+        "quantize": "A PyTorch model into an integer model.",
+        "compile": "An integer model into a program for a geometry.",
+        "elaborate": "The accelerator of a geometry as Verilog.",
+        "synthesize": "What a geometry occupies, per block, by yosys.",
+        "simulate": "An integer model on the simulated RTL, every value compared.",
+        "boards": "Boards, their parts and geometries.",
+    }
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.COMMANDS)
@@ -16,10 +27,12 @@ class LazyGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in self.COMMANDS:
             return None
-        from importlib import import_module
-
         module = import_module(f".{name}", __package__)
         return getattr(module, name)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.COMMANDS.items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

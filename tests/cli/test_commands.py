@@ -1,0 +1,125 @@
+"""Every command from outside: as a person types it, in a process of its own where the exit code matters."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from intramix.cli.main import LazyGroup
+
+
+def intramix(*arguments, cwd=None):
+    command = [sys.executable, "-m", "intramix.cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    """A model of two layers, calibrated on random images."""
+    (folder / "mynet.py").write_text(
+        "from torch import nn\n"
+        "def build(channels, classes):\n"
+        "    return nn.Sequential(nn.Conv2d(channels, 8, 3, padding=1), nn.ReLU(), nn.Flatten(),"
+        " nn.Linear(8 * 36, classes))\n"
+        "def strange():\n"
+        "    return nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), nn.SiLU())\n"
+    )
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (24, 2, 6, 6), dtype=np.uint8), rng.integers(0, 4, 24)
+    np.savez(folder / "data.npz", images=images, labels=labels)
+    run = intramix(
+        "quantize", "mynet:build", "--board", "small", "--data", "data.npz", "--epochs", 1, "-o", "my.imx",
+        "--json", "q.json", cwd=folder,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    return folder / "my.imx"
+
+
+def test_help_lists_every_command():
+    run = intramix("--help")
+    assert run.returncode == 0
+    assert all(f"  {name} " in run.stdout for name in LazyGroup.COMMANDS)
+
+
+@pytest.mark.parametrize("name", LazyGroup.COMMANDS)
+def test_every_command_has_help(name):
+    run = intramix(name, "--help")
+    assert run.returncode == 0, run.stderr
+    assert "--json" in run.stdout
+
+
+def test_boards_as_json(folder):
+    assert intramix("boards", "--json", folder / "boards.json").returncode == 0
+    boards = {board["name"]: board for board in json.loads((folder / "boards.json").read_text())["boards"]}
+    assert boards["pynq-z2"]["macs_per_cycle"] == 2048
+
+
+def test_quantize_reports_formats_and_accuracy(model):
+    figures = json.loads((model.parent / "q.json").read_text())
+    assert figures["accuracy"].keys() == {"float", "quantized", "integer"}
+    assert figures["layers"][0]["formats"] == {"fixed-8": 1, "fixed-4": 3, "sp2-4": 4}
+
+
+def test_compile_writes_program_listing_and_figures(model):
+    run = intramix(
+        "compile", model, "--board", "small", "-o", "my.imp", "--listing", "--json", "c.json", cwd=model.parent
+    )
+    assert run.returncode == 0, run.stderr
+    assert "LOAD_MAP" in run.stdout
+    figures = json.loads((model.parent / "c.json").read_text())
+    assert figures["instructions"] > 0
+    assert [layer["kind"] for layer in figures["layers"]] == ["convolution", "linear"]
+
+
+def test_simulate_compares_every_value(model):
+    run = intramix(
+        "simulate", model, "--board", "small", "--data", "data.npz", "--images", 2, "--stalls", 0.1,
+        "--json", "s.json", "--report", "s.html", cwd=model.parent,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr + run.stdout
+    figures = json.loads((model.parent / "s.json").read_text())
+    assert figures["values_mismatched"] == 0
+    assert figures["values_compared"] == 2 * (8 * 36 + 4)
+    assert figures["crc_compared"] == 4
+    assert "</html>" in (model.parent / "s.html").read_text()
+
+
+def test_elaborate_writes_verilog(folder):
+    run = intramix("elaborate", "--board", "small", "-o", folder / "rtl", "--json", folder / "e.json")
+    assert run.returncode == 0, run.stderr
+    assert "module accelerator(" in (folder / "rtl" / "accelerator.v").read_text()
+    assert json.loads((folder / "e.json").read_text())["modules"] > 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["boards", "--json", "/dev/null/x"], "Not a directory"),
+        (["elaborate", "--board", "zybo", "-o", "x"], "board 'zybo' is unknown; the boards are"),
+        (["elaborate", "--activation-bits", "7", "-o", "x"], "activation_bits = 7: a slot must be 4 … 6 bits"),
+        (["compile", "data.npz", "--board", "small"], "data.npz"),
+        (["quantize", "nosuch:thing", "--data", "data.npz", "-o", "x.imx"], "importing nosuch failed"),
+        (["quantize", "mynet:strange", "--data", "data.npz", "--epochs", "0", "-o", "x.imx"], "silu"),
+        (["quantize", "mynet:build", "--data", "none.npz", "-o", "x.imx"], "none.npz does not exist"),
+        (["simulate", "my.imx", "--board", "small", "--data", "digits"], "shape"),
+    ],
+)
+def test_bad_input_is_one_message_without_a_traceback(model, arguments, message):
+    run = intramix(*arguments, cwd=model.parent)
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (model.parent / "x.imx").exists()
+
+
+def test_debug_shows_the_traceback(model):
+    run = intramix("--debug", "elaborate", "--board", "zybo", "-o", "x")
+    assert run.returncode == 1
+    assert "Traceback" in run.stderr
