@@ -70,6 +70,8 @@ def plan_memory(
             word_channels=geometry.word_channels,
             slot_bits=geometry.activation_bits,
             space_to_depth=factor if name == graph.input else 1,
+            scale=tensor.scale,
+            zero_point=tensor.zero_point,
         )
 
     written = {graph.input: -1} | {layer.output: number for number, layer in enumerate(graph.layers)}
