@@ -2,8 +2,8 @@
 
     python -m benchmarks.convolution [--board pynq-z2] [--json FILE]
 
-The whole machine runs: maps and weights come from the DDR model, outputs go back, every value is compared. Cycles are those
-from start to interrupt, loading of the first map and storing of the last one included.
+The whole machine runs: maps and weights come from the DDR model, outputs go back, every value is compared. Cycles are
+those from start to interrupt, loading of the first map and storing of the last one included.
 """
 
 import argparse

@@ -45,7 +45,7 @@ def intramix(debug: bool) -> None:
     A first look:        intramix demo
     Your own model:      intramix quantize package.module:callable --data data.npz --board pynq-z2 -o model.imx
                          intramix compile model.imx --board pynq-z2 -o program.imp --listing
-                         intramix simulate program.imp --model model.imx --data data.npz
+                         intramix simulate model.imx --board pynq-z2 --data data.npz
     The hardware:        intramix elaborate --board pynq-z2 -o build/
                          intramix synthesize --board pynq-z2
     """
