@@ -1,0 +1,203 @@
+"""A testbench around the compute engine: memories filled, rings fed with stalls, outputs read back."""
+
+import dataclasses
+
+import numpy as np
+from amaranth.sim import Simulator
+
+from intramix.hdl import isa
+from intramix.hdl.compute.engine import ComputeEngine
+from intramix.hdl.encoding import pack_weight_words
+from intramix.hdl.interfaces import OUTPUT_READ_LATENCY
+
+
+@dataclasses.dataclass
+class Run:
+    """What an engine did."""
+
+    outputs: np.ndarray
+    cycles: int = 0
+    steps: list = dataclasses.field(default_factory=list)
+    """Cycles of the steps."""
+    signals: list = dataclasses.field(default_factory=list)
+    """(cycle, mask)"""
+    waits: dict = dataclasses.field(default_factory=lambda: {"weights": 0, "drain": 0, "constants": 0})
+    error: tuple | None = None
+    weights_released: int = 0
+    tiles_released: int = 0
+    idle: bool = True
+
+
+def pack_slots(words, bits):
+    """Slots (last axis) packed into integers."""
+    return [sum(int(slot) << (c * bits) for c, slot in enumerate(word)) for word in words]
+
+
+def pack_constants(geometry, tile):
+    """Rows of a tile in drain order."""
+    rows = geometry.drain_cycles
+    return [
+        sum(
+            isa.pack(isa.CONSTANT_LAYOUT, dict(zip(("multiplier", "offset", "bias"), tile[u * rows + row], strict=True)))
+            << (64 * u)
+            for u in range(geometry.post_units)
+        )
+        for row in range(rows)
+    ]
+
+
+def run(
+    geometry,
+    instructions,
+    *,
+    activations,
+    residuals,
+    weights,
+    constants,
+    array=None,
+    random=None,
+    limit=20000,
+    abort_at=None,
+):
+    """Executes COMPUTE instructions (dictionaries of fields) on an engine.
+
+    Without `random` everything is there at once; with it, instructions, weights and constants come at random times. Words that
+    are not loaded or were released read as garbage.
+    """
+    g = geometry
+    dut = ComputeEngine(g, array=array)
+    codes = [int.from_bytes(isa.encode(isa.Opcode.COMPUTE, **fields), "little") for fields in instructions]
+    stream = [int.from_bytes(word.tobytes(), "little") for word in pack_weight_words(g, weights)]
+    rows = [pack_constants(g, tile) for tile in constants]
+    ones = (1 << g.weight_word_bits) - 1
+    result = Run(np.full((g.pixel_lanes, g.output_depth, g.word_channels), -1))
+    chance = (lambda share: True) if random is None else (lambda share: random.random() < share)
+    state = {"done": False, "started": False}
+
+    async def fill(ctx):
+        for residual, contents in ((0, activations), (1, residuals)):
+            ctx.set(dut.maps.residual, residual)
+            for address in range(contents.shape[1]):
+                # Lanes at addresses of their own.
+                for lane, word in enumerate(pack_slots(contents[:, address], g.activation_bits)):
+                    ctx.set(dut.maps.enable, 1 << lane)
+                    ctx.set(dut.maps.address[lane], address)
+                    ctx.set(dut.maps.data, word)
+                    await ctx.tick()
+        ctx.set(dut.maps.enable, 0)
+
+    async def main(ctx):
+        await fill(ctx)
+        state["started"] = True
+        queue = list(codes)
+        previous = {"weights": 0, "tiles": 0}
+        quiet = 0
+        for cycle in range(limit):
+            ctx.set(dut.abort, int(abort_at is not None and cycle >= abort_at))
+            if queue and not ctx.get(dut.instruction.valid) and chance(0.3):
+                ctx.set(dut.instruction.valid, 1)
+                ctx.set(dut.instruction.payload, queue[0])
+            accepted = ctx.get(dut.instruction.valid) and ctx.get(dut.instruction.ready)
+            if ctx.get(dut.step):
+                result.steps.append(cycle)
+            for name in result.waits:
+                result.waits[name] += ctx.get(getattr(dut, f"wait_{name}"))
+            if mask := ctx.get(dut.signals):
+                result.signals.append((cycle, mask))
+            if ctx.get(dut.error.valid) and result.error is None:
+                result.error = cycle, ctx.get(dut.error.code), ctx.get(dut.error.layer)
+            for name, ring, depth in (("weights", dut.weights, g.weight_depth), ("tiles", dut.constants, g.constant_tiles)):
+                now = ctx.get(ring.released)
+                advanced = (now - previous[name]) % (2 * depth)
+                previous[name] = now
+                if name == "weights":
+                    result.weights_released += advanced
+                else:
+                    result.tiles_released += advanced
+            idle = bool(ctx.get(dut.idle))
+            quiet = quiet + 1 if idle and (not queue or result.error or abort_at) else 0
+            result.cycles = cycle
+            if quiet > 40:
+                break
+            await ctx.tick()
+            if accepted:
+                queue.pop(0)
+                following = bool(queue) and chance(0.5)
+                ctx.set(dut.instruction.valid, int(following))
+                if following:
+                    ctx.set(dut.instruction.payload, queue[0])
+        result.idle = quiet > 0
+        state["done"] = True
+        pipeline = []
+        for lane in range(g.pixel_lanes):
+            for address in range(g.output_depth):
+                pipeline.append((lane, address))
+        for position in range(len(pipeline) + OUTPUT_READ_LATENCY):
+            if position < len(pipeline):
+                ctx.set(dut.outputs.enable, 1)
+                ctx.set(dut.outputs.lane, pipeline[position][0])
+                ctx.set(dut.outputs.address, pipeline[position][1])
+            if position >= OUTPUT_READ_LATENCY:
+                word = ctx.get(dut.outputs.data)
+                mask = (1 << g.activation_bits) - 1
+                result.outputs[pipeline[position - OUTPUT_READ_LATENCY]] = [
+                    word >> (c * g.activation_bits) & mask for c in range(g.word_channels)
+                ]
+            await ctx.tick()
+
+    async def feed(ctx, ring, contents, depth, garbage, key, share):
+        written = released = 0
+        memory = {}
+        data = garbage
+        ctx.set(ring.data, data)
+        previous = 0
+        while not state["done"]:
+            reading = ctx.get(ring.enable)
+            address = key(ctx)
+            now = ctx.get(ring.released)
+            for _ in range((now - previous) % (2 * depth)):
+                memory.pop(released, None)
+                released += 1
+            previous = now
+            await ctx.tick()
+            if reading:
+                matches = [number for number in memory if number % depth == address[0]]
+                data = contents(matches[0], address[1]) if matches else garbage
+                ctx.set(ring.data, data)
+            if state["started"]:
+                for _ in range(depth if random is None else 1):
+                    if written < contents(None, None) and written - released < depth and chance(share):
+                        memory[written] = True
+                        written += 1
+                ctx.set(ring.written, written % (2 * depth))
+
+    async def feed_weights(ctx):
+        await feed(
+            ctx,
+            dut.weights,
+            lambda number, _: len(stream) if number is None else stream[number],
+            g.weight_depth,
+            ones,
+            lambda ctx: (ctx.get(dut.weights.address), None),
+            0.7,
+        )
+
+    async def feed_constants(ctx):
+        await feed(
+            ctx,
+            dut.constants,
+            lambda number, row: len(rows) if number is None else rows[number][row],
+            g.constant_tiles,
+            (1 << (64 * g.post_units)) - 1,
+            lambda ctx: (ctx.get(dut.constants.tile), ctx.get(dut.constants.row)),
+            0.05,
+        )
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(main)
+    simulator.add_testbench(feed_weights, background=True)
+    simulator.add_testbench(feed_constants, background=True)
+    simulator.run()
+    result.timing = dut.timing
+    return result
