@@ -2,14 +2,15 @@
 
 `Machine.execute` runs one 64-byte instruction on inspectable memories and says what it did; `interpret` runs a program
 in program order. Every rule that a program must keep is checked: fields, addresses, rings, tokens, accumulators, and
-that nothing stored depends on words that were never written.
+that nothing stored depends on words that were never written, and that tokens order all accesses (`HazardChecker`).
 """
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ..hdl.isa import INSTRUCTION_BYTES
+from ..hdl.isa import INSTRUCTION_BYTES, Region
+from .interpreter_hazards import HazardChecker
 from .interpreter_machine import Effect, Machine, Write
 from .interpreter_state import InterpreterError
 from .program import Program
@@ -23,7 +24,7 @@ UNWRITTEN = 0xA5
 def interpret(
     program: Program, memory: Mapping[str, bytearray], *, observe: Callable[[Effect], None] | None = None
 ) -> Machine:
-    """Executes a program from start to end, in program order.
+    """Executes a program from start to end, in program order, and checks that every schedule would do the same.
 
     Parameters
     ----------
@@ -49,8 +50,10 @@ def interpret(
             f"{len(program.instructions)}"
         )
     machine = Machine(program.geometry, memory)
+    hazards = HazardChecker(program.geometry, {region.name: len(memory.get(region.name, b"")) for region in Region})
     for start in range(0, len(program.instructions), INSTRUCTION_BYTES):
         effect = machine.execute(program.instructions[start : start + INSTRUCTION_BYTES])
+        hazards(effect)
         if observe is not None:
             observe(effect)
     if not machine.finished:

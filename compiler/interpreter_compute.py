@@ -1,7 +1,7 @@
 """COMPUTE of the interpreter's machine: the loop nest over all groups at once, in NumPy (docs/architecture.md)."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -57,29 +57,48 @@ def check_compute(instruction: Instruction, geometry: Geometry) -> None:
         )
 
 
-def window_addresses(instruction: Instruction) -> tuple[np.ndarray, np.ndarray]:
+def window_addresses(fields: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """Address of every group's first step (groups), and of its steps relative to it (passes × window); modulo 2^16."""
-    i = instruction
-    deltas = np.full((i["passes"], i["kernel_y"], i["kernel_x"], i["channels"]), i["delta_channel"], np.int64)
-    deltas[:, :, :, 0] = i["delta_kernel_x"]
-    deltas[:, :, 0, 0] = i["delta_kernel_y"]
-    for number in range(1, i["passes"]):
-        deltas[number, 0, 0, 0] = i[f"delta_pass_{number}"]
+    f = fields
+    deltas = np.full((f["passes"], f["kernel_y"], f["kernel_x"], f["channels"]), f["delta_channel"], np.int64)
+    deltas[:, :, :, 0] = f["delta_kernel_x"]
+    deltas[:, :, 0, 0] = f["delta_kernel_y"]
+    for number in range(1, f["passes"]):
+        deltas[number, 0, 0, 0] = f[f"delta_pass_{number}"]
     deltas[0, 0, 0, 0] = 0
-    steps = deltas.cumsum().reshape(i["passes"], -1)
-    advances = np.full((i["outputs_y"], i["outputs_x"]), i["delta_x"] + steps[-1, -1], np.int64)
-    advances[:, 0] = i["delta_y"] + steps[-1, -1]
-    advances[0, 0] = i["base"]
+    steps = deltas.cumsum().reshape(f["passes"], -1)
+    advances = np.full((f["outputs_y"], f["outputs_x"]), f["delta_x"] + steps[-1, -1], np.int64)
+    advances[:, 0] = f["delta_y"] + steps[-1, -1]
+    advances[0, 0] = f["base"]
     return advances.cumsum(), steps
 
 
-def columns_inside(instruction: Instruction) -> np.ndarray:
+def columns_inside(fields: Mapping[str, int]) -> np.ndarray:
     """Whether a step's column lies in the row held in memory: bool, outputs_x × window."""
-    i = instruction
-    columns = np.arange(i["outputs_x"])[:, None] * i["stride_x"] + np.arange(i["kernel_x"]) - i["pad_left"]
-    inside = ((columns >= 0) & (columns < i["width"]))[:, None, :, None]
-    shape = (i["outputs_x"], i["kernel_y"], i["kernel_x"], i["channels"])
-    return np.broadcast_to(inside, shape).reshape(i["outputs_x"], -1)
+    f = fields
+    columns = np.arange(f["outputs_x"])[:, None] * f["stride_x"] + np.arange(f["kernel_x"]) - f["pad_left"]
+    inside = ((columns >= 0) & (columns < f["width"]))[:, None, :, None]
+    shape = (f["outputs_x"], f["kernel_y"], f["kernel_x"], f["channels"])
+    return np.broadcast_to(inside, shape).reshape(f["outputs_x"], -1)
+
+
+def activation_addresses(fields: Mapping[str, int]) -> np.ndarray:
+    """The activation addresses that a COMPUTE reads and does not replace by zeros, ascending."""
+    starts, steps = window_addresses(fields)
+    inside = columns_inside(fields)
+    read = np.zeros(1 << 16, bool)
+    for x in range(fields["outputs_x"]):
+        window = np.unique(steps[:, inside[x]])
+        read[(starts[x :: fields["outputs_x"], None] + window) & 0xFFFF] = True
+    return np.flatnonzero(read)
+
+
+def residual_addresses(fields: Mapping[str, int], tile_words: int) -> np.ndarray:
+    """The residual addresses that a COMPUTE reads: groups × digits × tile words; empty without `residual`."""
+    groups = fields["outputs_y"] * fields["outputs_x"] if fields["residual"] else 0
+    digits = 1 + fields["residual_digits"]
+    planes = np.arange(digits * tile_words).reshape(digits, -1)
+    return fields["residual_base"] + planes * fields["residual_pitch"] + np.arange(groups)[:, None, None]
 
 
 class _Windows:
@@ -87,8 +106,8 @@ class _Windows:
 
     def __init__(self, instruction: Instruction, memory: LaneMemory) -> None:
         self.instruction, self.memory = instruction, memory
-        self.starts, self.steps = window_addresses(instruction)
-        self.inside = columns_inside(instruction)
+        self.starts, self.steps = window_addresses(instruction.fields)
+        self.inside = columns_inside(instruction.fields)
 
     def pieces(self, lanes: int, channels: int) -> Iterator[slice]:
         """Slices of groups small enough to gather at once."""
@@ -160,7 +179,7 @@ def convolve(
     total = held * multiplier + bias
     words_valid = np.broadcast_to(valid[:, :, None], (*valid.shape, geometry.tile_words))
     if i["residual"]:
-        values, good = _residual(i, geometry, residuals, valid.shape[1])
+        values, good = _residual(i, geometry, residuals)
         total += values * i["residual_scale"]
         words_valid = words_valid & good
     codes = np.clip(total >> i["shift"], 0, i["maximum"])
@@ -228,16 +247,14 @@ def _accumulate(
     return sums, counts, valid
 
 
-def _residual(i: Instruction, geometry: Geometry, residuals: LaneMemory, groups: int) -> tuple[np.ndarray, np.ndarray]:
+def _residual(i: Instruction, geometry: Geometry, residuals: LaneMemory) -> tuple[np.ndarray, np.ndarray]:
     """Residual values (lanes × groups × To, int64) and their validity (lanes × groups × tile words)."""
-    digits = 1 + i["residual_digits"]
-    planes = np.arange(digits * geometry.tile_words).reshape(digits, -1)
-    addresses = i["residual_base"] + planes * i["residual_pitch"] + np.arange(groups)[:, None, None]
+    addresses = residual_addresses(i.fields, geometry.tile_words)
     i.need(
         int(addresses.max()) < residuals.depth,
         "residual_base",
         f"reads residual address {addresses.max()} of {residuals.depth}",
     )
     words = residuals.words[:, addresses].astype(np.int64)  # lane, group, digit, word, slot
-    value = words[:, :, 0] if digits == 1 else 16 * words[:, :, 0] + words[:, :, 1]
+    value = words[:, :, 0] if not i["residual_digits"] else 16 * words[:, :, 0] + words[:, :, 1]
     return value.reshape(*value.shape[:2], -1), np.asarray(residuals.valid[:, addresses].all(axis=2))
