@@ -1,8 +1,9 @@
 """One program of the engines' sequences: tokens, and an order in which no engine can block another for ever.
 
-Executed one at a time in program order, every instruction can start at once: its tokens are there, its weights are in the
-ring, what it loads has room. Within that, instructions of the two loading engines come as early as they can, so that they
-run while the array computes; a few at a time, since an engine's queue holds eight and a full one holds up all others.
+Executed one at a time in program order, every instruction can start at once: its tokens are there, its weights are
+in the ring, what it loads has room. Within that, instructions of the two loading engines come as early as they can, so that
+they run while the array computes; a few at a time, since an engine's queue holds eight and a full one holds up all
+others.
 """
 
 from ..hdl.isa import Token
@@ -15,8 +16,8 @@ AHEAD = 6
 MILESTONES = 16
 """STOREs of one layer at most that loads of another one wait for; more would only be finer."""
 PENDING = 200
-"""Tokens of a channel that may be pending in program order. Engines run ahead of it by what their queues hold, far less than
-the 55 that are left."""
+"""Tokens of a channel that may be pending in program order. Engines run ahead of it by what their queues hold, far less
+than the 55 that are left."""
 
 
 def assemble(sequences: Sequences) -> list[Instruction]:
@@ -121,7 +122,8 @@ def _merge(sequences: Sequences, after: list[int]) -> list[Instruction]:
                 break
             words, tiles = words + load.words, tiles + load.tiles
             weights.emit()
-        assert maps.done >= item.maps and weights.done >= item.weights, "the schedule is not topological"
+        assert maps.done >= item.maps, "the schedule is not topological"
+        assert weights.done >= item.weights, "the schedule is not topological"
         program.append(item.instruction)
         program += item.stores
         words, tiles = words - item.releases, tiles - item.releases_constants
@@ -143,5 +145,3 @@ def _check_tokens(program: list[Instruction]) -> None:
                     "order the layers so that branches follow one another",
                 )
     assert not any(pending.values()), "tokens are left over"
-
-

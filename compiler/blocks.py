@@ -63,8 +63,8 @@ class Block:
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """What one COMPUTE makes of a block: `rows` output rows of each lane from `row` on, `columns` columns from `column` on
-    (both counted from the lane's and the block's first)."""
+    """What one COMPUTE makes of a block: `rows` output rows of each lane from `row` on, `columns` columns from `column`
+    on (counted from the lane's first row, the block's first column)."""
 
     row: int
     rows: int
@@ -123,7 +123,7 @@ def make_block(
 
 
 def split(layer: LoweredLayer, geometry: Geometry, planes: int, capacity: int) -> list[Block] | None:
-    """Blocks in order, each of which takes at most `capacity` words with `planes` planes; None where none is small enough.
+    """Blocks in order, each of which takes at most `capacity` words with `planes` planes; None where no cut does.
 
     As few blocks of rows as possible; columns are cut only where one output row per lane does not fit.
     """

@@ -41,7 +41,8 @@ def check_bounds(layer: LoweredLayer, geometry: Geometry) -> None:
                 f"{layer.where}, filter {index}",
                 f"its sums reach {least} … {greatest}, which needs {needed} bits; accumulator_bits = "
                 f"{geometry.accumulator_bits}",
-                f"raise the geometry's accumulator_bits, or use fewer bits for the filter or tensor {layer.source.name!r}",
+                "raise the geometry's accumulator_bits, or use fewer bits for the filter or for tensor "
+                f"{layer.source.name!r}",
             )
         multiplier, bias = int(convolution.multiplier[index]), int(convolution.bias[index])
         offset = bias + (1 << convolution.shift >> 1)

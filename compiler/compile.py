@@ -137,5 +137,3 @@ def write_bytes(geometry: Geometry, opcode: Opcode, fields: dict[str, int]) -> i
         return 0
     words = fields["planes"] * fields["chunks"] * fields["chunk_words"]
     return words * geometry.word_bytes + LOG_RECORD_BYTES * fields.get("crc_emit", 0)
-
-

@@ -153,4 +153,3 @@ def store(where: str, layer: int, **fields: int) -> Instruction:
 def finish() -> Instruction:
     """The end of the program."""
     return Instruction(Opcode.FINISH, "program", {})
-

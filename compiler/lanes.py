@@ -1,7 +1,7 @@
 """Which filter sits in which lane of which tile: a provably minimal number of tiles.
 
-A filter's *mask* is the set of lane classes that hold all its weights. By Hall's theorem all filters fit T tiles exactly
-if, for every set S of classes, no more filters have a mask inside S than T tiles have lanes of S.
+A filter's *mask* is the set of lane classes that hold all its weights. By Hall's theorem all filters fit T tiles
+exactly if, for every set S of classes, no more filters have a mask inside S than T tiles have lanes of S.
 """
 
 import dataclasses
@@ -126,7 +126,7 @@ def minimum_tiles(masks: np.ndarray, geometry: Geometry) -> int | None:
 
 
 def place(masks: np.ndarray, geometry: Geometry, *, key: np.ndarray | None = None) -> Placement | None:
-    """A placement in the least number of tiles, the last of which uses the fewest output words; None where none exists.
+    """A placement in the least number of tiles, the last of which uses the fewest output words; None where none is.
 
     Parameters
     ----------
@@ -144,7 +144,9 @@ def place(masks: np.ndarray, geometry: Geometry, *, key: np.ndarray | None = Non
         if _fits(demand, room):
             break
     order = np.argsort(np.arange(len(masks)) if key is None else key, kind="stable")
-    waiting = {mask: [int(channel) for channel in order[::-1] if masks[channel] == mask] for mask in set(masks.tolist())}
+    waiting = {
+        mask: [int(channel) for channel in order[::-1] if masks[channel] == mask] for mask in set(masks.tolist())
+    }
     ranks = np.empty(len(masks), np.int64)
     ranks[order] = np.arange(len(masks))
     bits = {kind: bit for bit, kind in enumerate(lane_classes(geometry))}
@@ -153,7 +155,7 @@ def place(masks: np.ndarray, geometry: Geometry, *, key: np.ndarray | None = Non
         for lane in range(geometry.tile_filters if tile < tiles - 1 else last_lanes):
             bit = bits[geometry.lanes[lane]]
             room[bit] -= 1
-            # Invariant: what waits fits what is left. The least flexible filter goes first, then the one with the lowest key.
+            # Invariant: what waits fits what is left. The least flexible filter first, then the lowest key.
             candidates = [mask for mask, left in waiting.items() if left and mask >> bit & 1]
             candidates.sort(key=lambda mask: (mask.bit_count(), ranks[waiting[mask][-1]]))
             for mask in candidates:

@@ -23,8 +23,8 @@ class LoweredLayer:
     residual: type of the residual tensor, or None.
     weight: int64, filters × channels (1 if depthwise) × rows × columns, folded where the input is; None for a max pool.
     kernel, stride: rows, columns.
-    pad_top, pad_left: zero rows above and zero columns left of the stored map. Those below and to the right follow from the
-        size of the output.
+    pad_top, pad_left: zero rows above and zero columns left of the stored map. Those below and to the right follow
+        from the size of the output.
     """
 
     number: int
@@ -75,10 +75,12 @@ def lower(graph: IntegerGraph, geometry: Geometry) -> tuple[tuple[LoweredLayer, 
     CompileError: a layer is outside what the machine does.
     """
     if geometry.activation_bits < DIGIT_BITS:
-        raise CompileError("geometry", f"activation_bits = {geometry.activation_bits} cannot hold a digit", "use 4 or more")
+        reason = f"activation_bits = {geometry.activation_bits} cannot hold a digit"
+        raise CompileError("geometry", reason, f"use {DIGIT_BITS} or more")
     factor = fold_factor(graph, geometry)
     if len(graph.layers) > 1 << 12:
-        raise CompileError(f"graph {graph.name!r}", f"has {len(graph.layers)} layers", "4096 is the most a program numbers")
+        reason = f"has {len(graph.layers)} layers, more than a program can number"
+        raise CompileError(f"graph {graph.name!r}", reason, "cut it in graphs of at most 4096 layers")
     return tuple(_lower(number, layer, graph, factor, geometry) for number, layer in enumerate(graph.layers)), factor
 
 

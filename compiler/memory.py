@@ -22,7 +22,7 @@ class Lifetime:
 
 
 def allocate(lifetimes: Iterable[Lifetime]) -> tuple[dict[str, int], int]:
-    """Offsets at multiples of 64 bytes such that things that live at the same step do not overlap; and the bytes in all.
+    """Offsets at multiples of 64 bytes such that what lives at the same step does not overlap; and the bytes in all.
 
     Largest first, each at the lowest offset where it fits.
     """

@@ -1,8 +1,8 @@
 """The order of every tensor's channels, chosen so that every filter falls in a lane that can hold it.
 
-Tensors that meet in a residual add, or in a layer that works channel by channel (max pool, depthwise), form a *class* and
-share one order: then an add needs no shuffle, and a tile of a depthwise layer needs only its own channel words. In a class
-a channel needs a lane that holds the filters of that channel in all its convolutions.
+Tensors that meet in a residual add, or in a layer that works channel by channel (max pool, depthwise), form a *class*
+and share one order: then an add needs no shuffle, and a tile of a depthwise layer needs only its own channel words. In
+a class a channel needs a lane that holds the filters of that channel in all its convolutions.
 """
 
 import dataclasses
@@ -35,6 +35,25 @@ class Orders:
     weight_digits: dict[str, int]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Writer:
+    """A convolution of a class: its masks by weight digits, and the channel words of its input as far as known."""
+
+    layer: LoweredLayer
+    masks: dict[int, np.ndarray]
+    source_words: int
+
+    @property
+    def run_words(self) -> int:
+        """Weight words of a run."""
+        return self.layer.kernel[0] * self.layer.kernel[1] * self.source_words
+
+    def steps(self, geometry: Geometry) -> int:
+        """Steps of a tile, per pixel lane's share of them."""
+        pixels = self.layer.target.height * self.layer.target.width
+        return pixels * self.run_words * digits_of(self.layer.source, geometry)
+
+
 def choose_orders(layers: tuple[LoweredLayer, ...], geometry: Geometry) -> Orders:
     """Orders that cost the fewest steps.
 
@@ -42,14 +61,31 @@ def choose_orders(layers: tuple[LoweredLayer, ...], geometry: Geometry) -> Order
     ------
     CompileError: no lanes hold a filter, or the filters that one channel has in a class.
     """
+    masks = {
+        layer.name: {digits: lane_masks(layer.weight, geometry, digits=digits == 2) for digits in (1, 2)}
+        for layer in layers
+        if layer.weight is not None
+    }
+    words = {layer.source.name: -(-layer.source.channels // geometry.word_channels) for layer in layers}
+
+    def writers(members: list[str]) -> list[_Writer]:
+        return [
+            _Writer(layer, masks[layer.name], geometry.tile_words if layer.depthwise else words[layer.source.name])
+            for layer in layers
+            if layer.target.name in members and layer.weight is not None
+        ]
+
     tied = {layer.name for layer in layers if layer.depthwise and layer.keeps_order}
+    for members in _classes(layers, tied):
+        choice = _choose_digits(writers(members), geometry)
+        if choice is None:
+            tied -= {writer.layer.name for writer in writers(members)}
+        elif choice[1]:
+            # Lanes that stay idle make the consumers' inputs longer.
+            words |= dict.fromkeys(members, max(words.get(members[0], 1), (choice[1] - 1) * geometry.tile_words + 1))
     result = Orders({}, {}, {})
     for members in _classes(layers, tied):
-        writers = [layer for layer in layers if layer.target.name in members and layer.weight is not None]
-        if _choose_digits(writers, geometry) is None:
-            tied -= {layer.name for layer in writers}
-    for members in _classes(layers, tied):
-        _place_class(members, layers, geometry, result)
+        _place_class(members, writers(members), layers, geometry, result)
     return result
 
 
@@ -77,29 +113,18 @@ def _classes(layers: tuple[LoweredLayer, ...], tied: set[str]) -> list[list[str]
     return list(classes.values())
 
 
-def _masks(writers: list[LoweredLayer], digits: tuple[int, ...], geometry: Geometry) -> np.ndarray:
-    joint = np.full(writers[0].target.channels, -1, np.int64)
-    for layer, count in zip(writers, digits):
-        assert layer.weight is not None
-        joint &= lane_masks(layer.weight, geometry, digits=count == 2)
-    return joint
-
-
-def _choose_digits(writers: list[LoweredLayer], geometry: Geometry) -> tuple[int, ...] | None:
-    """Weight digits of the convolutions of a class that cost the fewest steps; None where no combination works."""
+def _choose_digits(writers: list[_Writer], geometry: Geometry) -> tuple[tuple[int, ...], int] | None:
+    """Weight digits of the convolutions of a class that cost the fewest steps, and the tiles they make; None where no
+    combination works."""
     if not writers:
-        return ()
-    single = [lane_masks(layer.weight, geometry, digits=False) for layer in writers if layer.weight is not None]
-    double = [lane_masks(layer.weight, geometry, digits=True) for layer in writers if layer.weight is not None]
-    steps = [_steps_of_tile(layer, geometry) for layer in writers]
-    fits = [2 * _run_words(layer, geometry) <= geometry.weight_depth for layer in writers]
+        return (), 0
+    steps = [writer.steps(geometry) for writer in writers]
+    fits = [2 * writer.run_words <= geometry.weight_depth for writer in writers]
 
-    def cost(digits: tuple[int, ...]) -> float:
+    def tiles(digits: tuple[int, ...]) -> int | None:
         if any(count == 2 and not fit for count, fit in zip(digits, fits)):
-            return float("inf")
-        joint = np.bitwise_and.reduce([double[n] if count == 2 else single[n] for n, count in enumerate(digits)])
-        tiles = minimum_tiles(joint, geometry)
-        return float("inf") if tiles is None else tiles * sum(count * step for count, step in zip(digits, steps))
+            return None
+        return minimum_tiles(_joint_masks(writers, digits), geometry)
 
     size = len(writers)
     if size <= EXHAUSTIVE_LAYERS:
@@ -108,46 +133,43 @@ def _choose_digits(writers: list[LoweredLayer], geometry: Geometry) -> tuple[int
         candidates = [(1,) * size, (2,) * size]
         candidates += [tuple(2 if other == n else 1 for other in range(size)) for n in range(size)]
         candidates += [tuple(1 if other == n else 2 for other in range(size)) for n in range(size)]
-    best = min(candidates, key=cost)
-    return best if cost(best) < float("inf") else None
+    costs = [
+        (count * sum(number * step for number, step in zip(digits, steps)), digits, count)
+        for digits in candidates
+        if (count := tiles(digits)) is not None
+    ]
+    return min(costs)[1:] if costs else None
 
 
-def _run_words(layer: LoweredLayer, geometry: Geometry) -> int:
-    """Weight words of a run, before the order of the input is known: the least."""
-    assert layer.weight is not None
-    words = geometry.tile_words if layer.depthwise else -(-layer.source.channels // geometry.word_channels)
-    return layer.kernel[0] * layer.kernel[1] * words
+def _joint_masks(writers: list[_Writer], digits: tuple[int, ...]) -> np.ndarray:
+    return np.bitwise_and.reduce([writer.masks[count] for writer, count in zip(writers, digits)])
 
 
-def _steps_of_tile(layer: LoweredLayer, geometry: Geometry) -> int:
-    pixels = layer.target.height * layer.target.width
-    return pixels * _run_words(layer, geometry) * digits_of(layer.source, geometry)
-
-
-def _place_class(members: list[str], layers: tuple[LoweredLayer, ...], geometry: Geometry, result: Orders) -> None:
-    writers = [layer for layer in layers if layer.target.name in members and layer.weight is not None]
+def _place_class(
+    members: list[str], writers: list[_Writer], layers: tuple[LoweredLayer, ...], geometry: Geometry, result: Orders
+) -> None:
     if not writers:
-        reader = next(layer for layer in layers if layer.source.name in members)
+        channels = next(layer.source.channels for layer in layers if layer.source.name in members)
         for name in members:
             result.placements[name] = None
-            result.orders[name] = natural(reader.source.channels, geometry.word_channels)
+            result.orders[name] = natural(channels, geometry.word_channels)
         return
-    digits = _choose_digits(writers, geometry)
-    placement = None
-    if digits is not None:
-        placement = place(_masks(writers, digits, geometry), geometry, key=_key(writers, members, result))
-    if digits is None or placement is None:
+    choice = _choose_digits(writers, geometry)
+    if choice is None:
         raise _unplaceable(writers, geometry)
+    digits, _ = choice
+    placement = place(_joint_masks(writers, digits), geometry, key=_key(writers, members, result))
+    assert placement is not None
     for name in members:
         result.placements[name] = placement
         result.orders[name] = placement.order
-    for layer, count in zip(writers, digits):
-        result.weight_digits[layer.name] = count
+    for writer, count in zip(writers, digits):
+        result.weight_digits[writer.layer.name] = count
 
 
-def _key(writers: list[LoweredLayer], members: list[str], result: Orders) -> np.ndarray | None:
+def _key(writers: list[_Writer], members: list[str], result: Orders) -> np.ndarray | None:
     """Where a depthwise layer does not share its input's order: that order, so that a tile needs few channel words."""
-    for layer in writers:
+    for layer in (writer.layer for writer in writers):
         source = layer.source.name
         if layer.depthwise and source not in members and source in result.orders:
             order = result.orders[source]
@@ -158,24 +180,22 @@ def _key(writers: list[LoweredLayer], members: list[str], result: Orders) -> np.
     return None
 
 
-def _unplaceable(writers: list[LoweredLayer], geometry: Geometry) -> CompileError:
+def _unplaceable(writers: list[_Writer], geometry: Geometry) -> CompileError:
     mix = f"{geometry.fixed8_lanes} fixed-8, {geometry.fixed4_lanes} fixed-4 and {geometry.lut_lanes} "
     mix += f"{geometry.lut_scheme.value} lanes"
-    for layer in writers:
-        assert layer.weight is not None
-        held = lane_masks(layer.weight, geometry, digits=False) | lane_masks(layer.weight, geometry, digits=True)
-        if (lost := np.flatnonzero(held == 0)).size:
-            kind = layer.convolution.formats[lost[0]].name
+    for writer in writers:
+        if (lost := np.flatnonzero((writer.masks[1] | writer.masks[2]) == 0)).size:
+            kind = writer.layer.convolution.formats[lost[0]].name
             return CompileError(
-                f"{layer.where}, filter {lost[0]}",
+                f"{writer.layer.where}, filter {lost[0]}",
                 f"no lane of a tile with {mix} holds its {kind} weights",
                 "give the filter another format, or the geometry lanes of its class (fixed8_lanes holds every "
                 "format whose integers are −128 … 127)",
             )
-    names = ", ".join(repr(layer.name) for layer in writers)
+    names = ", ".join(repr(writer.layer.name) for writer in writers)
     return CompileError(
         f"layers {names}",
-        f"share one order of channels (an add, a pool or a depthwise layer ties them), and no lane of a tile with {mix} "
-        "holds what one channel needs in all of them",
+        "share one order of channels (an add, a pool or a depthwise layer ties them), and no lane of a tile with "
+        f"{mix} holds what one channel needs in all of them",
         "give a channel the same format in all of them, or raise the geometry's fixed8_lanes",
     )

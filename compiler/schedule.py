@@ -1,5 +1,6 @@
 """The instructions of a layer: loads, computations and stores of every visit, appended to the engines' sequences."""
 
+import itertools
 from collections.abc import Iterator
 
 from ..hdl.geometry import CONSTANT_BITS
@@ -158,7 +159,7 @@ class LayerSchedule:
         if self.first_load:
             cuts[1:1] = [cut for cut in self.sequences.boundaries.get(self.source.name, ()) if low < cut < high]
         groups: list[tuple[tuple[int, int], int]] = []
-        for begin, end in zip(cuts, cuts[1:]):
+        for begin, end in itertools.pairwise(cuts):
             need = stored.last(rows, columns, (begin, end))
             if groups and need <= groups[-1][1]:
                 groups[-1] = (groups[-1][0][0], end), groups[-1][1]
@@ -201,7 +202,8 @@ class LayerSchedule:
         column = block.first_column + piece.column
         counts = [_rows(visit, piece, lane) for lane in range(self.geometry.pixel_lanes)]
         full = sum(count == piece.rows for count in counts)
-        parts = [(0, full, piece.rows)] + [(lane, 1, count) for lane, count in enumerate(counts) if 0 < count < piece.rows]
+        parts = [(0, full, piece.rows)]
+        parts += [(lane, 1, count) for lane, count in enumerate(counts) if 0 < count < piece.rows]
         loads = []
         for lane, lanes, count in parts:
             row = block.first_row + lane * block.lane_rows_out + piece.row

@@ -4,8 +4,8 @@
 class SlotRing:
     """Allocates a memory round and round.
 
-    Slot n may be filled once the slots it overlaps are free. Slots are freed in order, one token each, and filling a slot
-    takes at most one token; `tokens` says which ones take it, so that no more are given than are taken.
+    Slot n may be filled once the slots it overlaps are free. Slots are freed in order, one token each, and filling a
+    slot takes at most one token; `tokens` says which ones take it, so that no more are given than are taken.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""Exact rewrite of a strided stem as space-to-depth: a stride-s window on few channels, as stride 1 on s² times as many.
+"""Exact rewrite of a strided stem as space-to-depth: a stride-s window as one of stride 1 on s² times as many channels.
 
-Pixel (s·Y + dy, s·X + dx) of channel c becomes pixel (Y, X) of channel (dy·s + dx)·C + c. Tap ky of a window that begins
-`pad` rows above its map reads row s·y + ky − pad = s·(y + j) + dy, with ky − pad = s·j + dy: it becomes tap j of a window
-of stride 1. Taps that no original tap maps to get weight 0, and rows that folding appends to the map hold code 0, as
-padding does; so every sum is the original one.
+Pixel (s·Y + dy, s·X + dx) of channel c becomes pixel (Y, X) of channel (dy·s + dx)·C + c. Tap ky of a window that
+begins `pad` rows above its map reads row s·y + ky − pad = s·(y + j) + dy, with ky − pad = s·j + dy: it becomes tap j
+of a window of stride 1. Taps that no original tap maps to get weight 0, and rows that folding appends to the map hold
+code 0, as padding does; so every sum is the original one.
 """
 
 import numpy as np
@@ -18,9 +18,7 @@ def _folded_taps(size: int, pad: int, factor: int) -> tuple[int, int]:
     return first, (size - 1 - pad) // factor - first + 1
 
 
-def fold_weight(
-    weight: np.ndarray, padding: tuple[int, int], factor: int
-) -> tuple[np.ndarray, tuple[int, int]]:
+def fold_weight(weight: np.ndarray, padding: tuple[int, int], factor: int) -> tuple[np.ndarray, tuple[int, int]]:
     """The weight of a stride-`factor` convolution after its input is folded, and its new padding (top, left).
 
     Parameters

@@ -1,9 +1,10 @@
 """In which order a layer's tiles meet the blocks of its input, and whether its parts fit the memories.
 
-A *visit* is one tile (for a max pool: up to four channel words) over one block. Where the whole input fits, its single
-block stays while the tiles follow each other, so that weights stream once. Where it does not, the cheapest of three orders
-is taken: all weights stay in the ring for the layer; tiles outside, each reading all blocks; or blocks outside, each
-streaming all weights. Depthwise layers and max pools have tiles outside, each reading only its own channel words.
+A *visit* is one tile (for a max pool: up to four channel words) over one block. Where the whole input fits, its
+single block stays while the tiles follow each other, so that weights stream once. Where it does not, the cheapest of
+three orders is taken: all weights stay in the ring for the layer; tiles outside, each reading all blocks; or blocks
+outside, each streaming all weights. Depthwise layers and max pools have tiles outside, each reading only its own
+channel words.
 """
 
 import dataclasses
@@ -89,14 +90,14 @@ def _check_ring(layer: LoweredLayer, geometry: Geometry, parameters: ParameterBl
         raise CompileError(
             layer.where,
             f"a filter takes {longest} weight words ({layer.kernel[0]}×{layer.kernel[1]} positions × "
-            f"{max(parameters.run_words) // positions} channel words × {parameters.digits} weight digits), and the ring "
-            f"holds weight_depth = {geometry.weight_depth}",
+            f"{max(parameters.run_words) // positions} channel words × {parameters.digits} weight digits), and the "
+            f"ring holds weight_depth = {geometry.weight_depth}",
             f"raise the geometry's weight_depth to {1 << (longest - 1).bit_length()}, or its word_channels",
         )
 
 
 def _blocks(layer: LoweredLayer, geometry: Geometry, words: int) -> list[Block]:
-    """Blocks for `words` channel words: one if all fits; else of half the memory if they can be, so that two overlap."""
+    """Blocks for `words` channel words: one if all fits; else of half the memory where possible: two overlap."""
     depth = geometry.activation_depth
     planes = words * digits_of(layer.source, geometry)
     whole = split(layer, geometry, planes, depth)
@@ -104,9 +105,9 @@ def _blocks(layer: LoweredLayer, geometry: Geometry, words: int) -> list[Block]:
         height, width = layer.kernel
         raise CompileError(
             layer.where,
-            f"one window needs {planes * height * min(width, layer.source.width)} activation words ({words} channel words "
-            f"× {digits_of(layer.source, geometry)} digits × {height}×{width}) besides its padding, and the memory of a "
-            f"pixel lane holds activation_depth = {depth}",
+            f"one window needs {planes * height * min(width, layer.source.width)} activation words ({words} channel "
+            f"words × {digits_of(layer.source, geometry)} digits × {height}×{width}) besides its padding, and the "
+            f"memory of a pixel lane holds activation_depth = {depth}",
             "raise the geometry's activation_depth or word_channels",
         )
     if len(whole) == 1:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..hdl.encoding import encode_weights, offset_code, pack_weight_words
 from ..hdl.geometry import CONSTANT_BITS, Geometry
-from ..hdl.isa import CONSTANT_LAYOUT, OffsetCode
+from ..hdl.isa import CONSTANT_LAYOUT
 from .lanes import DIGIT_CLASSES, Placement
 from .lowered import LoweredLayer
 
@@ -108,8 +108,12 @@ def constants_bytes(geometry: Geometry, layer: LoweredLayer, filters: np.ndarray
     """A tile's constants in drain order: To × 8 bytes."""
     convolution = layer.convolution
     words = np.zeros(geometry.tile_filters, np.uint64)
-    shifts = dict(zip((field.name for field in CONSTANT_LAYOUT), itertools.accumulate(
-        (field.width for field in CONSTANT_LAYOUT), initial=0)))
+    shifts = dict(
+        zip(
+            (field.name for field in CONSTANT_LAYOUT),
+            itertools.accumulate((field.width for field in CONSTANT_LAYOUT), initial=0),
+        )
+    )
     masks = {field.name: (1 << field.width) - 1 for field in CONSTANT_LAYOUT}
     half = 1 << convolution.shift >> 1
     for lane, filter_ in enumerate(filters.tolist()):
@@ -125,7 +129,7 @@ def constants_bytes(geometry: Geometry, layer: LoweredLayer, filters: np.ndarray
     return words.reshape(units, geometry.drain_cycles).T.astype("<u8").tobytes()
 
 
-assert sum(field.width for field in CONSTANT_LAYOUT) == CONSTANT_BITS and OffsetCode.NONE == 0
+assert sum(field.width for field in CONSTANT_LAYOUT) == CONSTANT_BITS
 
 
 def add_parameters(
