@@ -19,7 +19,7 @@ from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-_CLOCKING = re.compile(r"^  wire .*input \d+ \\(clk|rst)$", re.MULTILINE)
+_CLOCKING = re.compile(r"^  wire .*input \d+ +\\(clk|rst)$", re.MULTILINE)
 _TOP = re.compile(r"^attribute \\top 1\n", re.MULTILINE)
 
 
@@ -47,6 +47,8 @@ class ModuleLibrary:
 
     def instance(self, component: Any) -> Instance:
         """An instance of the component's definition, connected to the component's own ports."""
+        # Its definition is elaborated once, for the first of its kind; Amaranth must not call the others unused.
+        component._MustUse__used = True
         name = component.module_name
         kind = (type(component), component.signature)
         if self._kinds.setdefault(name, kind) != kind:

@@ -137,6 +137,8 @@ class Array(wiring.Component):
 
     def _skewed(self, m: Module, platform: object, name: str, value: Any, bits: int, delays: tuple[int, ...]) -> Any:
         """A vector with a delay for each element."""
+        if not any(delays):
+            return data.View(data.ArrayLayout(unsigned(bits), len(delays)), Value.cast(value))
         skew = Skew(bits=bits, delays=delays)
         m.submodules[name] = place(platform, skew)
         m.d.comb += skew.input.eq(value)

@@ -37,9 +37,9 @@ def lane_weight(lane: LaneClass, code: int) -> int:
 def array_group(geometry: Geometry, steps: Sequence[StepOperands]) -> tuple[np.ndarray, np.ndarray]:
     """Accumulators (P × To) and Σq (P) of a group, int64, modulo 2^accumulator_bits; not offset-corrected."""
     modulus = 1 << geometry.accumulator_bits
-    tables = np.array(
-        [[lane_weight(lane, code) if code < 1 << lane.weight_bits else 0 for code in range(256)] for lane in geometry.lanes]
-    )
+    tables = np.zeros((geometry.tile_filters, 256), np.int64)
+    for row, lane in zip(tables, geometry.lanes, strict=True):
+        row[: 1 << lane.weight_bits] = [lane_weight(lane, code) for code in range(1 << lane.weight_bits)]
     accumulators = np.zeros((geometry.pixel_lanes, geometry.tile_filters), np.int64)
     sums = np.zeros(geometry.pixel_lanes, np.int64)
     for step in steps:
@@ -50,3 +50,16 @@ def array_group(geometry: Geometry, steps: Sequence[StepOperands]) -> tuple[np.n
         accumulators = (accumulators + activations @ weights.T) % modulus
         sums = (sums + step.count * activations.sum(axis=1)) % modulus
     return accumulators, sums
+
+
+def random_step(geometry: Geometry, random: np.random.Generator, **flags: bool) -> StepOperands:
+    """A step with operands at random, all of them extreme or all weights of a filter equal more often than by chance."""
+    g = geometry
+    most = (1 << g.activation_bits) - 1
+    activations = random.integers(0, most + 1, (g.pixel_lanes, g.word_channels))
+    weights = np.stack([random.integers(0, 1 << lane.weight_bits, g.word_channels) for lane in g.lanes])
+    if random.random() < 0.3:
+        activations[:] = random.choice([0, most])
+    if random.random() < 0.3:
+        weights[:] = np.array([[random.integers(0, 1 << lane.weight_bits)] for lane in g.lanes])
+    return StepOperands(activations=activations, weights=weights, **flags)

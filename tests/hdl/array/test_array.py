@@ -7,24 +7,11 @@ import pytest
 from amaranth.sim import Simulator
 
 from intramix.hdl.array.array import Array
-from intramix.hdl.array.golden import StepOperands, array_group
+from intramix.hdl.array.golden import StepOperands, array_group, random_step
 from intramix.hdl.encoding import encode_weights, offset_code, pack_weight_words, weight_of
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
 
 SMALL = Geometry(word_channels=4, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_bits=4)
-
-
-def random_step(geometry: Geometry, random: np.random.Generator, **flags: bool) -> StepOperands:
-    """Operands at random, with extremes often."""
-    g = geometry
-    most = (1 << g.activation_bits) - 1
-    activations = random.integers(0, most + 1, (g.pixel_lanes, g.word_channels))
-    weights = np.stack([random.integers(0, 1 << lane.weight_bits, g.word_channels) for lane in g.lanes])
-    if random.random() < 0.3:
-        activations[:] = random.choice([0, most])
-    if random.random() < 0.3:
-        weights[:] = np.array([[random.integers(0, 1 << lane.weight_bits)] for lane in g.lanes])
-    return StepOperands(activations=activations, weights=weights, **flags)
 
 
 def simulate(geometry: Geometry, groups: list[list[StepOperands]], gaps: float = 0.3):
