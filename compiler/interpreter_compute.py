@@ -231,16 +231,20 @@ def _accumulate(
     lanes, groups, filters = geometry.pixel_lanes, len(windows.starts), geometry.tile_filters
     sums, counts = np.zeros((lanes, groups, filters), np.int64), np.zeros((lanes, groups), np.int64)
     valid = np.ones((lanes, groups), bool)
-    # step, channel × filter; float64 holds every sum: 2^14 steps · 64 channels · 2^7 · 2^8 < 2^53.
-    matrices = [run.transpose(0, 2, 1).reshape(-1, filters).astype(np.float64) for run in runs]
+    # step, channel × filter. Rows are multiplied in slabs whose every partial sum is an integer that float32 holds.
+    matrices = [run.transpose(0, 2, 1).reshape(-1, filters).astype(np.float32) for run in runs]
+    largest = max(int(np.abs(matrix).max()) for matrix in matrices) * ((1 << geometry.activation_bits) - 1)
+    slab = ((1 << 24) - 1) // max(largest, 1)
     for piece in windows.pieces(lanes, geometry.word_channels):
         for number, matrix in enumerate(matrices):
             codes, good = windows.gather(piece, number)
-            flat = codes.reshape(-1, len(matrix)).astype(np.float64)
+            flat = codes.reshape(-1, len(matrix)).astype(np.float32)
             if i["shift_mask"] >> number & 1:
                 sums[:, piece] *= 16
                 counts[:, piece] *= 16
-            sums[:, piece] += (flat @ matrix).astype(np.int64).reshape(lanes, -1, filters)
+            for start in range(0, len(matrix), slab):
+                rows = slice(start, start + slab)
+                sums[:, piece] += (flat[:, rows] @ matrix[rows]).reshape(lanes, -1, filters).astype(np.int64)
             if i["count_mask"] >> number & 1:
                 counts[:, piece] += codes.sum(axis=(2, 3), dtype=np.int64)
             valid[:, piece] &= good
