@@ -1,9 +1,9 @@
 """One program of the engines' sequences: tokens, and an order in which no engine can block another for ever.
 
-Executed one at a time in program order, every instruction can start at once: its tokens are there, its weights are
-in the ring, what it loads has room. Within that, instructions of the two loading engines come as early as they can, so that
-they run while the array computes; a few at a time, since an engine's queue holds eight and a full one holds up all
-others.
+Executed one at a time in program order, every instruction can start at once: its tokens are there, its weights are in
+the ring, what it loads has room. Within that, instructions of the two loading engines come as early as they can, so
+that they run while the array computes; a few at a time, since an engine's queue holds eight and a full one holds up
+all others.
 """
 
 from ..hdl.isa import Token
