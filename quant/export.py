@@ -50,15 +50,7 @@ def export(network: QuantizedNetwork) -> IntegerGraph:
     graph.GraphError: the result breaks the contract of the integer graph.
     """
     graph = network.graph
-    tensors: dict[str, TensorType] = {}
-    for name, shape in graph.shapes.items():
-        quantizer = network.quantizer(name)
-        scale = quantizer.scale
-        if not math.isfinite(scale) or scale <= 0:
-            raise QuantizationError(
-                f"layer {name!r}: the scale of its output is {scale}; calibrate again, or train with a lower rate"
-            )
-        tensors[name] = TensorType(name, *shape, quantizer.bits, scale, quantizer.zero_point)
+    tensors = _tensors(network)
     layers: list[Layer] = []
     for layer in graph.layers:
         if isinstance(layer, FoldedConvolution):
@@ -68,22 +60,59 @@ def export(network: QuantizedNetwork) -> IntegerGraph:
     return IntegerGraph(graph.name, tensors, tuple(layers), graph.input, graph.outputs)
 
 
+def align_scales(network: QuantizedNetwork) -> None:
+    """Moves every filter's scale to the one that its integer multiplier can stand for (by half a unit of M at most).
+
+    Fake quantization then computes with the scales of the integer graph, so that the two differ only by rounding of
+    floating point. To be called after training; `update_scale` undoes it.
+
+    Raises
+    ------
+    QuantizationError: as `export`.
+    """
+    tensors = _tensors(network)
+    for module in network.convolutions.values():
+        numbers = _requantization(module, module.codes(), tensors)
+        unit = tensors[module.layer.output].scale / tensors[module.layer.input].scale * 2.0**-numbers.shift
+        aligned = torch.from_numpy(numbers.multiplier * unit).to(module.scale.dtype)
+        module.scale.copy_(torch.where(aligned > 0, aligned, module.scale))
+
+
+def _tensors(network: QuantizedNetwork) -> dict[str, TensorType]:
+    tensors: dict[str, TensorType] = {}
+    for name, shape in network.graph.shapes.items():
+        quantizer = network.quantizer(name)
+        scale = quantizer.scale
+        if not math.isfinite(scale) or scale <= 0:
+            raise QuantizationError(
+                f"layer {name!r}: the scale of its output is {scale}; calibrate again, or train with a lower rate"
+            )
+        tensors[name] = TensorType(name, *shape, quantizer.bits, scale, quantizer.zero_point)
+    return tensors
+
+
 def _convolution(module: QuantizedConvolution, tensors: dict[str, TensorType]) -> Convolution:
-    layer = module.layer
-    for what, values in (("weights", module.weight), ("biases", module.bias), ("weight scales", module.scale)):
-        if not bool(torch.isfinite(values).all()):
-            raise QuantizationError(f"layer {layer.name!r}: its {what} are not all finite; train with a lower rate")
-    weight = module.codes()
-    numbers = requantization(
-        layer.name, weight, module.scale.double().numpy(), module.bias.detach().double().numpy(),
-        source=tensors[layer.input], target=tensors[layer.output],
-        residual=tensors[layer.residual] if layer.residual is not None else None,
-    )  # fmt: skip
+    layer, weight = module.layer, module.codes()
+    numbers = _requantization(module, weight, tensors)
     return Convolution(
         name=layer.name, input=layer.input, output=layer.output, weight=weight, formats=module.formats,
         multiplier=numbers.multiplier, bias=numbers.bias, shift=numbers.shift, stride=layer.stride,
         padding=layer.padding, groups=layer.groups, residual=layer.residual,
         residual_multiplier=numbers.residual_multiplier, kind=layer.kind,
+    )  # fmt: skip
+
+
+def _requantization(
+    module: QuantizedConvolution, weight: np.ndarray, tensors: dict[str, TensorType]
+) -> Requantization:
+    layer = module.layer
+    for what, values in (("weights", module.weight), ("biases", module.bias), ("weight scales", module.scale)):
+        if not bool(torch.isfinite(values).all()):
+            raise QuantizationError(f"layer {layer.name!r}: its {what} are not all finite; train with a lower rate")
+    return requantization(
+        layer.name, weight, module.scale.double().numpy(), module.bias.detach().double().numpy(),
+        source=tensors[layer.input], target=tensors[layer.output],
+        residual=tensors[layer.residual] if layer.residual is not None else None,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .assign import LaneMix, assign
 from .capture import capture
 from .data import Dataset
-from .export import Agreement, agreement, export, integer_accuracy
+from .export import Agreement, agreement, align_scales, export, integer_accuracy
 from .fold import fold
 from .graph import IntegerGraph
 from .model import QuantizedNetwork
@@ -100,6 +100,7 @@ def quantize(
             network, data.train_images, data.train_labels, options, progress=progress, before_epoch=before_epoch
         )
         network.update_scales()
+    align_scales(network)
     graph = export(network)
     labels = data.test_labels if len(graph.outputs) == 1 else None
     return QuantizationResult(

@@ -18,6 +18,8 @@ Formats = tuple[WeightFormat, ...]
 """A weight format per filter."""
 
 _MSE_STEPS = 40
+_SAMPLES = 65536
+_SMALLEST_WEIGHT = 1e-30
 _SMALLEST_RANGE = 1e-6
 
 
@@ -75,7 +77,7 @@ def weight_scale(weight: Tensor, formats: Formats, *, method: str = "maximum") -
     `maximum`: α = max |w| of the filter over the format's largest level, so that the levels are ±α{0, …, 1}
     (FILM-QNN equation 1, with α per filter instead of per layer; likewise SP2 of Mix and Match and PoT of ILMPQ).
     `mse`: the multiple of that scale, of 40 between 0.4 and 1, with the smallest squared error of the filter.
-    A filter of zeros gets scale 1.
+    A filter of zeros (or of less than 1e-30) gets scale 1.
 
     Raises
     ------
@@ -86,7 +88,7 @@ def weight_scale(weight: Tensor, formats: Formats, *, method: str = "maximum") -
     with torch.no_grad():
         largest = weight.detach().flatten(1).abs().amax(dim=1)
         tops = torch.tensor([float(kind.levels[-1]) for kind in formats], dtype=weight.dtype)
-        scale = torch.where(largest > 0, largest / tops, torch.ones_like(largest))
+        scale = torch.where(largest > _SMALLEST_WEIGHT, largest / tops, torch.ones_like(largest))
         if method == "maximum":
             return scale
         best, best_error = scale.clone(), weight_error(weight, scale, formats)
@@ -242,7 +244,10 @@ class ActivationQuantizer(nn.Module):
             raise QuantizationError(
                 f"tensor {self.name!r}: calibration found values that are not finite; check the weights and the data"
             )
-        values = values[:: max(1, len(values) // 65536)].float()
+        if len(values) > _SAMPLES:  # at random: a fixed stride would see only some columns of the maps
+            chosen = torch.randint(len(values), (_SAMPLES,), generator=torch.Generator().manual_seed(0))
+            values = torch.cat([values[chosen], values.min()[None], values.max()[None]])
+        values = values.float()
         lowest, highest = values.min().item(), values.max().item()
         if method == "percentile":
             highest = torch.quantile(values, percentile / 100).item()

@@ -150,6 +150,14 @@ def test_mse_calibration_beats_the_full_range_with_outliers() -> None:
     assert (searched(values) - values).square().mean() < (full(values) - values).square().mean() / 2
 
 
+def test_calibration_sees_every_column_of_large_tensors() -> None:
+    values = torch.zeros(512, 16, 16)
+    values[:, :, 8] = torch.rand(512, 16, generator=torch.Generator().manual_seed(0)) + 3
+    made = ActivationQuantizer("map", 8)
+    made.initialise(values)
+    assert made.scale * made.maximum > 3.9
+
+
 def test_image_quantizer_is_the_identity_on_codes() -> None:
     made = ActivationQuantizer("input", 8, fixed_scale=1 / 255)
     codes = torch.arange(256)

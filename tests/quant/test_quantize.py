@@ -1,0 +1,81 @@
+"""From float model to integer graph on real data: accuracy, mix in every layer, agreement."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from intramix.quant.assign import LaneMix
+from intramix.quant.data import Dataset, load_data
+from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4
+from intramix.quant.graph import Convolution
+from intramix.quant.models import load_model
+from intramix.quant.quantize import quantize
+from intramix.quant.train import Progress, TrainingOptions, accuracy, train
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_data("digits")
+
+
+@pytest.fixture(scope="module")
+def trained(digits: Dataset) -> nn.Module:
+    torch.manual_seed(0)
+    model = load_model("demo")
+    train(model, digits.train_images, digits.train_labels, TrainingOptions(epochs=8, learning_rate=5e-3))
+    return model
+
+
+def test_float_accuracy(trained: nn.Module, digits: Dataset) -> None:
+    assert accuracy(trained, digits.test_images, digits.test_labels) >= 0.97
+
+
+@pytest.mark.parametrize(
+    ("mix", "method"),
+    [(LaneMix(1, 3, 4, SP2_4), "output-error"), (LaneMix(2, 8, 22, POT_4), "variance")],
+    ids=["1:3:4 of 8, sp2", "2:8:22 of 32, pot"],
+)
+def test_digits_keep_their_accuracy(trained: nn.Module, digits: Dataset, mix: LaneMix, method: str) -> None:
+    steps: list[Progress] = []
+    before = copy.deepcopy(trained.state_dict())
+    result = quantize(trained, digits, lane_mix=mix, method=method, epochs=4, progress=steps.append)
+    assert result.float_accuracy - result.integer_accuracy <= 0.015
+    assert abs(result.quantized_accuracy - result.integer_accuracy) <= 0.01
+    assert len(result.losses) == 4
+    assert steps[-1].epoch == 4
+    for layer in result.graph.layers:
+        if isinstance(layer, Convolution):
+            assert set(layer.formats) == {FIXED8, FIXED4, mix.lut_format}, layer.name
+            counts = tuple(layer.formats.count(kind) for kind in (FIXED8, FIXED4, mix.lut_format))
+            assert counts == mix.counts(len(layer.formats))
+            assert layer.formats == result.formats[layer.name]
+    sizes = np.array([np.prod(result.graph.tensors[entry.tensor].shape) for entry in result.agreement])
+    assert (np.array([entry.far for entry in result.agreement]) * sizes).sum() / sizes.sum() < 0.01
+    for name, value in trained.state_dict().items():
+        assert torch.equal(value, before[name]), "the float model must stay as it is"
+
+
+def test_calibration_without_training_is_deterministic(trained: nn.Module, digits: Dataset) -> None:
+    mix = LaneMix(1, 1, 0)
+    results = [quantize(trained, digits, lane_mix=mix, activation_bits=8, epochs=0) for _ in range(2)]
+    assert results[0].losses == ()
+    assert results[0].float_accuracy - results[0].integer_accuracy <= 0.03
+    for first, second in zip(results[0].graph.layers, results[1].graph.layers):
+        if isinstance(first, Convolution):
+            assert np.array_equal(first.weight, second.weight)
+            assert np.array_equal(first.bias, second.bias)
+
+
+def test_unlabelled_images_only_calibrate(trained: nn.Module, digits: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "images.npz"
+    np.savez(path, images=digits.test_images[:40].numpy())
+    data = load_data(path)
+    result = quantize(trained, data, lane_mix=LaneMix(1, 3, 4))
+    assert result.float_accuracy is None
+    assert result.integer_accuracy is None
+    with pytest.raises(ValueError, match="data 'images' has no labels to fine-tune with; add labels, or use epochs=0"):
+        quantize(trained, data, lane_mix=LaneMix(1, 3, 4), epochs=1)
