@@ -11,8 +11,8 @@ from .program import LayerRecord, Program
 def listing(program: Program) -> str:
     """The listing.
 
-    A line has the instruction's number, its layer, its opcode, what it does with which tensor and its tokens, and, where
-    it loads or frees a ring, how full the rings are after it in program order.
+    A line has the instruction's number, its layer, its opcode, what it does with which tensor, its tokens, and where
+    it loads or frees a ring how full the rings are after it in program order.
 
     Raises
     ------
@@ -27,8 +27,8 @@ def _lines(program: Program) -> Iterator[str]:
         f"{name} {size} bytes" for name, size in program.sizes.items()
     )
     yield (
-        f"geometry {geometry.word_channels} channels × {geometry.tile_filters} filters × {geometry.pixel_lanes} pixels, "
-        f"A{geometry.activation_bits}, signature {geometry.signature:#010x}"
+        f"geometry {geometry.word_channels} channels × {geometry.tile_filters} filters × {geometry.pixel_lanes} pixel "
+        f"lanes, A{geometry.activation_bits}, signature {geometry.signature:#010x}"
     )
     tensors = _Tensors(program)
     rings = _Rings(geometry)
@@ -124,7 +124,8 @@ def _load_map(fields: dict[str, int], tensors: _Tensors, geometry: Geometry) -> 
 
 def _compute(fields: dict[str, int], tensors: _Tensors, geometry: Geometry) -> str:
     window = f"{fields['kernel_y']}×{fields['kernel_x']}×{fields['channels']}"
-    text = f"{Mode(fields['mode']).name.lower()} {fields['outputs_y']}×{fields['outputs_x']} pixels, window {window}, {fields['passes']} passes, input@{fields['base']} → output@{fields['output_base']}"
+    text = f"{Mode(fields['mode']).name.lower()} {fields['outputs_y']}×{fields['outputs_x']} pixels, window {window}, "
+    text += f"{fields['passes']} passes, input@{fields['base']} → output@{fields['output_base']}"
     if fields["mode"] == Mode.CONVOLVE:
         text += f", {fields['weight_words']} words at ring+{fields['weight_offset']}"
     if fields["residual"]:
