@@ -45,7 +45,7 @@ class Fetch(wiring.Component):
     abort: request nothing more, discard what is under way.
     beats: one stream for every engine of ENGINES.
     fetched: instructions whose delivery has begun.
-    error, idle, active: as in `interfaces.engine_members`.
+    error, idle, active: as in `interfaces.engine_members`; the first report comes a cycle after `start`.
     """
 
     def __init__(self, geometry: Geometry):
@@ -71,6 +71,7 @@ class Fetch(wiring.Component):
         burst = min(BEATS, self.geometry.maximum_burst)
         bursts_per_instruction = BEATS // burst
 
+        started = Signal()
         running = Signal()
         m.submodules.buffer = buffer = fifo.SyncFIFO(width=BEAT_BITS, depth=BUFFER_BEATS)
         pop = Signal()
@@ -108,7 +109,7 @@ class Fetch(wiring.Component):
             reserved.eq(reserved + Mux(offer, burst, 0) - pop),
             under_way.eq(under_way + Mux(offer, burst, 0) - bus.rvalid),
         ]
-        m.d.comb += self.idle.eq(~running & (under_way == 0))
+        m.d.comb += self.idle.eq(~started & ~running & (under_way == 0))
 
         # Data.
         bad_response = Signal()
@@ -161,12 +162,13 @@ class Fetch(wiring.Component):
             m.d.comb += [self.error.valid.eq(1), self.error.code.eq(malformed), self.error.layer.eq(head.layer)]
         with m.Elif(bad_response):
             m.d.comb += [self.error.valid.eq(1), self.error.code.eq(isa.Error.READ_RESPONSE)]
-        with m.Elif(self.start & self.program[:ALIGNMENT_BITS].any()):
+        with m.Elif(started & self.program[:ALIGNMENT_BITS].any()):
             m.d.comb += [self.error.valid.eq(1), self.error.code.eq(isa.Error.FIELD)]
-        with m.Elif(self.start & (self.instructions == 0)):
+        with m.Elif(started & (self.instructions == 0)):
             m.d.comb += [self.error.valid.eq(1), self.error.code.eq(isa.Error.PROGRAM)]
 
-        with m.If(self.start):
+        m.d.sync += started.eq(self.start)
+        with m.If(started):
             m.d.sync += [running.eq(1), bus.araddr.eq(self.program), requested.eq(0), self.fetched.eq(0), beat.eq(0)]
         with m.If(self.error.valid | self.abort):
             m.d.sync += running.eq(0)

@@ -46,9 +46,9 @@ class RegisterFile(wiring.Component):
     - it is a START while busy or draining, or with ERROR set (CLEAR first, or in the same write), or a CLEAR while
       busy.
 
-    In a write to CONTROL every bit stands for itself: INTERRUPT_ENABLE is taken even if the START beside it is rejected.
-    STOP without a run does nothing, since a host cannot know whether the run has just ended. Reads of unknown addresses
-    give 0.
+    In a write to CONTROL every bit stands for itself: INTERRUPT_ENABLE is taken even if the START beside it is
+    rejected. STOP without a run does nothing, since a host cannot know whether the run has just ended. Reads of unknown
+    addresses give 0.
 
     Members
     -------
