@@ -26,7 +26,7 @@ _TAG = data.StructLayout({"constants": 1, "layer": 12})
 
 
 class _Column(wiring.Component):
-    """One bus-wide column of a ring: a write port, and a synchronous read port that holds its data while not enabled."""
+    """One bus-wide column of a ring: a write port, and a read port that holds its data while not enabled."""
 
     def __init__(self, *, width: int, depth: int) -> None:
         self._width = width

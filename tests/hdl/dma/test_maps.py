@@ -1,0 +1,226 @@
+"""MapsEngine against a direct reading of LOAD_MAP, under stalls, errors and aborts."""
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from intramix.hdl import isa
+from intramix.hdl.dma.maps import MapsEngine
+from intramix.hdl.geometry import Geometry
+from intramix.sim.axi_memory import AxiMemory
+
+BASE = 0x0300_0000
+SIZE = 1 << 16
+
+
+def geometry(**fields) -> Geometry:
+    return Geometry(**{"word_channels": 4, "pixel_lanes": 2, "fixed8_lanes": 0, "fixed4_lanes": 4, "lut_lanes": 0,
+                       "activation_bits": 4, "activation_depth": 512, "residual_depth": 100, **fields})
+
+
+GEOMETRIES = {
+    "2-byte words, 64": geometry(),
+    "3-byte words, 32": geometry(activation_bits=6, maps_bus_bits=32, pixel_lanes=4),
+    "5-byte words, 64": geometry(word_channels=8, activation_bits=5, fixed4_lanes=8, maximum_burst=4),
+    "10-byte words, 64": geometry(word_channels=16, activation_bits=5, fixed4_lanes=16, pixel_lanes=8),
+    "20-byte words, 128": geometry(word_channels=32, activation_bits=5, fixed4_lanes=32, maps_bus_bits=128),
+    "20-byte words, 32, one lane": geometry(word_channels=32, activation_bits=5, fixed4_lanes=32, maps_bus_bits=32,
+                                            pixel_lanes=1),
+}
+
+
+def reference(g: Geometry, memory: AxiMemory, fields: dict[str, int]) -> list[tuple[int, int, int, int]]:
+    """(lane, residual, address, word) of every write of a LOAD_MAP, lane by lane within a word."""
+    writes = []
+    size = g.word_bytes
+    for plane in range(fields["planes"]):
+        words = []
+        for chunk in range(fields["chunks"]):
+            start = BASE + fields["address"] + plane * fields["plane_stride"] + chunk * fields["chunk_stride"]
+            content = memory.read(start, fields["chunk_words"] * size)
+            words += [int.from_bytes(content[k:k + size], "little") for k in range(0, len(content), size)]
+        columns = fields["row_words"]
+        rows = [words[k:k + columns] for k in range(0, len(words), columns)]
+        rows = [[0] * columns] * fields["pad_top"] + rows + [[0] * columns] * fields["pad_bottom"]
+        pointers = [fields["base"] + plane * fields["plane_pitch"]] * g.pixel_lanes
+        for number, row in enumerate(rows):
+            for word in row:
+                for lane in range(g.pixel_lanes):
+                    begin = lane * fields["lane_step"]
+                    if fields["lane_mask"] >> lane & 1 and begin <= number < begin + fields["lane_rows"]:
+                        writes.append((lane, fields["residual"], pointers[lane], word))
+                        pointers[lane] += 1
+    return writes
+
+
+def random_load(g: Geometry, dice: random.Random, layer: int) -> dict[str, int]:
+    row_words, rows = dice.choice([1, 2, 5]), dice.choice([1, 2, 3, 6])
+    chunks = dice.choice([count for count in (1, 2, 3, 6) if row_words * rows % count == 0])
+    pad_top, pad_bottom = dice.choice([0, 0, 1, 2]), dice.choice([0, 0, 1, 3])
+    padded = rows + pad_top + pad_bottom
+    return {
+        "layer": layer, "signal": 1 << dice.choice([isa.Token.INPUT_READY, isa.Token.RESIDUAL_READY]),
+        "region": isa.Region.INPUT, "address": dice.randrange(4000, 4200), "planes": dice.choice([1, 2, 3]),
+        "plane_stride": dice.randrange(5000), "chunks": chunks, "chunk_stride": dice.randrange(3000),
+        "chunk_words": row_words * rows // chunks, "row_words": row_words, "pad_top": pad_top, "pad_bottom": pad_bottom,
+        "lane_step": dice.choice([0, 1, 2, 5]), "lane_rows": dice.randrange(1, padded + 2),
+        "lane_mask": dice.randrange(1, 1 << g.pixel_lanes), "residual": 0, "base": dice.randrange(100),
+        "plane_pitch": dice.randrange(120),
+    } | ({"residual": 1, "base": 3, "plane_pitch": 1} if dice.random() < 0.3 else {})
+
+
+class Bench:
+    """An engine, its memory, a program, and what was seen."""
+
+    def __init__(self, g: Geometry, seed: int, *, latency: int = 5, stall: float = 0.0) -> None:
+        self.g = g
+        self.dice = random.Random(seed)
+        self.memory = AxiMemory(SIZE, base=BASE, latency=latency, stall=stall, seed=seed, maximum_burst=g.maximum_burst)
+        self.memory.data[:] = self.dice.randbytes(SIZE)
+        self.dut = MapsEngine(g)
+        self.loads: list[dict[str, int]] = []
+        self.codes: list[bytes] | None = None
+        self.writes: list[tuple[int, int, int, int]] = []
+        self.tokens: list[tuple[int, int]] = []
+        self.errors: list[tuple[int, int]] = []
+        self.cycles = 0
+
+    async def issue(self, ctx) -> None:
+        dut = self.dut
+        ctx.set(dut.bases[isa.Region.INPUT], BASE)
+        for code in self.codes or [isa.encode(isa.Opcode.LOAD_MAP, **load) for load in self.loads]:
+            ctx.set(dut.instruction.p, int.from_bytes(code, "little"))
+            ctx.set(dut.instruction.valid, 1)
+            taken = False
+            while not taken:
+                _, _, taken = await ctx.tick().sample(dut.instruction.ready)
+            ctx.set(dut.instruction.valid, 0)
+
+    async def watch(self, ctx) -> None:
+        dut, write = self.dut, self.dut.lane_write
+        while True:
+            _, _, enable, residual, addresses, word, signals, valid, code, layer = await ctx.tick().sample(
+                write.enable, write.residual, write.address, write.data, dut.signals,
+                dut.error.valid, dut.error.code, dut.error.layer)
+            self.cycles += 1
+            for lane in range(self.g.pixel_lanes):
+                if enable >> lane & 1:
+                    self.writes.append((lane, residual, addresses[lane], word))
+            if signals:
+                self.tokens.append((signals, len(self.writes)))
+            if valid:
+                self.errors.append((code, layer))
+
+    def run(self, *benches, background=()) -> None:
+        simulator = Simulator(self.dut)
+        simulator.add_clock(1e-8)
+        for bench in benches:
+            simulator.add_testbench(bench)
+        for bench in (self.watch, self.memory.reader(self.dut.axi), *background):
+            simulator.add_testbench(bench, background=True)
+        simulator.run()
+
+    async def rest(self, ctx) -> None:
+        for _ in range(30000):
+            await ctx.tick()
+            if ctx.get(self.dut.idle) and (len(self.tokens) == len(self.loads) or self.errors):
+                break
+        await ctx.tick()
+        assert ctx.get(self.dut.idle), "the engine hangs"
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_lanes_get_their_rows(name, stall, seed):
+    bench = Bench(GEOMETRIES[name], seed, stall=stall)
+    expected, counts = [], []
+    for layer in range(8):
+        bench.loads.append(random_load(bench.g, bench.dice, layer))
+        expected += reference(bench.g, bench.memory, bench.loads[-1])
+        counts.append((bench.loads[-1]["signal"], len(expected)))
+    bench.run(bench.issue, bench.rest)
+    assert bench.errors == []
+    assert bench.writes == expected
+    assert [token for token, _ in bench.tokens] == [token for token, _ in counts]
+    assert all(seen >= count for (_, seen), (_, count) in zip(bench.tokens, counts)), "a token before its last write"
+
+
+def test_keeps_the_bus_busy_over_padding_planes_and_instructions():
+    g = geometry(word_channels=16, activation_bits=5, fixed4_lanes=16, pixel_lanes=4, activation_depth=4096)
+    bench = Bench(g, 1, latency=40)
+    for layer in range(3):
+        bench.loads.append({
+            "layer": layer, "signal": 1, "region": isa.Region.INPUT, "address": 6000 * layer + 3, "planes": 3,
+            "plane_stride": 1960, "chunks": 1, "chunk_words": 196, "row_words": 14, "pad_top": 1, "pad_bottom": 1,
+            "lane_step": 4, "lane_rows": 6, "lane_mask": 15, "base": 0, "plane_pitch": 84,
+        })
+    bench.run(bench.issue, bench.rest)
+    print(f"{bench.memory.read_beats} beats in {bench.cycles} cycles at 40 cycles of latency, 12 % padding")
+    assert bench.cycles <= 1.05 * bench.memory.read_beats + 40 + 60
+
+
+SOUND = {
+    "layer": 9, "signal": 1, "region": isa.Region.INPUT, "address": 10, "planes": 2, "plane_stride": 100, "chunks": 2,
+    "chunk_stride": 40, "chunk_words": 6, "row_words": 4, "lane_step": 1, "lane_rows": 2, "lane_mask": 3, "base": 0,
+    "plane_pitch": 16,
+}
+
+
+@pytest.mark.parametrize("change", [
+    {"planes": 0}, {"chunks": 0}, {"chunk_words": 0}, {"row_words": 0}, {"lane_rows": 0}, {"lane_mask": 0},
+    {"lane_mask": 5}, {"row_words": 5}, {"base": 505}, {"base": 512}, {"residual": 1, "base": 90},
+    {"plane_pitch": 508},
+])
+def test_fields_out_of_range_are_refused(change):
+    bench = Bench(geometry(), 2)
+    bench.loads = [SOUND | change]
+    bench.run(bench.issue, bench.rest)
+    assert bench.errors == [(isa.Error.FIELD, 9)]
+    assert bench.tokens == []
+    depths = bench.g.activation_depth, bench.g.residual_depth
+    assert all(address < depths[residual] for _, residual, address, _ in bench.writes)
+
+
+def test_other_opcodes_are_refused():
+    bench = Bench(geometry(), 2)
+    bench.codes = [isa.encode(isa.Opcode.STORE, layer=5, planes=1, chunks=1, chunk_words=1)]
+    bench.memory.quiet = True
+    bench.run(bench.issue, bench.rest)
+    assert bench.errors == [(isa.Error.OPCODE, 5)]
+
+
+def test_bus_error_names_the_layer_and_ends_in_rest():
+    bench = Bench(geometry(), 3, stall=0.3)
+    bench.loads = [SOUND | {"layer": layer, "address": 1024 * layer} for layer in range(5)]
+    bench.memory.fail_read = lambda address: (address - BASE) // 1024 == 3
+    bench.run(bench.rest, background=[bench.issue])
+    assert bench.errors == [(isa.Error.READ_RESPONSE, 3)]
+    assert bench.memory.in_flight == 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_abort_comes_to_rest(seed):
+    bench = Bench(geometry(), seed, latency=[0, 25][seed % 2], stall=[0.0, 0.6][seed // 4])
+    bench.loads = [random_load(bench.g, bench.dice, layer) for layer in range(8)]
+
+    async def check(ctx):
+        await ctx.tick().repeat(1 + bench.dice.randrange(100))
+        ctx.set(bench.dut.abort, 1)
+        await ctx.tick().repeat(2)
+        bench.memory.quiet = True
+        for _ in range(2000):
+            if ctx.get(bench.dut.idle):
+                break
+            await ctx.tick()
+        await ctx.tick()
+        assert bench.memory.in_flight == 0
+        tokens = len(bench.tokens)
+        for _ in range(100):
+            await ctx.tick()
+            assert ctx.get(bench.dut.idle)
+        assert len(bench.tokens) == tokens
+
+    bench.run(check, background=[bench.issue])
+    assert bench.errors == []
