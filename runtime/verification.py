@@ -136,7 +136,7 @@ def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[i
                     raise ValueError(
                         f"layer {fields['layer']} stores beyond its map {layout.name}: the program is damaged"
                     )
-                crc = zlib.crc32(data[begin : begin + size], crc)
+                crc = zlib.crc32(data[begin : begin + size].tobytes(), crc)
                 words += fields["chunk_words"]
         if fields["crc_emit"]:
             records[fields["crc_slot"]] = (crc, words)
@@ -212,5 +212,6 @@ class _Tally:
         self.compared += expected.size
         self.mismatched += int(different.sum())
         if self.first is None and different.any():
-            place = tuple(int(number) for number in np.argwhere(different)[0])
+            channel, row, column = (int(number) for number in np.argwhere(different)[0])
+            place = channel, row, column
             self.first = Mismatch(image, *place, int(expected[place]), int(found[place]))

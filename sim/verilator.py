@@ -117,6 +117,11 @@ def build_library(
     return library
 
 
+def waivers() -> list[str]:
+    """Arguments for the warnings that Yosys' Verilog causes and that mean nothing."""
+    return [f"-Wno-{name}" for name in _WAIVERS]
+
+
 def _verilator_command(top: str, options: BuildOptions) -> list[str]:
     definitions = "-DVL_USER_FATAL -DVL_USER_STOP -DVL_USER_FINISH"
     # Several simulators may live in one process: no symbol of one may be seen by another.
@@ -125,7 +130,7 @@ def _verilator_command(top: str, options: BuildOptions) -> list[str]:
         "verilator", "--cc", "--exe", "--prefix", "Vtop", "--top-module", top, "--Mdir", "obj",
         "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--no-timing",
         "--output-split", "20000", "--output-split-cfuncs", "2000",
-        "-Wno-fatal", *(f"-Wno-{waiver}" for waiver in _WAIVERS),
+        "-Wno-fatal", *waivers(),
         "-CFLAGS", f"-std=c++20 {hygiene} {definitions} -I..",
         "-LDFLAGS", "-shared -Wl,-Bsymbolic",
         *(["--trace-vcd"] if options.trace else []),

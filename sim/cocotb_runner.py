@@ -1,0 +1,77 @@
+"""Builds an accelerator for cocotb under Verilator, once per contents, and runs cocotb's tests on it."""
+
+import json
+import logging
+import os
+import pathlib
+from collections.abc import Mapping
+from unittest import mock
+
+from cocotb_tools.runner import get_results, get_runner
+
+from ..hdl.geometry import Geometry
+from .accelerator import accelerator_text, primitives_text
+from .cache import cache_directory, digest, locked, store_text
+from .errors import SimulationError
+from .verilator import verilator_environment, waivers
+from .wrapper import WRAPPER, wrapper_text
+
+GEOMETRY_VARIABLE = "INTRAMIX_GEOMETRY"
+"""Environment variable that tells a testbench the geometry (JSON)."""
+
+_BUILD_ARGUMENTS = ["--x-assign", "fast", "--x-initial", "fast", "--no-timing", "-Wno-fatal", "-O3"]
+_MAKE_FLAGS = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0"
+
+
+def run_cocotb(
+    geometry: Geometry,
+    module: str,
+    *,
+    directory: pathlib.Path,
+    environment: Mapping[str, str] | None = None,
+    testcase: str | None = None,
+) -> int:
+    """Runs a module of cocotb tests on an accelerator: the number of tests, all of which passed.
+
+    Parameters
+    ----------
+    module: name of the Python module, which must be importable.
+    directory: where results and logs go.
+    environment: further variables for the tests.
+
+    Raises
+    ------
+    SimulationToolError: a tool is missing.
+    SimulationError: a test failed, or none ran; it names the results' file.
+    """
+    files = {
+        "top.v": accelerator_text(geometry),
+        "primitives.v": primitives_text(),
+        "wrapper.v": wrapper_text(geometry),
+    }
+    arguments = [*_BUILD_ARGUMENTS, *waivers()]
+    key = digest([*files.values(), *arguments, _MAKE_FLAGS])
+    build = cache_directory() / f"cocotb-{key}"
+    tools = {"PATH": verilator_environment()["PATH"], "MAKEFLAGS": _MAKE_FLAGS}
+    runner = get_runner("verilator")
+    runner.log.setLevel(logging.WARNING)
+    with mock.patch.dict(os.environ, tools), locked(f"cocotb-{key}"):
+        build.mkdir(exist_ok=True)
+        for name, text in files.items():
+            if not (build / name).exists():
+                store_text(build / name, text)
+        runner.build(
+            sources=[build / name for name in files], hdl_toplevel=WRAPPER, build_args=arguments, build_dir=build,
+            timescale=("1ns", "1ps"), log_file=build / "build.log",
+        )
+    results = runner.test(
+        test_module=module, hdl_toplevel=WRAPPER, build_dir=build, test_dir=directory, testcase=testcase,
+        results_xml=str(directory / "results.xml"),
+        extra_env={
+            GEOMETRY_VARIABLE: json.dumps(geometry.to_dict()), "COCOTB_LOG_LEVEL": "WARNING", **(environment or {})
+        },
+    )
+    tests, failures = get_results(results)
+    if failures or not tests:
+        raise SimulationError(f"{failures} of {tests} cocotb tests failed: see {results}")
+    return tests

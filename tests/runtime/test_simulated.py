@@ -1,0 +1,259 @@
+"""Whole networks on the Verilated accelerator, through the driver: every code of every map, and every CRC."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from intramix.compiler.compile import compile_graph
+from intramix.hdl.geometry import Dsp, Geometry, LaneClass
+from intramix.hdl.isa import Error
+from intramix.hdl.registers import Status
+from intramix.quant.executor import execute
+from intramix.quant.formats import FIXED4, POT_4, SP2_4
+from intramix.quant.random_graph import FormatMix, random_codes, random_graph
+from intramix.runtime.driver import Driver
+from intramix.runtime.errors import AcceleratorError, DeviceError, RejectedError, RunTimeout, SignatureMismatch
+from intramix.runtime.simulated import BusViolation, SimulatedDevice
+from intramix.runtime.verification import verify
+from intramix.sim.conditions import DdrConditions
+from intramix.sim.simulation import FaultMode
+
+SMALL = Geometry(
+    word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_depth=1024,
+    residual_depth=512, output_depth=512, weight_depth=256, weights_bus_bits=32, maps_bus_bits=32,
+)  # fmt: skip
+FIXED8_ONLY = Geometry(word_channels=4, pixel_lanes=1, fixed8_lanes=8, fixed4_lanes=0, lut_lanes=0, activation_bits=4)
+WIDE = Geometry(
+    word_channels=16, pixel_lanes=4, fixed8_lanes=2, fixed4_lanes=8, lut_lanes=22, weight_ports=2,
+    lut_scheme=LaneClass.LUT_SP2, activation_bits=4, maps_bus_bits=128,
+)  # fmt: skip
+ULTRASCALE = Geometry(
+    word_channels=8, pixel_lanes=4, fixed8_lanes=1, fixed4_lanes=8, lut_lanes=7, dsp=Dsp.DSP48E2,
+    lut_scheme=LaneClass.LUT_POT, activation_bits=5, post_units=2, address_bits=40, accumulator_bits=27,
+    maximum_burst=256, weights_bus_bits=128,
+)  # fmt: skip
+LOGIC_ONLY = Geometry(
+    word_channels=8, pixel_lanes=8, fixed8_lanes=2, fixed4_lanes=6, lut_lanes=0, dsp=Dsp.NONE, activation_bits=6,
+    maximum_burst=4,
+)  # fmt: skip
+
+GEOMETRIES = {
+    "small": SMALL,
+    "fixed-8": pytest.param(FIXED8_ONLY, marks=pytest.mark.long),
+    "wide-sp2": pytest.param(WIDE, marks=pytest.mark.long),
+    "ultrascale-pot": pytest.param(ULTRASCALE, marks=pytest.mark.long),
+    "logic-only": pytest.param(LOGIC_ONLY, marks=pytest.mark.long),
+}
+FAST = DdrConditions(peak_bytes_per_second=1e12, latency_cycles=4, response_cycles=4)
+SLOW = DdrConditions(peak_bytes_per_second=0.2e9)
+
+
+def stalled(seed: int, probability: float = 0.3) -> DdrConditions:
+    return DdrConditions(peak_bytes_per_second=1e12, latency_cycles=7, stall_probability=probability, seed=seed)
+
+
+def mix_of(geometry: Geometry) -> FormatMix:
+    """Filters in the shares of the geometry's lanes."""
+    kinds = {LaneClass.LUT_FIXED4: FIXED4, LaneClass.LUT_SP2: SP2_4, LaneClass.LUT_POT: POT_4}
+    return FormatMix(
+        geometry.fixed8_lanes, geometry.fixed4_lanes, geometry.lut_lanes, lut_format=kinds[geometry.lut_scheme]
+    )
+
+
+def network(geometry: Geometry, seed: int, **options):
+    options = {"blocks": 5, "size": (9, 8), "channels": (4, 20)} | options
+    return random_graph(seed, activation_bits=geometry.activation_bits, mix=mix_of(geometry), **options)
+
+
+@pytest.fixture
+def small():
+    with SimulatedDevice(SMALL, stalled(1)) as device:
+        yield device
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+@pytest.mark.parametrize(
+    "conditions", [FAST, SLOW, stalled(1), stalled(2, 0.6)], ids=["fast", "slow", "stalls", "crawl"]
+)
+def test_every_code_of_random_networks(geometry, conditions):
+    with SimulatedDevice(geometry, conditions) as device:
+        driver = Driver(device)
+        for seed in (conditions.seed * 10, conditions.seed * 10 + 1):
+            graph = network(geometry, seed, wide_share=0.3 if seed % 2 else 0.0)
+            driver.load(compile_graph(graph, geometry))
+            report = verify(driver, graph, random_codes(graph, seed, images=2))
+            assert report.passed, str(report)
+            assert report.compared > 0
+
+
+def test_memory_that_is_used_again(small):
+    """Compiled for least memory: the outputs and every layer's CRC."""
+    graph = network(SMALL, 21)
+    driver = Driver(small)
+    driver.load(compile_graph(graph, SMALL, keep_maps=False))
+    report = verify(driver, graph, random_codes(graph, 1, images=2))
+    assert report.passed, str(report)
+
+
+def test_counters_agree_with_program_and_memory(small):
+    graph = network(SMALL, 22)
+    program = compile_graph(graph, SMALL)
+    driver = Driver(small)
+    driver.load(program)
+    before = small.traffic
+    run = driver.run(random_codes(graph, 2)).runs[0]
+    after = small.traffic
+    counters = run.counters
+    assert counters["COMPUTE_STEPS"] == sum(layer.steps for layer in program.layers)
+    moved = sum(after[name].read_bytes - before[name].read_bytes for name in after)
+    assert counters["READ_BYTES"] == moved
+    assert counters["CYCLES"] >= run.log[-1].finished
+    assert sum(entry.cycles for entry in run.log) == run.log[-1].finished
+    assert all(entry.cycles > 0 for entry in run.log)
+
+
+def test_two_runs_are_the_same_to_the_cycle():
+    graph = network(SMALL, 23)
+    codes = random_codes(graph, 3)
+    cycles = []
+    for _ in range(2):
+        with SimulatedDevice(SMALL, DdrConditions()) as device:
+            driver = Driver(device)
+            driver.load(compile_graph(graph, SMALL))
+            cycles.append(driver.run(codes).cycles)
+    assert cycles[0] == cycles[1]
+
+
+@pytest.mark.parametrize(("region", "writes", "error"), [
+    ("PROGRAM", False, Error.READ_RESPONSE),
+    ("PARAMETERS", False, Error.READ_RESPONSE),
+    ("INPUT", False, Error.READ_RESPONSE),
+    ("OUTPUT", True, Error.WRITE_RESPONSE),
+    ("LOG", True, Error.WRITE_RESPONSE),
+])  # fmt: skip
+@pytest.mark.parametrize("mode", [FaultMode.SLVERR, FaultMode.DECERR])
+def test_bus_error_and_recovery(small, region, writes, error, mode):
+    graph = network(SMALL, 24)
+    driver = Driver(small)
+    driver.load(compile_graph(graph, SMALL))
+    address = small.read_register(f"{region}_LOW")
+    small.simulation.inject(address, address + 8, mode, reads=not writes, writes=writes)
+    with pytest.raises(AcceleratorError) as caught:
+        driver.run(random_codes(graph, 4))
+    assert caught.value.report.code is error
+    assert small.simulation.memory_idle
+    small.simulation.clear_faults()
+    report = verify(driver, graph, random_codes(graph, 4))
+    assert report.passed, str(report)
+
+
+def test_stop_at_any_time():
+    """Stopped after any number of cycles, the accelerator comes to rest, and the next run is right."""
+    graph = network(SMALL, 25, blocks=3)
+    codes = random_codes(graph, 5)
+    expected = execute(graph, codes)
+    rng = np.random.default_rng(0)
+    with SimulatedDevice(SMALL, stalled(3)) as device:
+        driver = Driver(device)
+        driver.load(compile_graph(graph, SMALL))
+        whole = driver.run(codes).cycles
+        for _ in range(25):
+            driver.start(codes)
+            device.simulation.run(int(rng.integers(0, whole)))
+            driver.stop()
+            assert not driver.status() & (Status.BUSY | Status.DRAINING)
+            assert device.simulation.memory_idle
+        driver.start(codes)
+        driver.wait()
+        for name in driver.program.maps:
+            np.testing.assert_array_equal(driver.read_map(name), expected[name])
+
+
+def test_damaged_instructions_never_hang():
+    """Any bit of a program flipped: the run ends (well, with an error, by the watchdog), and the next one is right.
+
+    A damaged address may touch memory that nobody allocated: then the model of the memory ends the simulation.
+    """
+    graph = network(SMALL, 26, blocks=2)
+    codes = random_codes(graph, 6)
+    program = compile_graph(graph, SMALL)
+    rng = np.random.default_rng(1)
+    outcomes = set()
+    for attempt in range(6):
+        with SimulatedDevice(SMALL, FAST) as device:
+            driver = Driver(device)
+            driver.load(program, watchdog=3000)
+            buffer = device.read_register("PROGRAM_LOW")
+            memory = device.simulation.memory[buffer : buffer + len(program.instructions)]
+            for _ in range(12):
+                place, bit = int(rng.integers(len(memory))), int(rng.integers(8))
+                memory[place] ^= 1 << bit
+                try:
+                    driver.run(codes, timeout=0.02)
+                    outcomes.add("done")
+                except AcceleratorError as error:
+                    outcomes.add(error.report.code)
+                except RunTimeout:
+                    outcomes.add("long")  # a count that became large
+                except BusViolation as error:
+                    outcomes.add(re.sub(r".*?(not allocated|out of memory|$)", r"\1", str(error)))
+                    break
+                except DeviceError:
+                    outcomes.add("log")  # its record lies in another's place
+                memory[place] ^= 1 << bit
+                report = verify(driver, graph, codes)
+                assert report.passed, f"attempt {attempt}, byte {place}, bit {bit}: {report}"
+    assert Error.FIELD in outcomes or Error.OPCODE in outcomes
+    assert "" not in outcomes  # no rule of the bus was broken
+    assert len(outcomes) > 2
+
+
+def test_silent_memory_is_found_by_the_watchdog(small):
+    graph = network(SMALL, 27, blocks=2)
+    codes = random_codes(graph, 7)
+    driver = Driver(small)
+    driver.load(compile_graph(graph, SMALL), watchdog=2000)
+    address = small.read_register("PARAMETERS_LOW")
+    small.simulation.inject(address, address + 8, FaultMode.SILENCE)
+    with pytest.raises(AcceleratorError, match="watchdog") as caught:
+        driver.run(codes)
+    assert caught.value.report.code is Error.DEADLOCK
+    assert driver.status() & Status.DRAINING
+    with pytest.raises(RejectedError, match="DRAINING"):
+        driver.start(codes)
+    small.simulation.clear_faults()
+    small.simulation.run(1000, until_interrupt=False)
+    assert verify(driver, graph, codes).passed
+
+
+def test_run_that_takes_too_long(small):
+    graph = network(SMALL, 28, blocks=2)
+    driver = Driver(small)
+    driver.load(compile_graph(graph, SMALL))
+    with pytest.raises(RunTimeout, match="did not end within 2e-06 s"):
+        driver.run(random_codes(graph, 8), timeout=2e-6)
+    assert verify(driver, graph, random_codes(graph, 8)).passed
+
+
+def test_program_of_another_geometry(small):
+    other = dataclasses.replace(SMALL, weight_depth=512)
+    graph = network(other, 29, blocks=2)
+    with pytest.raises(SignatureMismatch, match="compiled for the geometry"):
+        Driver(small).load(compile_graph(graph, other))
+
+
+def test_memory_exhausted(small):
+    with pytest.raises(DeviceError, match="more memory_bytes"):
+        small.allocate(1 << 40)
+
+
+def test_memory_that_nobody_allocated():
+    graph = network(SMALL, 30, blocks=2)
+    with SimulatedDevice(SMALL, FAST) as device:
+        driver = Driver(device)
+        driver.load(compile_graph(graph, SMALL))
+        device.write_register("INPUT_LOW", 0x40)
+        with pytest.raises(BusViolation, match=r"m_axi_maps: read of .* not allocated"):
+            driver.run(random_codes(graph, 9))
