@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ..hdl.elaborate import accelerator_verilog
+from ..hdl.accelerator import accelerator_verilog
 from ..hdl.geometry import Geometry
 from ..platforms.boards import Board
 from .console import console, step

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..hdl.elaborate import accelerator_verilog
+from ..hdl.accelerator import accelerator_verilog
 from ..hdl.geometry import Geometry
 from ..platforms.boards import LUT_LIMIT, Board
 from ..platforms.synthesis import synthesize as run_yosys

@@ -1,0 +1,136 @@
+"""The accelerator: control and the four engines."""
+
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
+from .compute.engine import ComputeEngine
+from .control.control import Control
+from .control.fetch import ENGINES
+from .control.queue import BEAT_BITS
+from .dma.axi import Direction, axi4_lite_slave, axi4_master
+from .dma.maps import MapsEngine
+from .dma.store import StoreEngine
+from .dma.weights import WeightsEngine
+from .geometry import Geometry
+from .isa import Engine
+from .verilog import generate
+
+TOP = "accelerator"
+"""Name of the top module."""
+
+
+class Accelerator(wiring.Component):
+    """The top level of a geometry: docs/architecture.md. One clock domain, `sync`.
+
+    Members
+    -------
+    s_axi: registers, AXI4-Lite, 8 address bits.
+    m_axi_instructions: reads the program, 64 bits.
+    m_axi_weights_0 …: read weights and constants; one for each of `weight_ports`, `weights_bus_bits`.
+    m_axi_maps: reads and writes maps, writes the log; `maps_bus_bits`.
+    interrupt: high while DONE and INTERRUPT_ENABLE are set.
+    """
+
+    def __init__(self, geometry: Geometry):
+        if not isinstance(geometry, Geometry):
+            raise TypeError(f"geometry must be a Geometry, not {geometry!r}")
+        self.geometry = g = geometry
+        weights = axi4_master(data_bits=g.weights_bus_bits, address_bits=g.address_bits, direction=Direction.READ)
+        super().__init__({
+            "s_axi": Out(axi4_lite_slave(address_bits=8)),
+            "m_axi_instructions": Out(
+                axi4_master(data_bits=BEAT_BITS, address_bits=g.address_bits, direction=Direction.READ)
+            ),
+            **{f"m_axi_weights_{port}": Out(weights) for port in range(g.weight_ports)},
+            "m_axi_maps": Out(
+                axi4_master(
+                    data_bits=g.maps_bus_bits,
+                    address_bits=g.address_bits,
+                    direction=Direction.READ | Direction.WRITE,
+                )
+            ),
+            "interrupt": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        g = self.geometry
+        control = Control(g)
+        weights = WeightsEngine(g)
+        maps = MapsEngine(g)
+        compute = ComputeEngine(g)
+        store = StoreEngine(g)
+
+        m.submodules.control = control
+        engines = {
+            Engine.WEIGHTS: weights,
+            Engine.MAPS: maps,
+            Engine.COMPUTE: compute,
+            Engine.STORE: store,
+        }
+        for name in ENGINES:
+            m.submodules[name.name.lower()] = ResetInserter(control.reset)(engines[name])
+            self._join(m, getattr(control, name.name.lower()), engines[name])
+
+        # Between the engines.
+        wiring.connect(m, maps.lane_write, compute.maps)
+        wiring.connect(m, compute.weights, weights.weights)
+        wiring.connect(m, compute.constants, weights.constants)
+        wiring.connect(m, store.output, compute.outputs)
+        m.d.comb += [
+            weights.bases.eq(control.bases),
+            maps.bases.eq(control.bases),
+            store.bases.eq(control.bases),
+            store.log.eq(control.log),
+            store.cycle.eq(control.cycle),
+            control.finished.eq(store.finished),
+            control.wait_constants.eq(compute.wait_constants),
+        ]
+
+        # Buses.
+        wiring.connect(m, wiring.flipped(self.s_axi), control.s_axi)
+        wiring.connect(m, control.m_axi_instructions, wiring.flipped(self.m_axi_instructions))
+        weight_ports = [getattr(self, f"m_axi_weights_{port}") for port in range(g.weight_ports)]
+        for inner, outer in zip(weights.axi, weight_ports):
+            wiring.connect(m, inner, wiring.flipped(outer))
+        for engine in (maps, store):
+            for name, member in engine.axi.signature.members.items():
+                inner, outer = getattr(engine.axi, name), getattr(self.m_axi_maps, name)
+                m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+        m.d.comb += self.interrupt.eq(control.interrupt)
+
+        # Events.
+        reads = [(bus, g.weights_bus_bits // 8) for bus in weight_ports] + [(self.m_axi_maps, g.maps_bus_bits // 8)]
+        bus = self.m_axi_maps
+        m.d.comb += [
+            control.events.weights_stall.eq(weights.stalled),
+            control.events.compute_steps.eq(compute.step),
+            control.events.compute_weights.eq(compute.wait_weights),
+            control.events.compute_drain.eq(compute.wait_drain),
+            control.events.read_bytes.eq(sum((read.rvalid & read.rready) * count for read, count in reads)),
+            control.events.write_bytes.eq(sum(strobe & bus.wvalid & bus.wready for strobe in bus.wstrb)),
+        ]
+        return m
+
+    @staticmethod
+    def _join(m: Module, port, engine: wiring.Component) -> None:
+        """Connects control's `port` for an engine with the engine's own members."""
+        wiring.connect(m, port.instruction, engine.instruction)
+        m.d.comb += [
+            port.signals.eq(engine.signals),
+            port.error.eq(engine.error),
+            port.idle.eq(engine.idle),
+            port.active.eq(engine.active),
+            engine.abort.eq(port.abort),
+        ]
+
+
+def accelerator_verilog(geometry: Geometry) -> str:
+    """The Verilog of a geometry's accelerator: top module TOP, with the ports of `Accelerator`, `clk` and `rst`.
+
+    Raises
+    ------
+    TypeError: not a geometry.
+    """
+    return generate(Accelerator(geometry), TOP)
