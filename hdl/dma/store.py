@@ -1,0 +1,333 @@
+"""The store engine: STORE and FINISH, from the lanes' output memories to DDR, with a CRC-32 of what was written."""
+
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out
+
+from .. import isa
+from ..geometry import Geometry
+from ..interfaces import (
+    OUTPUT_READ_LATENCY,
+    bases_layout,
+    engine_members,
+    instruction_layout,
+    output_read_signature,
+)
+from .axi import Direction, axi4_master
+from .bursts import request_layout, times
+from .faults import report_first
+from .gearbox import Packer, packed_word_layout
+from .writer import BurstWriter
+
+BUFFERED_WORDS = 8
+"""Words read from output memory and not yet packed, at most."""
+
+BUFFERED_REQUESTS = 4
+RECORD_BYTES = 16
+
+_TAG = data.StructLayout({"layer": 12, "final": 1, "stored": 1})
+
+
+def _length_bits(geometry: Geometry) -> int:
+    return 20 + geometry.word_bytes.bit_length()
+
+
+class WordNote(data.Struct):
+    """What travels with a word from output memory.
+
+    last: of its chunk. start: the CRC starts with it. emit: a record follows it.
+    """
+
+    last: 1
+    start: 1
+    emit: 1
+    layer: 12
+
+
+class StoreReader(wiring.Component):
+    """Takes STORE and FINISH, reads output memory and asks for the writes, chunk by chunk.
+
+    A chunk's request leaves with its first word, the record's request after the last chunk's. The next instruction is
+    taken as soon as this one's last word is read and its last request has left.
+
+    Members
+    -------
+    instruction, bases, log, output: as the engine's.
+    requests: to a BurstWriter; `final` in the last request of a STORE, `stored` if that gives the token STORED.
+    words, note: what was read; `words` never waits, `credit` bounds what is under way.
+    credit: a word has left the buffer behind `words`.
+    output_free: a strobe: the last word of a STORE that gives OUTPUT_FREE is read.
+    finishing: FINISH is held; it leaves with `finish`.
+    unknown, wrong: the instruction held is of another engine, or a field (or the address it leads to) is out of range.
+    layer: of the instruction held.
+    held: there is one.
+    empty: no word is between output memory and the end of the buffer.
+    stop: takes, reads and asks for nothing more.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        g = self._geometry = geometry
+        request = request_layout(address_bits=g.address_bits, length_bits=_length_bits(g), tag=_TAG)
+        word = packed_word_layout(data_bits=g.maps_bus_bits, word_bits=g.word_bits)
+        super().__init__({
+            "instruction": In(stream.Signature(isa.INSTRUCTION_BITS)),
+            "bases": In(bases_layout(g)),
+            "log": In(g.address_bits),
+            "output": Out(output_read_signature(g)),
+            "requests": Out(stream.Signature(request)),
+            "words": Out(stream.Signature(word, always_ready=True)),
+            "note": Out(WordNote),
+            "credit": In(1),
+            "output_free": Out(1),
+            "finishing": Out(1),
+            "finish": In(1),
+            "unknown": Out(1),
+            "wrong": Out(1),
+            "layer": Out(12),
+            "held": Out(1),
+            "empty": Out(1),
+            "stop": In(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        g = self._geometry
+        store = data.View(instruction_layout(isa.STORE), self.instruction.p)
+        held, fresh, recording = Signal(), Signal(), Signal()
+        kept = Signal(data.StructLayout({
+            field.name: field.width for field in isa.STORE
+            if field.name not in ("wait", "region", "address", "base", "planes")
+        }))
+        planes, chunks_left, words_left = Signal(12), Signal(12), Signal(20)
+        plane_address, address = Signal(g.address_bits), Signal(g.address_bits)
+        plane_local, local = Signal(13), Signal(13)
+        chunk_begins = Signal()
+        under_way = Signal(range(BUFFERED_WORDS + 1))
+
+        storing = held & (kept.opcode == isa.Opcode.STORE) & ~recording
+        beyond = local >= g.output_depth
+        m.d.comb += [
+            self.held.eq(held),
+            self.layer.eq(kept.layer),
+            self.finishing.eq(held & (kept.opcode == isa.Opcode.FINISH)),
+            self.unknown.eq(held & ~self.finishing & (kept.opcode != isa.Opcode.STORE)),
+            self.wrong.eq(storing & (
+                beyond | (planes == 0) | (kept.chunks == 0) | (kept.chunk_words == 0) | (kept.lane >= g.pixel_lanes)
+            )),
+        ]
+        last_word, last_chunk, last_plane = words_left == 1, chunks_left == 1, planes == 1
+        chunk_end = Signal()
+        store_end = last_word & last_chunk & last_plane
+        read = Signal()
+        request = self.requests.p
+        sound = storing & ~self.wrong & ~self.stop & (under_way != BUFFERED_WORDS)
+        m.d.comb += [
+            self.requests.valid.eq((sound & chunk_begins) | (recording & ~self.stop)),
+            read.eq(sound & (~chunk_begins | self.requests.ready)),
+            chunk_end.eq(read & last_word),
+            request.address.eq(Mux(recording, self.log + (kept.crc_slot << 4), address)),
+            request.bytes.eq(Mux(recording, RECORD_BYTES, times(kept.chunk_words, g.word_bytes))),
+            request.tag.layer.eq(kept.layer),
+            request.tag.final.eq(recording | (last_chunk & last_plane & ~kept.crc_emit)),
+            request.tag.stored.eq(kept.signal[isa.Token.STORED]),
+            self.output.enable.eq(read),
+            self.output.lane.eq(kept.lane),
+            self.output.address.eq(local),
+        ]
+        m.d.sync += [
+            under_way.eq(under_way + read - self.credit),
+            self.output_free.eq(read & store_end & kept.signal[isa.Token.OUTPUT_FREE]),
+        ]
+        with m.If(read):
+            m.d.sync += [chunk_begins.eq(last_word), words_left.eq(words_left - 1), local.eq(local + 1), fresh.eq(0)]
+        with m.If(chunk_end):
+            following, local_following = Signal(g.address_bits), Signal(13)
+            m.d.comb += [
+                following.eq(Mux(last_chunk, plane_address, address)
+                             + Mux(last_chunk, kept.plane_stride, kept.chunk_stride)),
+                local_following.eq(plane_local + kept.plane_pitch),
+            ]
+            m.d.sync += [address.eq(following), chunks_left.eq(chunks_left - 1), words_left.eq(kept.chunk_words)]
+            with m.If(last_chunk):
+                m.d.sync += [
+                    plane_address.eq(following), plane_local.eq(local_following), local.eq(local_following),
+                    planes.eq(planes - 1), chunks_left.eq(kept.chunks),
+                ]
+            with m.If(store_end):
+                m.d.sync += [recording.eq(kept.crc_emit), held.eq(kept.crc_emit)]
+        with m.If(recording & self.requests.valid & self.requests.ready):
+            m.d.sync += [recording.eq(0), held.eq(0)]
+        with m.If(self.finish):
+            m.d.sync += held.eq(0)
+
+        m.d.comb += self.instruction.ready.eq(~held & ~self.stop)
+        with m.If(self.instruction.valid & self.instruction.ready):
+            start = Signal(g.address_bits)
+            m.d.comb += start.eq(self.bases[store.region] + store.address)
+            m.d.sync += [
+                held.eq(1), fresh.eq(1), chunk_begins.eq(1), planes.eq(store.planes), chunks_left.eq(store.chunks),
+                words_left.eq(store.chunk_words), plane_address.eq(start), address.eq(start),
+                plane_local.eq(store.base), local.eq(store.base),
+                *(kept[name].eq(store[name]) for name, _ in kept.shape()),
+            ]
+
+        # What is known of a word waits for its data.
+        word = self.words.p
+        delayed = data.StructLayout({"valid": 1, "offset": word.offset.shape(), "note": WordNote})
+        stages = [Signal(delayed, name=f"stage_{n}") for n in range(OUTPUT_READ_LATENCY + 1)]
+        m.d.comb += [
+            stages[0].valid.eq(read),
+            stages[0].offset.eq(address),
+            stages[0].note.last.eq(last_word),
+            stages[0].note.start.eq(fresh & kept.crc_start),
+            stages[0].note.emit.eq(store_end & kept.crc_emit),
+            stages[0].note.layer.eq(kept.layer),
+        ]
+        m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
+        arrived = stages[-1]
+        m.d.comb += [
+            self.words.valid.eq(arrived.valid),
+            word.data.eq(self.output.data),
+            word.offset.eq(arrived.offset),
+            word.last.eq(arrived.note.last),
+            self.note.eq(arrived.note),
+            self.empty.eq(under_way == 0),
+        ]
+        return m
+
+
+class _State(enum.Enum, shape=2):
+    WORDS = 0
+    """Words go to the packer and into the CRC."""
+    DRAIN = 1
+    """The packer empties before a record."""
+    RECORD = 2
+
+
+class StoreEngine(wiring.Component):
+    """Executes STORE and FINISH.
+
+    One word a cycle, or as many as the bus takes. The next STORE is read and written while the acknowledgements of this
+    one are still under way; only a log record waits until the words before it have left the packer.
+
+    Members
+    -------
+    `interfaces.engine_members`, and
+    bases: base address by region.
+    log: base address of the log of CRC records.
+    cycle: the counter CYCLES, for the records.
+    output: output memory, as it is read here.
+    axi: the write master.
+    finished: a strobe: FINISH is executed; every write is acknowledged.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        g = self._geometry = geometry
+        super().__init__({
+            **engine_members(),
+            "bases": In(bases_layout(g)),
+            "log": In(g.address_bits),
+            "cycle": In(32),
+            "output": Out(output_read_signature(g)),
+            "axi": Out(axi4_master(data_bits=g.maps_bus_bits, address_bits=g.address_bits, direction=Direction.WRITE)),
+            "finished": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        g = self._geometry
+        m.submodules.reader = reader = StoreReader(g)
+        m.submodules.packer = packer = Packer(data_bits=g.maps_bus_bits, word_bits=g.word_bits)
+        m.submodules.writer = writer = BurstWriter(
+            data_bits=g.maps_bus_bits, address_bits=g.address_bits, maximum_burst=g.maximum_burst,
+            length_bits=_length_bits(g), tag=_TAG,
+        )
+        m.submodules.crc = crc = CRC32_ISO_HDLC(g.word_bits).create()
+        wiring.connect(m, wiring.flipped(self.instruction), reader.instruction)
+        wiring.connect(m, wiring.flipped(self.output), reader.output)
+        wiring.connect(m, wiring.flipped(self.axi), writer.axi)
+
+        requested = data.View(writer.requests.p.shape(), Signal(writer.requests.p.shape().size, name="requested"))
+        m.submodules.requests = requests = SyncFIFO(width=requested.shape().size, depth=BUFFERED_REQUESTS)
+        m.d.comb += [
+            requests.w_data.eq(reader.requests.p),
+            requests.w_en.eq(reader.requests.valid),
+            reader.requests.ready.eq(requests.w_rdy),
+            Value.cast(requested).eq(requests.r_data),
+            writer.requests.p.eq(requested),
+            writer.requests.valid.eq(requests.r_rdy),
+            requests.r_en.eq(writer.requests.ready),
+        ]
+        entry = data.StructLayout({"word": reader.words.p.shape(), "note": WordNote})
+        m.submodules.words = words = SyncFIFO(width=entry.size, depth=BUFFERED_WORDS)
+        arriving, current = data.View(entry, words.w_data), data.View(entry, words.r_data)
+        m.d.comb += [arriving.word.eq(reader.words.p), arriving.note.eq(reader.note), words.w_en.eq(reader.words.valid)]
+
+        # Words to the packer and into the CRC; a record after the last word of a STORE that wants one.
+        state = Signal(_State)
+        moved = Signal()
+        count, layer = Signal(32), Signal(12)
+        record_beats = max(1, 8 * RECORD_BYTES // g.maps_bus_bits)
+        record_beat = Signal(range(record_beats))
+        record = Cat(crc.crc, layer, Signal(20), count, self.cycle)
+        m.d.comb += [
+            packer.words.p.eq(current.word),
+            packer.words.valid.eq(words.r_rdy & (state == _State.WORDS)),
+            moved.eq(packer.words.valid & packer.words.ready),
+            words.r_en.eq(moved),
+            reader.credit.eq(moved),
+            crc.data.eq(current.word.data),
+            crc.valid.eq(moved),
+            crc.start.eq(moved & current.note.start),
+        ]
+        m.d.comb += [
+            writer.beats.p.eq(packer.beats.p),
+            writer.beats.valid.eq(packer.beats.valid),
+            packer.beats.ready.eq(writer.beats.ready),
+        ]
+        with m.If(moved):
+            m.d.sync += [count.eq(Mux(current.note.start, 0, count) + 1), layer.eq(current.note.layer)]
+            with m.If(current.note.emit):
+                m.d.sync += state.eq(_State.DRAIN)
+        with m.If((state == _State.DRAIN) & packer.idle):
+            m.d.sync += state.eq(_State.RECORD)
+        with m.If(state == _State.RECORD):
+            m.d.comb += [
+                writer.beats.valid.eq(1),
+                writer.beats.p.data.eq(record.word_select(record_beat, g.maps_bus_bits)),
+                writer.beats.p.strobes.eq(~0),
+            ]
+            with m.If(writer.beats.ready):
+                m.d.sync += record_beat.eq(record_beat + 1)
+                with m.If(record_beat == record_beats - 1):
+                    m.d.sync += [record_beat.eq(0), state.eq(_State.WORDS)]
+
+        stop = report_first(m, self, [
+            (reader.unknown, isa.Error.OPCODE, reader.layer),
+            (reader.wrong, isa.Error.FIELD, reader.layer),
+            (writer.error, isa.Error.WRITE_RESPONSE, writer.answer_tag.layer),
+        ])
+        stored, settled = Signal(), Signal()
+        m.d.sync += stored.eq(
+            writer.acknowledged & writer.answer_tag.final & writer.answer_tag.stored & ~stop & ~writer.error
+        )
+        m.d.comb += [
+            *(target.eq(self.bases[index]) for index, target in enumerate(reader.bases)),
+            reader.log.eq(self.log),
+            reader.stop.eq(stop),
+            writer.abort.eq(stop),
+            self.signals[isa.Token.STORED].eq(stored),
+            self.signals[isa.Token.OUTPUT_FREE].eq(reader.output_free),
+            settled.eq(reader.empty & packer.idle & (state == _State.WORDS) & ~requests.r_rdy & writer.idle),
+            reader.finish.eq(reader.finishing & settled & ~stop),
+            self.idle.eq(Mux(stop, writer.idle, settled & ~reader.held & ~self.signals.any())),
+            self.active.eq(reader.output.enable | (self.axi.awvalid & self.axi.awready)
+                           | (self.axi.wvalid & self.axi.wready) | (self.axi.bvalid & self.axi.bready)
+                           | (self.instruction.valid & self.instruction.ready)),
+        ]
+        m.d.sync += self.finished.eq(reader.finish)
+        return m
