@@ -47,13 +47,18 @@ class DrainTiming:
     hold: int
 
     @property
+    def copied(self) -> bool:
+        """The lanes copy the array's results, some of which it overwrites before the next group's are complete."""
+        return self.hold < self.latency
+
+    @property
     def begin(self) -> int:
         """The row counter is set: 2 cycles before row 0's operands are selected.
 
-        That is when they are captured, or later where residuals could not be there yet.
+        That is when they are captured or copied, or later where residuals could not be there yet.
         """
         prefetched = _PREFETCH_CYCLES + 2 * self.geometry.tile_words
-        return max(self.latency + STEP_DELAY - 2, prefetched - 1)
+        return max(self.latency + STEP_DELAY - 2 + self.copied, prefetched - 1)
 
     @property
     def spacing(self) -> int:
@@ -62,8 +67,10 @@ class DrainTiming:
         The first one's operands have left before they are overwritten, its words are written before the second one's
         come, and the second one's residuals are fetched in time.
         """
-        operands_left = self.begin + 2 + self.geometry.drain_cycles
-        return max(operands_left - STEP_DELAY - self.hold, 2 * self.geometry.tile_words + _PREFETCH_CYCLES)
+        rows_end = self.begin + 2 + self.geometry.drain_cycles
+        operands_left = rows_end - STEP_DELAY - self.latency - self.copied
+        copied = self.latency - self.hold + 1
+        return max(operands_left, copied, 2 * self.geometry.tile_words + _PREFETCH_CYCLES)
 
     @property
     def written(self) -> int:

@@ -14,6 +14,7 @@ from ..interfaces import (
     output_read_signature,
     weight_read_signature,
 )
+from ..modules import place
 from .drain import DrainControl, DrainTiming
 from .lane import PixelLane
 from .layouts import lane_control_layout
@@ -119,12 +120,14 @@ class ComputeEngine(wiring.Component):
             control.activation_zero.eq(sequencer.activation_outside),
             control.pool_valid.eq(sequencer.pool.valid),
             control.pool_first.eq(sequencer.pool.first),
+            control.captured.eq(array.captured),
             control.read_address.eq(self.outputs.address),
         ]
         constants = delay(m, self.constants.data, 1, name="constants")
         outputs = []
         for index in range(g.pixel_lanes):
-            m.submodules[f"lane_{index}"] = lane = PixelLane(g)
+            lane = PixelLane(g, copied=self.timing.copied)
+            m.submodules[f"lane_{index}"] = place(platform, lane)
             written = self.maps.enable[index]
             m.d.comb += [
                 lane.control.eq(control),

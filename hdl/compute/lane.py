@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..geometry import CONSTANT_BITS, Geometry
 from ..interfaces import LOCAL_ADDRESS_BITS
+from ..modules import module_name, place
 from .lane_memory import LaneMemory
 from .layouts import lane_control_layout
 from .pool import Maximum
@@ -28,6 +29,10 @@ class PixelLane(wiring.Component):
     - a residual word: `residual_address` f, `residual_load` (bit digit · D + word) f + 1;
     - an output word: `write_word` w, after `words_take` or the pool's last step; `write_enable`, `write_address` w + 1.
 
+    Parameters
+    ----------
+    copied: copy the array's results when `control.captured` says that all are there, and read the copies.
+
     Members
     -------
     control: In.
@@ -38,8 +43,9 @@ class PixelLane(wiring.Component):
     output: Out, the word of the output memory at the `read_address` of the cycle before.
     """
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, *, copied: bool) -> None:
         self._geometry = g = geometry
+        self._copied = copied
         self._word = data.ArrayLayout(unsigned(g.activation_bits), g.word_channels)
         self._digits = data.ArrayLayout(unsigned(DIGIT_BITS), g.word_channels)
         super().__init__({
@@ -54,6 +60,10 @@ class PixelLane(wiring.Component):
             "activations": Out(self._word),
             "output": Out(g.word_bits),
         })
+
+    @property
+    def module_name(self) -> str:
+        return module_name("pixel_lane", f"{self._geometry.signature:08x}", *(["copied"] if self._copied else []))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -78,7 +88,7 @@ class PixelLane(wiring.Component):
         row = Signal.like(control.row, name="selected_row", reset_less=True)
         m.d.sync += row.eq(control.row)
         residuals = self._residuals(m, memory, row)
-        codes = self._codes(m, row, residuals)
+        codes = self._codes(m, platform, row, residuals)
         self._words(m, memory, codes)
         return m
 
@@ -114,20 +124,27 @@ class PixelLane(wiring.Component):
             m.d.sync += taken.eq(staging)
         return taken
 
-    def _codes(self, m: Module, row: Signal, residuals: list[Signal]) -> list[Value]:
+    def _codes(self, m: Module, platform: object, row: Signal, residuals: list[Signal]) -> list[Value]:
         """The codes of the row's filters: operands are selected, then requantized."""
         g = self._geometry
-        total = Signal(g.accumulator_bits, reset_less=True)
-        m.d.sync += total.eq(self.sum)
+        accumulators, total = self.accumulators, self.sum
+        if self._copied:
+            accumulators = Signal.like(self.accumulators, name="copied_accumulators", reset_less=True)
+            total = Signal.like(self.sum, name="copied_sum", reset_less=True)
+            with m.If(self.control.captured):
+                m.d.sync += [accumulators.eq(self.accumulators), total.eq(self.sum)]
+        selected_total = Signal.like(self.sum, reset_less=True)
+        m.d.sync += selected_total.eq(total)
         codes = []
         for unit in range(g.post_units):
             first = unit * g.drain_cycles
             selected = Signal(g.accumulator_bits, name=f"accumulator_{unit}", reset_less=True)
-            m.d.sync += selected.eq(Array([self.accumulators[first + index] for index in range(g.drain_cycles)])[row])
-            m.submodules[f"post_{unit}"] = post = Requantizer(g)
+            m.d.sync += selected.eq(Array([accumulators[first + index] for index in range(g.drain_cycles)])[row])
+            post = Requantizer(g)
+            m.submodules[f"post_{unit}"] = place(platform, post)
             m.d.comb += [
                 post.accumulator.eq(selected),
-                post.sum.eq(total),
+                post.sum.eq(selected_total),
                 post.constants.eq(self.constants[unit * CONSTANT_BITS : (unit + 1) * CONSTANT_BITS]),
                 post.residual.eq(residuals[unit]),
                 post.residual_scale.eq(self.control.residual_scale),

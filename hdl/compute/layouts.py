@@ -83,6 +83,7 @@ def lane_control_layout(geometry: Geometry) -> data.StructLayout:
         "activation_zero": unsigned(1),
         "pool_valid": unsigned(1),
         "pool_first": unsigned(1),
+        "captured": unsigned(1),
         "row": unsigned((g.drain_cycles - 1).bit_length()),
         "residual_address": unsigned((g.residual_depth - 1).bit_length()),
         "residual_load": unsigned(2 * g.tile_words),

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..array.dsp48 import MultiplyAdd
 from ..geometry import Geometry
+from ..modules import module_name
 from .layouts import constant_layout
 from .pipeline import delay
 
@@ -45,6 +46,10 @@ class Requantizer(wiring.Component):
             "maximum": In(8),
             "code": Out(8),
         })
+
+    @property
+    def module_name(self) -> str:
+        return module_name("requantizer", self._geometry.dsp.value, self._geometry.accumulator_bits)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

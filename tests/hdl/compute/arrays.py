@@ -76,5 +76,6 @@ class BehaviouralArray(wiring.Component):
                         m.d.comb += weight.eq(code)
                     products.append(weight * words[c])
                 accumulate(f"a_{p}_{f}", sum(products), self.accumulators[p][f])
-            accumulate(f"s_{p}", sum(words[c] & self.step.count.replicate(8) for c in range(g.word_channels)), self.sums[p])
+            counted = sum(words[c] & self.step.count.replicate(8) for c in range(g.word_channels))
+            accumulate(f"s_{p}", counted, self.sums[p])
         return m

@@ -22,7 +22,10 @@ class Run:
     signals: list = dataclasses.field(default_factory=list)
     """(cycle, mask)"""
     waits: dict = dataclasses.field(default_factory=lambda: {"weights": 0, "drain": 0, "constants": 0})
-    error: tuple | None = None
+    errors: list = dataclasses.field(default_factory=list)
+    """(code, layer)"""
+    error_cycle: int | None = None
+    idle_from: int | None = None
     weights_released: int = 0
     tiles_released: int = 0
     idle: bool = True
@@ -36,14 +39,9 @@ def pack_slots(words, bits):
 def pack_constants(geometry, tile):
     """Rows of a tile in drain order."""
     rows = geometry.drain_cycles
-    return [
-        sum(
-            isa.pack(isa.CONSTANT_LAYOUT, dict(zip(("multiplier", "offset", "bias"), tile[u * rows + row], strict=True)))
-            << (64 * u)
-            for u in range(geometry.post_units)
-        )
-        for row in range(rows)
-    ]
+    names = [field.name for field in isa.CONSTANT_LAYOUT]
+    packed = [isa.pack(isa.CONSTANT_LAYOUT, dict(zip(names, constants, strict=True))) for constants in tile]
+    return [sum(packed[u * rows + row] << (64 * u) for u in range(geometry.post_units)) for row in range(rows)]
 
 
 def run(
@@ -61,15 +59,14 @@ def run(
 ):
     """Executes COMPUTE instructions (dictionaries of fields) on an engine.
 
-    Without `random` everything is there at once; with it, instructions, weights and constants come at random times. Words that
-    are not loaded or were released read as garbage.
+    Without `random` everything is there at once; with it, instructions, weights and constants come at random times.
+    Words that are not loaded or were released read as garbage. `abort_at` is the cycle from which abort is high.
     """
     g = geometry
     dut = ComputeEngine(g, array=array)
     codes = [int.from_bytes(isa.encode(isa.Opcode.COMPUTE, **fields), "little") for fields in instructions]
     stream = [int.from_bytes(word.tobytes(), "little") for word in pack_weight_words(g, weights)]
     rows = [pack_constants(g, tile) for tile in constants]
-    ones = (1 << g.weight_word_bits) - 1
     result = Run(np.full((g.pixel_lanes, g.output_depth, g.word_channels), -1))
     chance = (lambda share: True) if random is None else (lambda share: random.random() < share)
     state = {"done": False, "started": False}
@@ -90,37 +87,37 @@ def run(
         await fill(ctx)
         state["started"] = True
         queue = list(codes)
-        previous = {"weights": 0, "tiles": 0}
+        previous = 0, 0
         quiet = 0
         for cycle in range(limit):
             ctx.set(dut.abort, int(abort_at is not None and cycle >= abort_at))
             if queue and not ctx.get(dut.instruction.valid) and chance(0.3):
                 ctx.set(dut.instruction.valid, 1)
                 ctx.set(dut.instruction.payload, queue[0])
-            accepted = ctx.get(dut.instruction.valid) and ctx.get(dut.instruction.ready)
-            if ctx.get(dut.step):
+            _, _, valid, ready, step, signals, error, idle, weights, tiles, *waits = await ctx.tick().sample(
+                dut.instruction.valid, dut.instruction.ready, dut.step, dut.signals, dut.error, dut.idle,
+                dut.weights.released, dut.constants.released,
+                *(getattr(dut, f"wait_{name}") for name in result.waits),
+            )  # fmt: skip
+            if step:
                 result.steps.append(cycle)
-            for name in result.waits:
-                result.waits[name] += ctx.get(getattr(dut, f"wait_{name}"))
-            if mask := ctx.get(dut.signals):
-                result.signals.append((cycle, mask))
-            if ctx.get(dut.error.valid) and result.error is None:
-                result.error = cycle, ctx.get(dut.error.code), ctx.get(dut.error.layer)
-            for name, ring, depth in (("weights", dut.weights, g.weight_depth), ("tiles", dut.constants, g.constant_tiles)):
-                now = ctx.get(ring.released)
-                advanced = (now - previous[name]) % (2 * depth)
-                previous[name] = now
-                if name == "weights":
-                    result.weights_released += advanced
-                else:
-                    result.tiles_released += advanced
-            idle = bool(ctx.get(dut.idle))
-            quiet = quiet + 1 if idle and (not queue or result.error or abort_at) else 0
+            for name, wait in zip(result.waits, waits, strict=True):
+                result.waits[name] += wait
+            if signals:
+                result.signals.append((cycle, signals))
+            if error.valid:
+                result.errors.append((error.code, error.layer))
+                result.error_cycle = cycle
+            result.weights_released += (weights - previous[0]) % (2 * g.weight_depth)
+            result.tiles_released += (tiles - previous[1]) % (2 * g.constant_tiles)
+            previous = weights, tiles
+            quiet = quiet + 1 if idle and (not queue or result.errors or abort_at is not None) else 0
             result.cycles = cycle
+            if quiet == 1:
+                result.idle_from = cycle
             if quiet > 40:
                 break
-            await ctx.tick()
-            if accepted:
+            if valid and ready:
                 queue.pop(0)
                 following = bool(queue) and chance(0.5)
                 ctx.set(dut.instruction.valid, int(following))
@@ -145,29 +142,24 @@ def run(
                 ]
             await ctx.tick()
 
-    async def feed(ctx, ring, contents, depth, garbage, key, share):
+    async def feed(ctx, ring, *places, contents, count, depth, garbage, share):
         written = released = 0
-        memory = {}
-        data = garbage
-        ctx.set(ring.data, data)
+        memory = set()
+        ctx.set(ring.data, garbage)
         previous = 0
         while not state["done"]:
-            reading = ctx.get(ring.enable)
-            address = key(ctx)
-            now = ctx.get(ring.released)
+            _, _, reading, now, *address = await ctx.tick().sample(ring.enable, ring.released, *places)
             for _ in range((now - previous) % (2 * depth)):
-                memory.pop(released, None)
+                memory.discard(released)
                 released += 1
             previous = now
-            await ctx.tick()
             if reading:
                 matches = [number for number in memory if number % depth == address[0]]
-                data = contents(matches[0], address[1]) if matches else garbage
-                ctx.set(ring.data, data)
+                ctx.set(ring.data, contents(matches[0], *address[1:]) if matches else garbage)
             if state["started"]:
                 for _ in range(depth if random is None else 1):
-                    if written < contents(None, None) and written - released < depth and chance(share):
-                        memory[written] = True
+                    if written < count and written - released < depth and chance(share):
+                        memory.add(written)
                         written += 1
                 ctx.set(ring.written, written % (2 * depth))
 
@@ -175,22 +167,25 @@ def run(
         await feed(
             ctx,
             dut.weights,
-            lambda number, _: len(stream) if number is None else stream[number],
-            g.weight_depth,
-            ones,
-            lambda ctx: (ctx.get(dut.weights.address), None),
-            0.7,
+            dut.weights.address,
+            contents=lambda number: stream[number],
+            count=len(stream),
+            depth=g.weight_depth,
+            garbage=(1 << g.weight_word_bits) - 1,
+            share=0.7,
         )
 
     async def feed_constants(ctx):
         await feed(
             ctx,
             dut.constants,
-            lambda number, row: len(rows) if number is None else rows[number][row],
-            g.constant_tiles,
-            (1 << (64 * g.post_units)) - 1,
-            lambda ctx: (ctx.get(dut.constants.tile), ctx.get(dut.constants.row)),
-            0.05,
+            dut.constants.tile,
+            dut.constants.row,
+            contents=lambda number, row: rows[number][row],
+            count=len(rows),
+            depth=g.constant_tiles,
+            garbage=(1 << (64 * g.post_units)) - 1,
+            share=0.05,
         )
 
     simulator = Simulator(dut)

@@ -26,8 +26,9 @@ PASSES = {
 def small(**fields):
     """A small geometry: Ti = 4, To = 8, P = 2, D = 2."""
     return Geometry(**{
-        "word_channels": 4, "pixel_lanes": 2, "fixed8_lanes": 1, "fixed4_lanes": 4, "lut_lanes": 3, "activation_bits": 4,
-        "activation_depth": 160, "residual_depth": 64, "output_depth": 96, "weight_depth": 64, "constant_tiles": 4,
+        "word_channels": 4, "pixel_lanes": 2, "fixed8_lanes": 1, "fixed4_lanes": 4, "lut_lanes": 3,
+        "activation_bits": 4, "activation_depth": 160, "residual_depth": 64, "output_depth": 96, "weight_depth": 64,
+        "constant_tiles": 4,
         **fields,
     })  # fmt: skip
 
@@ -177,7 +178,7 @@ def random_case(seed, geometry, *, count=4, pooling=True):
                 **window(rows=rows, columns=columns, channels=channels, kernel=kernel, stride=stride, outputs=outputs,
                          pad_left=pad, passes=order, base=base),
                 **masks, **common, "weight_offset": offset, "weight_words": words, "release": release,
-                "constant_offset": resident_tiles if not release_constants else 0, "release_constants": release_constants,
+                "constant_offset": 0 if release_constants else resident_tiles, "release_constants": release_constants,
                 "shift": int(random.integers(6, 13)) + 4 * (digits[0] + digits[1] - 2),
                 "maximum": pick(255, 100, 20) if output_digits else pick((1 << g.activation_bits) - 1, 9, 1),
                 "output_base": output, "output_pitch": groups, "output_digits": output_digits, "residual": residual,
@@ -200,4 +201,31 @@ def random_case(seed, geometry, *, count=4, pooling=True):
         random.integers(0, 16, (g.pixel_lanes, g.residual_depth, g.word_channels)),
         np.concatenate([none, *weights]),
         constants,
+    )
+
+
+def convolution_case(geometry, *, seed=0, kernel=(3, 3), channels=2, outputs=(3, 4), instructions=1, **fields):
+    """Equal plain convolutions one after another, each with weights and constants of its own."""
+    random = np.random.default_rng(seed)
+    g = geometry
+    words = kernel[0] * kernel[1] * channels
+    rows, columns = outputs[0] + kernel[0] - 1, outputs[1]
+    groups = outputs[0] * outputs[1]
+    common = {
+        **window(
+            rows=rows, columns=columns, channels=channels, kernel=kernel, outputs=outputs, pad_left=kernel[1] // 2
+        ),
+        **PASSES[1, 1][1], "weight_words": words, "release": 1, "release_constants": 1, "shift": 10,
+        "maximum": (1 << g.activation_bits) - 1, "output_pitch": groups, "signal": 1 << 1 | 1 << 4, **fields,
+    }  # fmt: skip
+    return Case(
+        g,
+        [
+            {**common, "layer": number + 1, "output_base": number * groups * g.tile_words}
+            for number in range(instructions)
+        ],
+        random.integers(0, 1 << g.activation_bits, (g.pixel_lanes, g.activation_depth, g.word_channels)),
+        random.integers(0, 1 << g.activation_bits, (g.pixel_lanes, g.residual_depth, g.word_channels)),
+        random_weights(random, g, words * instructions),
+        [random_constants(random, g) for _ in range(instructions)],
     )

@@ -120,8 +120,7 @@ class Reference:
         if not i["residual"]:
             return 0
         d, slot = divmod(f, self.g.word_channels)
-        codes = [
-            int(self.residuals[lane, i["residual_base"] + (digit * self.g.tile_words + d) * i["residual_pitch"] + n, slot])
-            for digit in range(1 + i["residual_digits"])
-        ]
+        planes = [digit * self.g.tile_words + d for digit in range(1 + i["residual_digits"])]
+        addresses = [i["residual_base"] + plane * i["residual_pitch"] + n for plane in planes]
+        codes = [int(self.residuals[lane, address, slot]) for address in addresses]
         return 16 * codes[0] + codes[1] if i["residual_digits"] else codes[0]

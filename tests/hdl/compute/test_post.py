@@ -13,8 +13,8 @@ from intramix.hdl.geometry import Dsp, Geometry
 
 def geometry(**fields):
     return Geometry(**{
-        "word_channels": 4, "pixel_lanes": 1, "fixed8_lanes": 0, "fixed4_lanes": 4, "lut_lanes": 0, "activation_bits": 4,
-        **fields,
+        "word_channels": 4, "pixel_lanes": 1, "fixed8_lanes": 0, "fixed4_lanes": 4, "lut_lanes": 0,
+        "activation_bits": 4, **fields,
     })  # fmt: skip
 
 
@@ -88,8 +88,8 @@ def corners():
             for bias in extreme["bias"]:
                 for shift in extreme["shift"]:
                     yield {
-                        "accumulator": accumulator, "sum": 3, "multiplier": multiplier, "offset": 0, "bias": bias, "residual": 255,
-                        "residual_scale": -(2**17), "shift": shift, "maximum": 255,
+                        "accumulator": accumulator, "sum": 3, "multiplier": multiplier, "offset": 0, "bias": bias,
+                        "residual": 255, "residual_scale": -(2**17), "shift": shift, "maximum": 255,
                     }  # fmt: skip
     for shift in range(48):
         for maximum in (1, 15, 31, 200, 255):
