@@ -12,7 +12,6 @@ are assigned jointly, one class for each channel index, by the sum of the layers
 """
 
 import dataclasses
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -22,6 +21,7 @@ from .formats import FIXED4, FIXED8, SP2_4, WeightFormat
 from .model import QuantizedConvolution, QuantizedNetwork
 from .quantizers import Formats, fake_quantize_weight, weight_error, weight_scale
 
+_BATCH = 16
 METHODS = ("variance", "output-error")
 
 
@@ -60,7 +60,8 @@ class LaneMix:
         parts = text.split(":")
         if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
             raise ValueError(f"lane mix must be fixed-8:fixed-4:LUT, for example 2:8:22, not {text!r}")
-        return cls(*(int(part) for part in parts), lut_format)
+        fixed8, fixed4, lut = (int(part) for part in parts)
+        return cls(fixed8, fixed4, lut, lut_format)
 
     @property
     def tile(self) -> int:
@@ -137,27 +138,26 @@ def assign(
     """
     if method not in METHODS:
         raise ValueError(f"assignment method must be one of {', '.join(METHODS)}, not {method!r}")
-    tensors: Mapping[str, Tensor] = {}
-    if method == "output-error":
-        if images is None:
-            raise ValueError("assignment by output-error needs images; use variance where there are none")
-        with torch.no_grad():
-            tensors = network.tensors(images)
+    if method == "variance":
+        measures = {name: _variance_measures(module, mix) for name, module in _trained(network).items()}
+    elif images is None:
+        raise ValueError("assignment by output-error needs images; use variance where there are none")
+    else:
+        measures = _output_measures(network, mix, images)
     result: dict[str, Formats] = {}
     for group in joint_groups(network.graph):
         wide, narrow = torch.zeros(group.channels), torch.zeros(group.channels)
         for name in group.layers:
-            module = network.convolutions[name]
-            if module.layer.exact:
-                continue  # exact in every format
-            if method == "variance":
-                measures = _variance_measures(module, mix)
-            else:
-                measures = _output_measures(module, mix, tensors[module.layer.input])
-            wide, narrow = wide + measures[0], narrow + measures[1]
+            if name in measures:
+                wide, narrow = wide + measures[name][0], narrow + measures[name][1]
         formats = _choose(wide, narrow, mix)
         result.update(dict.fromkeys(group.layers, formats))
     return result
+
+
+def _trained(network: QuantizedNetwork) -> dict[str, QuantizedConvolution]:
+    """The convolutions whose weights a format rounds; pseudo-layers are exact in every format."""
+    return {name: module for name, module in network.convolutions.items() if not module.layer.exact}
 
 
 def _choose(wide: Tensor, narrow: Tensor, mix: LaneMix) -> Formats:
@@ -185,17 +185,34 @@ def _variance_measures(module: QuantizedConvolution, mix: LaneMix) -> tuple[Tens
 
 
 @torch.no_grad()
-def _output_measures(module: QuantizedConvolution, mix: LaneMix, activations: Tensor) -> tuple[Tensor, Tensor]:
-    weight, zero = module.weight.detach(), torch.zeros_like(module.bias)
-    power = convolve(module.layer, activations, weight, zero).square().sum().clamp_min(1e-30)
-
-    def error(kind: WeightFormat) -> Tensor:
-        formats = (kind,) * len(weight)
-        scale = weight_scale(weight, formats, method=module.scale_method)
-        difference = fake_quantize_weight(weight, scale, formats) - weight
-        return convolve(module.layer, activations, difference, zero).square().sum(dim=(0, 2, 3)) / power
-
-    return error(_four_bits(mix)), error(mix.lut_format) - error(FIXED4)
+def _output_measures(network: QuantizedNetwork, mix: LaneMix, images: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Squared errors of the output maps, over the power of the layer's whole map."""
+    kinds = dict.fromkeys((_four_bits(mix), FIXED4, mix.lut_format))
+    modules = _trained(network)
+    differences: dict[tuple[str, WeightFormat], Tensor] = {}
+    for name, module in modules.items():
+        weight = module.weight.detach()
+        for kind in kinds:
+            formats = (kind,) * len(weight)
+            scale = weight_scale(weight, formats, method=module.scale_method)
+            differences[name, kind] = fake_quantize_weight(weight, scale, formats) - weight
+    errors = {key: torch.zeros(len(difference)) for key, difference in differences.items()}
+    power = dict.fromkeys(modules, 1e-30)
+    for batch in images.split(_BATCH):
+        tensors = network.tensors(batch)
+        for name, module in modules.items():
+            value, zero = tensors[module.layer.input], torch.zeros_like(module.bias)
+            power[name] += convolve(module.layer, value, module.weight, zero).square().sum().item()
+            for kind in kinds:
+                error = convolve(module.layer, value, differences[name, kind], zero)
+                errors[name, kind] += error.square().sum(dim=(0, 2, 3))
+    return {
+        name: (
+            errors[name, _four_bits(mix)] / power[name],
+            (errors[name, mix.lut_format] - errors[name, FIXED4]) / power[name],
+        )
+        for name in modules
+    }
 
 
 def _relative(measure: Tensor) -> Tensor:

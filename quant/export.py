@@ -30,6 +30,8 @@ from .graph import (
 from .model import IMAGE_MAXIMUM, QuantizedConvolution, QuantizedNetwork
 from .quantizers import QuantizationError
 
+_BATCH = 16
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Requantization:
@@ -205,10 +207,13 @@ class Agreement:
 
 def agreement(network: QuantizedNetwork, graph: IntegerGraph, images: Tensor) -> tuple[Agreement, ...]:
     """Compares every tensor that a layer makes; errors of earlier layers are carried along in both."""
-    expected, found = network.codes(images), execute(graph, image_codes(images))
-    result = []
-    for name in graph.tensors:
-        if name != graph.input:
+    names = [name for name in graph.tensors if name != graph.input]
+    differing, far = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    for batch in images.split(_BATCH):
+        expected, found = network.codes(batch), execute(graph, image_codes(batch))
+        for name in names:
             distance = np.abs(expected[name] - found[name].astype(np.int64))
-            result.append(Agreement(name, float((distance > 0).mean()), float((distance > 1).mean())))
-    return tuple(result)
+            differing[name] += int((distance > 0).sum())
+            far[name] += int((distance > 1).sum())
+    sizes = {name: len(images) * math.prod(graph.tensors[name].shape) for name in names}
+    return tuple(Agreement(name, differing[name] / sizes[name], far[name] / sizes[name]) for name in names)

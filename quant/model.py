@@ -8,7 +8,7 @@ are only residual operands (or input of a stand-alone add) 8, every other map `a
 negative has a zero point; one that is never negative has zero point 0. A max pool keeps its input's codes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import torch
@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from .fold import FoldedConvolution, FoldedGraph, convolve, finish, max_pool, run_folded
 from .formats import FIXED8
 from .quantizers import (
+    SAMPLES,
     ActivationQuantizer,
     Formats,
     QuantizationError,
     fake_quantize_weight,
+    sample,
     weight_codes,
     weight_scale,
 )
@@ -28,6 +30,7 @@ from .quantizers import (
 IMAGE_BITS = 8
 IMAGE_MAXIMUM = 255
 OUTPUT_BITS = 8
+_BATCH = 16
 
 
 class QuantizedConvolution(nn.Module):
@@ -155,28 +158,38 @@ class QuantizedNetwork(nn.Module):
         ------
         QuantizationError: a tensor is not finite.
         """
-        tensors = run_folded(self.graph, image_values(images))
+        samples: dict[str, list[Tensor]] = {name: [] for name in self._by_owner}
+        batches = images.split(_BATCH)
+        for batch in batches:
+            tensors = run_folded(self.graph, image_values(batch))
+            for name, parts in samples.items():
+                parts.append(sample(tensors[name], SAMPLES // len(batches)))
         for name, quantizer in self._by_owner.items():
-            quantizer.initialise(tensors[name], method=method)
+            quantizer.initialise(torch.cat(samples[name]), method=method)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Outputs (dequantised; vectors are N × C) for images N × C × H × W: uint8, or float in 0 … 1."""
-        tensors = self.tensors(images)
+        tensors = self.tensors(images, keep=self.graph.outputs)
         outputs = tuple(as_vector(tensors[name]) for name in self.graph.outputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def tensors(self, images: Tensor) -> dict[str, Tensor]:
-        """Every tensor, dequantised, by name."""
+    def tensors(self, images: Tensor, *, keep: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Every tensor, dequantised, by name; with `keep`, only those (the others are dropped after their last use)."""
         if missing := [name for name, quantizer in self._by_owner.items() if not quantizer.calibrated]:
             raise QuantizationError(f"tensor {missing[0]!r} has no range yet; call calibrate before the network runs")
+        last_use = {name: index for index, layer in enumerate(self.graph.layers) for name in layer.inputs}
         tensors = {self.graph.input: self.quantizer(self.graph.input)(image_values(images))}
-        for layer in self.graph.layers:
+        for index, layer in enumerate(self.graph.layers):
             value = tensors[layer.input]
             if isinstance(layer, FoldedConvolution):
                 result = finish(layer, self.convolutions[layer.name](value), tensors)
                 tensors[layer.output] = self.quantizer(layer.output)(result)
             else:
                 tensors[layer.output] = max_pool(layer, value)
+            if keep is not None:
+                for name in set(layer.inputs) - set(keep):
+                    if last_use[name] == index:
+                        del tensors[name]
         return tensors
 
     @torch.no_grad()

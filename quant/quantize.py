@@ -16,6 +16,7 @@ from .quantizers import Formats
 from .train import ProgressCallback, TrainingOptions, accuracy, train
 
 CALIBRATION_IMAGES = 256
+ASSIGNMENT_IMAGES = 64
 AGREEMENT_IMAGES = 64
 REASSIGNED_SHARE = 2 / 3
 """Share of the epochs in which formats are assigned anew; then they stay (FILM-QNN: 100 of 150)."""
@@ -84,7 +85,7 @@ def quantize(
         model, data.train_images, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method,
         name=name,
     )  # fmt: skip
-    batch = data.train_images[:CALIBRATION_IMAGES]
+    batch = data.train_images[:ASSIGNMENT_IMAGES]
     network.set_formats(assign(network, lane_mix, method=method, images=batch))
     losses: list[float] = []
     if options.epochs and data.train_labels is not None:

@@ -18,7 +18,8 @@ Formats = tuple[WeightFormat, ...]
 """A weight format per filter."""
 
 _MSE_STEPS = 40
-_SAMPLES = 65536
+SAMPLES = 65536
+"""Values that a range is chosen from."""
 _SMALLEST_WEIGHT = 1e-30
 _SMALLEST_RANGE = 1e-6
 
@@ -140,6 +141,18 @@ def _project(ratio: Tensor, kind: WeightFormat) -> Tensor:
     return levels[torch.bucketize(ratio.contiguous(), middles)]
 
 
+def sample(values: Tensor, count: int) -> Tensor:
+    """At most `count` of the values and the two extremes, flat: all, or a fixed random choice.
+
+    At random, because a fixed stride would see only some columns of the maps.
+    """
+    values = values.detach().flatten()
+    if len(values) <= count:
+        return values
+    chosen = torch.randint(len(values), (count,), generator=torch.Generator().manual_seed(0))
+    return torch.cat([values[chosen], values.min()[None], values.max()[None]])
+
+
 # Activations ----------------------------------------------------------------------------------------------------------
 
 
@@ -244,10 +257,7 @@ class ActivationQuantizer(nn.Module):
             raise QuantizationError(
                 f"tensor {self.name!r}: calibration found values that are not finite; check the weights and the data"
             )
-        if len(values) > _SAMPLES:  # at random: a fixed stride would see only some columns of the maps
-            chosen = torch.randint(len(values), (_SAMPLES,), generator=torch.Generator().manual_seed(0))
-            values = torch.cat([values[chosen], values.min()[None], values.max()[None]])
-        values = values.float()
+        values = sample(values, SAMPLES).float()
         lowest, highest = values.min().item(), values.max().item()
         if method == "percentile":
             highest = torch.quantile(values, percentile / 100).item()

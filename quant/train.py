@@ -133,7 +133,7 @@ def train(
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, *, batch: int = 256) -> Tensor:
+def predict(model: nn.Module, images: Tensor, *, batch: int = 64) -> Tensor:
     """The model's scores in eval mode (float, N × classes)."""
     model.eval()
     return torch.cat([model(image_values(part)) for part in images.split(batch)])
