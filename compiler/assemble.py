@@ -51,19 +51,19 @@ def _connect(sequences: Sequences) -> list[int]:
                 if taken[slot] > (taken[slot - 1] if slot else 0):
                     item.instruction.wait(channel)
 
-    for number, item in enumerate(computes):
-        if item.opens_input:
-            item.instruction.wait(Token.INPUT_READY)
-        if item.residual_slot is not None:
-            item.instruction.wait(Token.RESIDUAL_READY)
-        item.instruction.signal(Token.OUTPUT_READY)
-        item.stores[0].wait(Token.OUTPUT_READY)
+    for number, compute in enumerate(computes):
+        if compute.opens_input:
+            compute.instruction.wait(Token.INPUT_READY)
+        if compute.residual_slot is not None:
+            compute.instruction.wait(Token.RESIDUAL_READY)
+        compute.instruction.signal(Token.OUTPUT_READY)
+        compute.stores[0].wait(Token.OUTPUT_READY)
         if output_taken[number] > (output_taken[number - 1] if number else 0):
-            item.instruction.wait(Token.OUTPUT_FREE)
+            compute.instruction.wait(Token.OUTPUT_FREE)
         if number < output_taken[-1]:
-            item.stores[-1].signal(Token.OUTPUT_FREE)
+            compute.stores[-1].signal(Token.OUTPUT_FREE)
 
-    stores = [store for item in computes for store in item.stores]
+    stores = [store for compute in computes for store in compute.stores]
     reached = -1
     for number, (item, needed) in enumerate(zip(maps, _milestones(maps, stores))):
         if needed > reached:

@@ -1,13 +1,14 @@
-"""Proof that a layer's sums fit the machine, from its actual weights."""
+"""Proof that a layer's sums fit the machine, from its actual weights.
+
+Only the accumulator needs a proof for each layer. acc·M + r·R + B always fits the 48 bits of the requantizer: with the
+widest accumulator |acc·M| ≤ 2^(26 + 17), |r·R| < 2^(8 + 17) and |B| ≤ 2^43, in all less than 2^45.
+"""
 
 import numpy as np
 
 from ..hdl.geometry import Geometry
 from .errors import CompileError
 from .lowered import LoweredLayer
-
-REQUANTIZER_BITS = 48
-"""Width of acc·M + r·R + B: the accumulator of a DSP."""
 
 
 def signed_bits(value: int) -> int:
@@ -22,7 +23,7 @@ def accumulator_interval(weight: np.ndarray, maximum: int) -> tuple[np.ndarray, 
 
 
 def check_bounds(layer: LoweredLayer, geometry: Geometry) -> None:
-    """Proves that every Σ w·q fits `accumulator_bits`, and acc·M + r·R + B + half fits 48 bits.
+    """Proves that every Σ w·q of a layer fits `accumulator_bits`.
 
     The accumulator works modulo 2^accumulator_bits, so the digits and offsets in between may wrap.
 
@@ -32,7 +33,6 @@ def check_bounds(layer: LoweredLayer, geometry: Geometry) -> None:
     """
     if layer.weight is None:
         return
-    convolution = layer.convolution
     low, high = accumulator_interval(layer.weight, layer.source.maximum)
     for index, (least, greatest) in enumerate(zip(low.tolist(), high.tolist())):
         needed = max(signed_bits(least), signed_bits(greatest))
@@ -43,17 +43,4 @@ def check_bounds(layer: LoweredLayer, geometry: Geometry) -> None:
                 f"{geometry.accumulator_bits}",
                 "raise the geometry's accumulator_bits, or use fewer bits for the filter or for tensor "
                 f"{layer.source.name!r}",
-            )
-        multiplier, bias = int(convolution.multiplier[index]), int(convolution.bias[index])
-        offset = bias + (1 << convolution.shift >> 1)
-        residual = 0 if layer.residual is None else layer.residual.maximum * convolution.residual_multiplier
-        ends = [least * multiplier, greatest * multiplier]
-        bottom, top = min(ends) + min(residual, 0) + offset, max(ends) + max(residual, 0) + offset
-        needed = max(signed_bits(bottom), signed_bits(top))
-        if needed > REQUANTIZER_BITS:
-            raise CompileError(
-                f"{layer.where}, filter {index}",
-                f"acc·M + r·R + B reaches {bottom} … {top}, which needs {needed} bits; the requantizer has "
-                f"{REQUANTIZER_BITS}",
-                "export the layer with a smaller shift",
             )

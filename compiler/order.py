@@ -86,6 +86,7 @@ def choose_orders(layers: tuple[LoweredLayer, ...], geometry: Geometry) -> Order
     result = Orders({}, {}, {})
     for members in _classes(layers, tied):
         _place_class(members, writers(members), layers, geometry, result)
+        words |= {name: len(result.orders[name]) // geometry.word_channels for name in members}
     return result
 
 
