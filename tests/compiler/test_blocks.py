@@ -1,0 +1,69 @@
+"""Blocks and pieces cover every output once, and hold every input that their windows read."""
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from intramix.compiler.blocks import pieces, split
+from intramix.compiler.errors import CompileError
+from intramix.compiler.lowered import lower
+from intramix.hdl.geometry import Geometry
+from intramix.quant.graph import Padding
+from intramix.quant.random_graph import single_convolution
+
+
+@given(st.data())
+@settings(max_examples=120, deadline=None)
+def test_blocks_hold_what_they_need(data):
+    lanes = data.draw(st.sampled_from([1, 2, 4]))
+    geometry = Geometry(word_channels=8, pixel_lanes=lanes, fixed8_lanes=8, fixed4_lanes=0, lut_lanes=0)
+    size = data.draw(st.integers(1, 14)), data.draw(st.integers(1, 14))
+    kernel = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))
+    stride = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
+    padding = Padding(*(data.draw(st.integers(0, 3)) for _ in range(4)))
+    assume(size[0] + padding.top + padding.bottom >= kernel[0] and size[1] + padding.left + padding.right >= kernel[1])
+    graph = single_convolution(1, channels=8, filters=8, size=size, kernel=kernel, stride=stride, padding=padding)
+    (layer,), factor = lower(graph, geometry)
+    assert factor == 1
+    planes = data.draw(st.integers(1, 3))
+    capacity = data.draw(st.integers(1, 400))
+    try:
+        blocks = split(layer, geometry, planes, capacity)
+    except CompileError:
+        assert max(padding.left, padding.right) >= kernel[1] or padding.right  # columns wholly in the padding
+        return
+    if blocks is None:
+        return
+    pixels = data.draw(st.integers(1, 40))
+    computed = set()
+    for block in blocks:
+        assert block.words(planes) <= capacity
+        for piece in pieces(block, pixels):
+            assert piece.pixels <= pixels
+            for lane in range(lanes):
+                for row in range(piece.row, min(piece.row + piece.rows, block.valid_rows(lane))):
+                    for column in range(piece.column, piece.column + piece.columns):
+                        place = block.first_row + lane * block.lane_rows_out + row, block.first_column + column
+                        assert place not in computed
+                        computed.add(place)
+                        _check_window(layer, block, lane, row, place)
+    assert computed == {(y, x) for y in range(layer.target.height) for x in range(layer.target.width)}
+
+
+def _check_window(layer, block, lane, local_row, place):
+    """Every input of the output's window is in the lane's memory at the row that the walk reads, or is padding."""
+    y, x = place
+    for ky in range(layer.kernel[0]):
+        row = y * layer.stride[0] + ky - layer.pad_top
+        held = block.skip_rows + local_row * layer.stride[0] + ky
+        assert held < block.lane_rows
+        stream = lane * block.lane_step + held - block.pad_top  # counted from the first row read
+        if 0 <= row < layer.source.height:
+            assert block.read_row + stream == row
+            assert stream < block.read_rows
+        else:
+            assert stream < 0 or stream >= block.read_rows
+            assert -block.pad_top <= stream < block.read_rows + block.pad_bottom
+    for kx in range(layer.kernel[1]):
+        column = x * layer.stride[1] + kx - layer.pad_left
+        if 0 <= column < layer.source.width:
+            assert block.read_column <= column < block.read_column + block.columns_in
