@@ -33,8 +33,6 @@ class Accelerator(wiring.Component):
     """
 
     def __init__(self, geometry: Geometry):
-        if not isinstance(geometry, Geometry):
-            raise TypeError(f"geometry must be a Geometry, not {geometry!r}")
         self.geometry = g = geometry
         weights = axi4_master(data_bits=g.weights_bus_bits, address_bits=g.address_bits, direction=Direction.READ)
         super().__init__({
@@ -133,4 +131,6 @@ def accelerator_verilog(geometry: Geometry) -> str:
     ------
     TypeError: not a geometry.
     """
+    if not isinstance(geometry, Geometry):
+        raise TypeError(f"geometry must be a Geometry, not {geometry!r}")
     return generate(Accelerator(geometry), TOP)
