@@ -61,7 +61,7 @@ def quantize(
     progress: ProgressCallback | None = None,
     name: str | None = None,
 ) -> QuantizationResult:
-    """Captures, folds, calibrates, assigns, fine-tunes and exports a trained float model, which stays as it is.
+    """Captures, folds, calibrates, assigns, fine-tunes and exports a trained float model (it is left in eval mode).
 
     Parameters
     ----------
