@@ -129,34 +129,37 @@ def split(layer: LoweredLayer, geometry: Geometry, planes: int, capacity: int) -
     """
     lanes, height, width = geometry.pixel_lanes, layer.target.height, layer.target.width
 
-    def blocks(lane_rows_out: int, columns: int) -> list[Block]:
-        return [
-            make_block(
-                layer,
-                geometry,
-                first_row=row,
-                lane_rows_out=lane_rows_out,
-                first_column=column,
-                columns=min(columns, width - column),
-            )
-            for row in range(0, height, lanes * lane_rows_out)
-            for column in range(0, width, columns)
-        ]
-
     def fits(candidate: list[Block]) -> bool:
         return all(block.words(planes) <= capacity for block in candidate)
 
     whole = -(-height // lanes)
-    if fits(candidate := blocks(whole, width)):
+    if fits(candidate := grid(layer, geometry, whole, width)):
         return candidate
-    if fits(blocks(1, width)):
-        most = _largest(lambda rows: fits(blocks(rows, width)), 1, whole)
+    if fits(grid(layer, geometry, 1, width)):
+        most = _largest(lambda rows: fits(grid(layer, geometry, rows, width)), 1, whole)
         parts = -(-height // (lanes * most))
-        return blocks(-(-height // (lanes * parts)), width)
-    if width == 1 or not fits(blocks(1, 1)):
+        return grid(layer, geometry, -(-height // (lanes * parts)), width)
+    if width == 1 or not fits(grid(layer, geometry, 1, 1)):
         return None
-    most = _largest(lambda columns: fits(blocks(1, columns)), 1, width)
-    return blocks(1, -(-width // -(-width // most)))
+    most = _largest(lambda columns: fits(grid(layer, geometry, 1, columns)), 1, width)
+    return grid(layer, geometry, 1, -(-width // -(-width // most)))
+
+
+def grid(layer: LoweredLayer, geometry: Geometry, lane_rows_out: int, columns: int) -> list[Block]:
+    """Blocks of `lane_rows_out` output rows a lane and `columns` output columns, in order."""
+    height, width = layer.target.height, layer.target.width
+    return [
+        make_block(
+            layer,
+            geometry,
+            first_row=row,
+            lane_rows_out=lane_rows_out,
+            first_column=column,
+            columns=min(columns, width - column),
+        )
+        for row in range(0, height, geometry.pixel_lanes * lane_rows_out)
+        for column in range(0, width, columns)
+    ]
 
 
 def _largest(good, low: int, high: int) -> int:  # type: ignore[no-untyped-def]
@@ -165,6 +168,59 @@ def _largest(good, low: int, high: int) -> int:  # type: ignore[no-untyped-def]
         middle = (low + high + 1) // 2
         low, high = (middle, high) if good(middle) else (low, middle - 1)
     return low
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """Rows `begin` … `end` − 1 of every lane's memory, first needed by the piece of number `piece`."""
+
+    piece: int
+    begin: int
+    end: int
+
+
+def segments(block: Block, cuts: list[Piece], layer: LoweredLayer, most: int) -> list[Segment]:
+    """Cuts the rows of a block where its pieces need more of them, in at most `most` segments of whole pieces."""
+    needs = [block.skip_rows + (piece.row + piece.rows - 1) * layer.stride[0] + layer.kernel[0] for piece in cuts]
+    starts = [number for number, need in enumerate(needs) if number == 0 or need > needs[number - 1]]
+    starts = starts[:: -(-len(starts) // most)]
+    ends = [needs[number - 1] for number in starts[1:]] + [needs[-1]]
+    return [Segment(*entry) for entry in zip(starts, [0, *ends[:-1]], ends)]
+
+
+@dataclasses.dataclass(frozen=True)
+class LaneRows:
+    """Rows that consecutive lanes take: `top` zero rows, `rows` rows from `first` on (of the first lane; the next ones
+    `lane_step` further each), `bottom` zero rows."""
+
+    lane: int
+    lanes: int
+    top: int
+    first: int
+    rows: int
+    bottom: int
+
+
+def lane_rows(block: Block, segment: Segment, layer: LoweredLayer, geometry: Geometry) -> list[LaneRows]:
+    """What each lane takes of a segment; lanes alike, without zero rows, are put together."""
+    result: list[LaneRows] = []
+    for lane in range(block.lanes(geometry)):
+        need = block.skip_rows + (block.valid_rows(lane) - 1) * layer.stride[0] + layer.kernel[0]
+        end = min(segment.end, need)
+        if end <= segment.begin:
+            continue
+        first = block.read_row - block.pad_top + lane * block.lane_step + segment.begin
+        last = first + end - segment.begin  # one past
+        top = min(max(0, -first), last - first)
+        bottom = min(max(0, last - layer.source.height), last - first - top)
+        part = LaneRows(lane, 1, top, first + top, last - first - top - bottom, bottom)
+        before = result[-1] if result else None
+        alike = before is not None and (before.top, before.bottom, part.top, part.bottom) == (0, 0, 0, 0)
+        if before is not None and alike and before.rows == part.rows and before.lane + before.lanes == lane:
+            result[-1] = dataclasses.replace(before, lanes=before.lanes + 1)
+        else:
+            result.append(part)
+    return result
 
 
 def pieces(block: Block, pixels: int) -> Iterator[Piece]:

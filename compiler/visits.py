@@ -3,15 +3,17 @@
 A *visit* is one tile (for a max pool: up to four channel words) over one block. Where the whole input fits, its
 single block stays while the tiles follow each other, so that weights stream once. Where it does not, the cheapest of
 three orders is taken: all weights stay in the ring for the layer; tiles outside, each reading all blocks; or blocks
-outside, each streaming all weights. Depthwise layers and max pools have tiles outside, each reading only its own
-channel words.
+outside, each streaming all weights. Where all weights can stay, the input is cut into as many blocks of rows as make
+the layer shortest: one is loaded while the one before is computed, and stored rows reach the next layer early.
+Depthwise layers and max pools have tiles outside, each reading only its own channel words.
 """
 
 import dataclasses
 from collections.abc import Iterator
 
 from ..hdl.geometry import Geometry
-from .blocks import Block, split
+from .blocks import Block, grid, split
+from .emit import PASSES
 from .errors import CompileError
 from .lowered import LoweredLayer, digits_of
 from .weights import ParameterBlock
@@ -68,6 +70,8 @@ def visits(
     assert parameters is not None
     words = inputs[0]
     blocks = _blocks(layer, geometry, words[1])
+    if parameters.first_word[-1] <= geometry.weight_depth:
+        blocks = _overlapping(layer, geometry, parameters, words[1], blocks)
     order = _cheapest(geometry, parameters, blocks, words[1] * digits_of(layer.source, geometry))
     if order == "tiles":
         for tile in range(len(inputs)):
@@ -113,6 +117,30 @@ def _blocks(layer: LoweredLayer, geometry: Geometry, words: int) -> list[Block]:
     if len(whole) == 1:
         return whole
     return split(layer, geometry, planes, depth // 2) or whole
+
+
+def _overlapping(
+    layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock, words: int, coarse: list[Block]
+) -> list[Block]:
+    """Of the cuts into rows, and of the given one, the one that is estimated to take the fewest cycles: the first
+    block's load, then of each block its steps or the next one's load, whichever is longer."""
+    planes = words * digits_of(layer.source, geometry)
+    passes = len(PASSES[digits_of(layer.source, geometry), parameters.digits].activation_digit)
+    group_steps = sum(parameters.run_words) * passes
+
+    def cycles(blocks: list[Block]) -> float:
+        words_in = [planes * block.read_rows * block.columns_in for block in blocks]
+        loads = [count * geometry.word_bits / geometry.maps_bus_bits for count in words_in]
+        steps = [block.lane_rows_out * block.columns * group_steps for block in blocks]
+        return loads[0] + sum(max(step, load) for step, load in zip(steps, [*loads[1:], 0]))
+
+    def fits(blocks: list[Block]) -> bool:
+        return all(block.words(planes) <= geometry.activation_depth // 2 for block in blocks)
+
+    whole = -(-layer.target.height // geometry.pixel_lanes)
+    rows = sorted({-(-whole // parts) for parts in range(2, whole + 1)}, reverse=True)
+    finer = [grid(layer, geometry, count, layer.target.width) for count in rows]
+    return min([coarse, *filter(fits, finer)], key=cycles)
 
 
 def _cheapest(geometry: Geometry, parameters: ParameterBlock, blocks: list[Block], planes: int) -> str:
