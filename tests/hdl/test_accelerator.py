@@ -71,6 +71,7 @@ def test_verilog_has_the_documented_ports(name):
         for direction, high, port in re.findall(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", body, re.MULTILINE)
     }
     assert ports == documented_ports(geometry)
+    assert not re.search(r"\\\S*\[", text), "names with brackets kill yosys' abc9"
 
 
 def test_not_a_geometry():
