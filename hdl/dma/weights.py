@@ -17,6 +17,7 @@ from ..interfaces import (
     instruction_layout,
     weight_read_signature,
 )
+from ..modules import module_name, place
 from .axi import Direction, axi4_master
 from .bursts import times
 from .faults import report_first
@@ -26,13 +27,18 @@ _TAG = data.StructLayout({"constants": 1, "layer": 12})
 
 
 class _Column(wiring.Component):
-    """One bus-wide column of a ring: a write port, and a read port that holds its data while not enabled."""
+    """One bus-wide column of a ring: a write port (`take` and `column` together), and a read port that holds its data.
+
+    The column decodes its own write enable: the ABC of YoWASP Yosys 0.70 ends without a message on a module that holds
+    block RAM and not one gate.
+    """
 
     def __init__(self, *, width: int, depth: int) -> None:
         self._width = width
         self._depth = depth
+        self.module_name = module_name("ring_column", width, depth)
         super().__init__({
-            "write": In(1), "write_address": In(range(depth)), "write_data": In(width),
+            "take": In(1), "column": In(1), "write_address": In(range(depth)), "write_data": In(width),
             "read": In(1), "read_address": In(range(depth)), "read_data": Out(width),
         })
 
@@ -41,7 +47,7 @@ class _Column(wiring.Component):
         m.submodules.memory = memory = Memory(shape=unsigned(self._width), depth=self._depth, init=[])
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [
-            write.en.eq(self.write), write.addr.eq(self.write_address), write.data.eq(self.write_data),
+            write.en.eq(self.take & self.column), write.addr.eq(self.write_address), write.data.eq(self.write_data),
             read.en.eq(self.read), read.addr.eq(self.read_address), self.read_data.eq(read.data),
         ]
         return m
@@ -138,7 +144,7 @@ class WeightsEngine(wiring.Component):
             *misplaced,
             *((reader.error, isa.Error.READ_RESPONSE, reader.error_tag.layer) for reader in readers),
         ])
-        filling = self._fill(m, readers, stop)
+        filling = self._fill(m, platform, readers, stop)
         m.d.comb += [
             *(reader.abort.eq(stop) for reader in readers),
             self.active.eq(reduce(or_, (
@@ -203,7 +209,7 @@ class WeightsEngine(wiring.Component):
             m.d.sync += [held.eq(0), turn.eq(1)]
         return [(unknown, isa.Error.OPCODE, layer), (wrong, isa.Error.FIELD, layer)]
 
-    def _fill(self, m: Module, readers: list[BurstReader], stop: Signal) -> Signal:
+    def _fill(self, m: Module, platform: object, readers: list[BurstReader], stop: Signal) -> Signal:
         """Writes beats into the rings and keeps their counts; high while what was read is not yet visible."""
         g = self._geometry
         columns = g.weight_slice_bits // g.weights_bus_bits
@@ -240,9 +246,10 @@ class WeightsEngine(wiring.Component):
             ]
             m.d.comb += fill.take.eq(pending[index] & ~constants)
             for column in range(columns):
-                m.submodules[f"ring_{index}_{column}"] = ring = _Column(width=g.weights_bus_bits, depth=g.weight_depth)
+                ring = _Column(width=g.weights_bus_bits, depth=g.weight_depth)
+                m.submodules[f"ring_{index}_{column}"] = place(platform, ring)
                 m.d.comb += [
-                    ring.write.eq(fill.take & fill.column[column]),
+                    ring.take.eq(fill.take), ring.column.eq(fill.column[column]),
                     ring.write_address.eq(fill.filled),
                     ring.write_data.eq(beat),
                     ring.read.eq(self.weights.enable),
@@ -271,9 +278,10 @@ class WeightsEngine(wiring.Component):
                 m.d.sync += tile.eq(tile + 1)
         rows = []
         for column in range(row_columns):
-            m.submodules[f"row_{column}"] = ring = _Column(width=g.weights_bus_bits, depth=g.constant_tiles << row_bits)
+            ring = _Column(width=g.weights_bus_bits, depth=g.constant_tiles << row_bits)
+            m.submodules[f"row_{column}"] = place(platform, ring)
             m.d.comb += [
-                ring.write.eq(row_fill.take & row_fill.column[column]),
+                ring.take.eq(row_fill.take), ring.column.eq(row_fill.column[column]),
                 ring.write_address.eq(Cat(row, tile[:-1])),
                 ring.write_data.eq(first_beat),
                 ring.read.eq(self.constants.enable),
