@@ -50,7 +50,7 @@ class AxiLiteSlave(wiring.Component):
         m.d.comb += [
             bus.awready.eq(~address_held),
             bus.wready.eq(~data_held),
-            bus.bresp.eq(Response.OKAY.value),
+            bus.bresp.eq(Response.OKAY),
             self.write.valid.eq(address_held & data_held & ~bus.bvalid),
             self.write.word.eq(word),
             self.write.data.eq(payload),
@@ -69,7 +69,7 @@ class AxiLiteSlave(wiring.Component):
         reading = Signal()
         m.d.comb += [
             bus.arready.eq(~reading & ~bus.rvalid),
-            bus.rresp.eq(Response.OKAY.value),
+            bus.rresp.eq(Response.OKAY),
         ]
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += [reading.eq(1), self.read_word.eq(bus.araddr[2:])]

@@ -141,11 +141,11 @@ class Control(wiring.Component):
             supervisor.fetched.eq(fetch.fetched),
             self.reset.eq(supervisor.reset),
         ]
-        for name, state in zip(REPORTERS, supervisor.engines):
-            if name is isa.Engine.FETCH:
+        for reporter, state in zip(REPORTERS, supervisor.engines):
+            if reporter is isa.Engine.FETCH:
                 m.d.comb += [state.error.eq(fetch.error), state.idle.eq(fetch.idle), state.active.eq(fetch.active)]
                 continue
-            port, dispatcher = getattr(self, name.name.lower()), dispatchers[name]
+            port, dispatcher = getattr(self, reporter.name.lower()), dispatchers[reporter]
             with m.If(port.error.valid):
                 m.d.comb += state.error.eq(port.error)
             with m.Else():
