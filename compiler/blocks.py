@@ -190,11 +190,9 @@ def segments(block: Block, cuts: list[Piece], layer: LoweredLayer, most: int) ->
 
 @dataclasses.dataclass(frozen=True)
 class LaneRows:
-    """Rows that consecutive lanes take: `top` zero rows, `rows` rows from `first` on (of the first lane; the next ones
-    `lane_step` further each), `bottom` zero rows."""
+    """Rows that a lane takes: `top` zero rows, `rows` rows of the map from `first` on, `bottom` zero rows."""
 
     lane: int
-    lanes: int
     top: int
     first: int
     rows: int
@@ -202,24 +200,18 @@ class LaneRows:
 
 
 def lane_rows(block: Block, segment: Segment, layer: LoweredLayer, geometry: Geometry) -> list[LaneRows]:
-    """What each lane takes of a segment; lanes alike, without zero rows, are put together."""
+    """What each lane takes of a segment; lanes that take nothing are left out. Zero rows alone are all `top`."""
     result: list[LaneRows] = []
     for lane in range(block.lanes(geometry)):
         need = block.skip_rows + (block.valid_rows(lane) - 1) * layer.stride[0] + layer.kernel[0]
-        end = min(segment.end, need)
-        if end <= segment.begin:
+        height = min(segment.end, need) - segment.begin
+        if height <= 0:
             continue
         first = block.read_row - block.pad_top + lane * block.lane_step + segment.begin
-        last = first + end - segment.begin  # one past
-        top = min(max(0, -first), last - first)
-        bottom = min(max(0, last - layer.source.height), last - first - top)
-        part = LaneRows(lane, 1, top, first + top, last - first - top - bottom, bottom)
-        before = result[-1] if result else None
-        alike = before is not None and (before.top, before.bottom, part.top, part.bottom) == (0, 0, 0, 0)
-        if before is not None and alike and before.rows == part.rows and before.lane + before.lanes == lane:
-            result[-1] = dataclasses.replace(before, lanes=before.lanes + 1)
-        else:
-            result.append(part)
+        top = min(max(0, -first), height)
+        bottom = min(max(0, first + height - layer.source.height), height - top)
+        rows = height - top - bottom
+        result.append(LaneRows(lane, top, first + top, rows, bottom) if rows else LaneRows(lane, height, 0, 0, 0))
     return result
 
 

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pathlib
+import struct
 import zipfile
 import zlib
 from typing import Any
@@ -24,6 +25,17 @@ VERSION = 1
 MANIFEST, INSTRUCTIONS, PARAMETERS = "manifest.json", "instructions.bin", "parameters.bin"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,  # damage that zipfile takes for encryption or an unknown compression
+    json.JSONDecodeError,
+    UnicodeDecodeError,
+)
 
 
 class ProgramFileError(ValueError):
@@ -95,7 +107,7 @@ def load(path: "str | os.PathLike[str]", *, geometry: Geometry | None = None) ->
             return _program(path, manifest, binaries, geometry)
     except ProgramFileError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise ProgramFileError(f"{path} is not a program file, or it is truncated or damaged ({error})") from None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ProgramFileError(f"{path} is damaged: its manifest lacks or misuses an entry ({error})") from None

@@ -5,13 +5,20 @@ from collections.abc import Iterator
 
 from ..hdl.geometry import CONSTANT_BITS
 from ..hdl.isa import MAXIMUM_PASSES, Region, Token
-from .blocks import Piece, pieces
+from .blocks import Piece, Segment, lane_rows, pieces, segments
 from .emit import PASSES, Instruction, Walk, convolve, load_constants, load_map, load_weights, maximum, store
 from .layout import MapLayout
 from .lowered import LoweredLayer, digits_of
 from .sequences import ComputeItem, MapItem, Sequences, WeightItem
 from .visits import Visit, output_pixels, visits
 from .weights import ALIGNMENT, ParameterBlock, source_words
+
+EDGE = 4
+"""Pieces at most, beyond what the output memory asks for, of the first and the last visit of a layer in one block."""
+EDGE_STEPS = 1024
+"""Steps at least of such a piece: its instructions must not take longer to fetch than it takes."""
+SEGMENTS = 4
+"""Parts at most in which the last channel words of a layer's only block come."""
 
 
 class LayerSchedule:
@@ -41,7 +48,6 @@ class LayerSchedule:
             self.inputs = source_words(layer, self.source.order, placement)
             self.outputs = list(zip(placement.first_word, placement.first_word[1:]))
         self.weights_until = self.constants_until = 0
-        self.first_load = True
 
     def run(self) -> None:
         """Appends the layer.
@@ -59,20 +65,36 @@ class LayerSchedule:
         pixels = output_pixels(self.layer, self.geometry, max(high - low for low, high in self.inputs))
         slot = address = 0
         item: ComputeItem | None = None
-        for visit in visits(self.layer, self.geometry, self.inputs, self.parameters):
+        sequence = list(visits(self.layer, self.geometry, self.inputs, self.parameters))
+        single = sum(visit.loads for visit in sequence) == 1
+        for visit in sequence:
+            # A layer in one block follows the one before and is followed piece by piece: the first and last are small.
+            limit = pixels
+            if single and (visit is sequence[0] or visit is sequence[-1]):
+                limit = min(pixels, self._edge_pixels(visit))
+            cuts = list(pieces(visit.block, limit))
+            loads: dict[int, list[MapItem]] = {}
             if visit.loads:
                 if item is not None:
                     item.closes_input = True
-                slot, address = self._load_input(visit)
+                slot, address, loads = self._load_input(visit, cuts, first=visit is sequence[0], only=single)
             if self.parameters is not None:
                 self._stream_parameters(visit, self.parameters)
-            cuts = list(pieces(visit.block, pixels))
             for number, piece in enumerate(cuts):
+                self.sequences.maps += loads.get(number, [])
                 item = self._compute(visit, piece, slot, address, last=number == len(cuts) - 1)
-                item.opens_input = visit.loads and number == 0
+                item.opens_input = number in loads
                 yield item
         assert item is not None
         item.closes_input = True
+
+    def _edge_pixels(self, visit: Visit) -> int:
+        """Pixels of a piece of the first or last visit."""
+        block, (low, high) = visit.block, visit.words
+        digits = self.source.digits * (1 if self.parameters is None else self.parameters.digits)
+        steps = block.columns * self.layer.kernel[0] * self.layer.kernel[1] * (high - low) * digits  # of a row
+        parts = min(EDGE, max(1, block.lane_rows_out * steps // EDGE_STEPS))
+        return -(-block.lane_rows_out // parts) * block.columns
 
     # Weights engine -------------------------------------------------------------------------------------------------
 
@@ -111,18 +133,28 @@ class LayerSchedule:
 
     # Maps engine ----------------------------------------------------------------------------------------------------
 
-    def _load_input(self, visit: Visit) -> tuple[int, int]:
-        """Loads a block into a new slot: the slot's number, and the address of the block's first word."""
+    def _load_input(
+        self, visit: Visit, cuts: list[Piece], *, first: bool, only: bool
+    ) -> tuple[int, int, dict[int, list[MapItem]]]:
+        """Loads a block into a new slot: the slot's number, the address of the block's first word, and the loads by the
+        number of the piece that first needs them.
+
+        A layer's first block comes in parts, so that it keeps pace with the layer before: the channel words of one of
+        its tiles after the other; and those of the last tile, if there is no other block, in segments of rows.
+        """
         block, source, (low, high) = visit.block, self.source, visit.words
         slot, address = self.sequences.input.place(block.words((high - low) * source.digits))
         address += block.lead
         rows = (block.read_row, block.read_row + block.read_rows)
         columns = (block.read_column, block.read_column + block.columns_in)
-        groups = self._groups(visit.words, rows, columns)
-        # The planes of all digits are contiguous in DDR where all channel words are read.
-        whole = len(groups) == 1 and (low, high) == (0, source.channel_words)
-        loads = []
-        for (begin, end), stored in groups:
+        groups = self._groups(visit.words, rows, columns, cut=first)
+        parts = [Segment(0, 0, block.lane_rows)]
+        if only and block.columns_in == source.columns:
+            parts = segments(block, cuts, self.layer, SEGMENTS)
+        loads: dict[int, list[MapItem]] = {part.piece: [] for part in parts}
+        for (begin, end), stored in groups[: -1 if len(parts) > 1 else None]:
+            # The planes of all digits are contiguous in DDR where all channel words are read.
+            whole = (begin, end) == (low, high) == (0, source.channel_words)
             for digit in range(1 if whole else source.digits):
                 plane = digit * (high - low) + begin - low
                 instruction = self._load(
@@ -139,25 +171,52 @@ class LayerSchedule:
                     base=address + plane * block.plane_pitch,
                     plane_pitch=block.plane_pitch,
                 )
+                loads[0].append(MapItem(instruction, stored))
+        if len(parts) > 1:
+            for part in parts:
+                loads[part.piece] += self._load_segment(visit, part, groups[-1][0], address)
+        loads[0][0].input_slot = slot
+        for items in loads.values():
+            items[-1].instruction.signal(Token.INPUT_READY)
+        return slot, address, loads
+
+    def _load_segment(self, visit: Visit, segment: Segment, words: tuple[int, int], address: int) -> list[MapItem]:
+        """Loads of the rows of a segment, one for each lane and digit."""
+        block, source, (low, high) = visit.block, self.source, visit.words
+        begin, end = words
+        whole = words == (low, high) == (0, source.channel_words)
+        loads = []
+        for part in lane_rows(block, segment, self.layer, self.geometry):
+            # At least one row is read; where the lane takes zero rows only, it falls behind them.
+            rows = (part.first, part.first + max(part.rows, 1))
+            stored = self.sequences.stored[source.name].last(rows, (0, source.columns), words)
+            for digit in range(1 if whole else source.digits):
+                plane = digit * (high - low) + begin - low
+                instruction = self._load(
+                    source,
+                    rows,
+                    (0, source.columns),
+                    first_plane=digit * source.channel_words + begin,
+                    planes=(end - begin) * (source.digits if whole else 1),
+                    pad_top=part.top,
+                    pad_bottom=part.bottom,
+                    lane_rows=part.top + part.rows + part.bottom,
+                    lane_mask=1 << part.lane,
+                    base=address + plane * block.plane_pitch + segment.begin * source.columns,
+                    plane_pitch=block.plane_pitch,
+                )
                 loads.append(MapItem(instruction, stored))
-        loads[0].input_slot = slot
-        loads[-1].instruction.signal(Token.INPUT_READY)
-        self.sequences.maps += loads
-        self.first_load = False
-        return slot, address
+        return loads
 
     def _groups(
-        self, words: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]
+        self, words: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int], *, cut: bool
     ) -> list[tuple[tuple[int, int], int]]:
-        """Ranges of channel words loaded by one instruction each, with the STORE that each needs.
-
-        A layer's first load is cut where the tiles of the layer before end, so that it keeps pace with them.
-        """
+        """Ranges of channel words, with the STORE that each needs; with `cut`, cut where the source's tiles begin."""
         stored = self.sequences.stored[self.source.name]
         low, high = words
         cuts = [low, high]
-        if self.first_load:
-            cuts[1:1] = [cut for cut in self.sequences.boundaries.get(self.source.name, ()) if low < cut < high]
+        if cut:
+            cuts[1:1] = [word for word in self.sequences.boundaries.get(self.source.name, ()) if low < word < high]
         groups: list[tuple[tuple[int, int], int]] = []
         for begin, end in itertools.pairwise(cuts):
             need = stored.last(rows, columns, (begin, end))

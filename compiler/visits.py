@@ -18,6 +18,11 @@ from .errors import CompileError
 from .lowered import LoweredLayer, digits_of
 from .weights import ParameterBlock
 
+INSTRUCTION_CYCLES = 8
+"""Cycles in which an instruction is fetched: 64 bytes, 64 bits wide."""
+LATENCY_CYCLES = 64
+"""Cycles assumed from the start of a LOAD_MAP to its first word."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Visit:
@@ -128,10 +133,14 @@ def _overlapping(
     passes = len(PASSES[digits_of(layer.source, geometry), parameters.digits].activation_digit)
     group_steps = sum(parameters.run_words) * passes
 
+    # A block's instructions: its LOAD_MAP, and for each tile a COMPUTE and a STORE for each lane and digit.
+    tile_instructions = 1 + geometry.pixel_lanes * digits_of(layer.target, geometry)
+    fetch = INSTRUCTION_CYCLES * (1 + len(parameters.run_words) * tile_instructions)
+
     def cycles(blocks: list[Block]) -> float:
         words_in = [planes * block.read_rows * block.columns_in for block in blocks]
-        loads = [count * geometry.word_bits / geometry.maps_bus_bits for count in words_in]
-        steps = [block.lane_rows_out * block.columns * group_steps for block in blocks]
+        loads = [LATENCY_CYCLES + count * geometry.word_bits / geometry.maps_bus_bits for count in words_in]
+        steps = [max(fetch, block.lane_rows_out * block.columns * group_steps) for block in blocks]
         return loads[0] + sum(max(step, load) for step, load in zip(steps, [*loads[1:], 0]))
 
     def fits(blocks: list[Block]) -> bool:

@@ -3,7 +3,7 @@
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from intramix.compiler.blocks import pieces, split
+from intramix.compiler.blocks import lane_rows, pieces, segments, split
 from intramix.compiler.errors import CompileError
 from intramix.compiler.lowered import lower
 from intramix.hdl.geometry import Geometry
@@ -47,6 +47,40 @@ def test_blocks_hold_what_they_need(data):
                         computed.add(place)
                         _check_window(layer, block, lane, row, place)
     assert computed == {(y, x) for y in range(layer.target.height) for x in range(layer.target.width)}
+
+
+@given(st.data())
+@settings(max_examples=120, deadline=None)
+def test_segments_bring_each_row_once_and_in_time(data):
+    lanes = data.draw(st.sampled_from([1, 2, 4]))
+    geometry = Geometry(word_channels=8, pixel_lanes=lanes, fixed8_lanes=8, fixed4_lanes=0, lut_lanes=0)
+    rows, kernel, stride = data.draw(st.integers(1, 16)), data.draw(st.integers(1, 4)), data.draw(st.integers(1, 3))
+    top, bottom = data.draw(st.integers(0, 4)), data.draw(st.integers(0, 4))
+    assume(rows + top + bottom >= kernel)
+    padding = Padding(top, 0, bottom, 0)
+    graph = single_convolution(
+        1, channels=8, filters=8, size=(rows, 2), kernel=(kernel, 1), stride=(stride, 1), padding=padding
+    )
+    (layer,), _ = lower(graph, geometry)
+    (block,) = split(layer, geometry, 1, 10000)
+    cuts = list(pieces(block, data.draw(st.integers(1, 12))))
+    parts = segments(block, cuts, layer, data.draw(st.integers(1, 5)))
+    held = {}
+    for number, piece in enumerate(cuts):
+        for part in parts:
+            if part.piece == number:
+                for entry in lane_rows(block, part, layer, geometry):
+                    content = [None] * entry.top + list(range(entry.first, entry.first + entry.rows))
+                    for offset, row in enumerate(content + [None] * entry.bottom):
+                        place = entry.lane, part.begin + offset
+                        assert place not in held
+                        held[place] = row
+        for lane in range(lanes):
+            for row in range(piece.row, min(piece.row + piece.rows, block.valid_rows(lane))):
+                for ky in range(kernel):
+                    real = (lane * block.lane_rows_out + row) * stride + ky - top
+                    found = held[lane, block.skip_rows + row * stride + ky]
+                    assert found == (real if 0 <= real < rows else None)
 
 
 def _check_window(layer, block, lane, local_row, place):

@@ -33,10 +33,10 @@ def test_golden_lines(geometries):
         "     1    0 LOAD_CONSTANTS 1 tiles from PARAMETERS+0x2c0  ring 0/1024  1/16 tiles",
         "     2    0 LOAD_WEIGHTS   9 words from PARAMETERS+0x0  ring 9/1024  1/16 tiles",
         "",
-        f"layer 0 {name} (convolution) → {target}: 162 steps, ideal 51; lanes 2 fixed-8, 2 fixed-4, 4 lut-sp2-4; "
-        f"reads {program.layers[0].read_bytes} bytes, writes {program.layers[0].write_bytes}",
-        "     3    0 COMPUTE        convolve 3×6 pixels, window 3×3×1, 1 passes, input@0 → output@0, 9 words at ring+0  "
-        "wait INPUT_READY  signal OUTPUT_READY  ring 0/1024  0/16 tiles",
+        f"layer 0 {name} (convolution) → {target}: 162 steps, ideal 51; lanes 2 fixed-8, 3 fixed-4, 3 lut-sp2-4; reads "
+        f"{program.layers[0].read_bytes} bytes, writes {program.layers[0].write_bytes}",
+        "     3    0 COMPUTE        convolve 3×6 pixels, window 3×3×1, 1 passes, input@0 → output@0, 9 words at ring+0"
+        "  wait INPUT_READY  signal OUTPUT_READY  ring 0/1024  0/16 tiles",
         f"     4    0 STORE          lane 0 output@0 → {target}[0, 0, 0] 2 planes × 18 words  wait OUTPUT_READY",
         f"     5    0 STORE          lane 1 output@0 → {target}[0, 3, 0] 2 planes × 12 words, CRC to slot 0",
         "     6    0 FINISH         when every write is acknowledged",
