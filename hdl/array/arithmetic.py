@@ -1,12 +1,13 @@
-"""Pipelined sums, written so that a LUT in front of a carry chain also computes the operand it adds.
+"""Pipelined sums, shaped so that the LUT in front of a carry chain also computes the operand it adds.
 
 On 7 series and UltraScale+ one LUT per bit feeds the carry chain: it computes x ^ y, and the chain's multiplexer takes x
-itself. If x is a plain signal and y a function of five others, y costs nothing. Yosys keeps that shape as long as x is the
-left operand and the additions of one cycle are not gathered into one multi-operand sum, which it turns into carry-save
-adders of two LUTs a bit: `add` takes the lowest bit around the adder, at no cost, to keep them apart.
+itself. If x is a plain signal and y a function of five others, y costs nothing (`ChainSum`). What synthesis was seen to do
+with it, and why the code looks as it does: docs/decisions/0001-lut-lanes.md.
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import xor
 from typing import NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
@@ -33,13 +34,11 @@ class Control(data.Struct):
 
 
 def add(left: Term, right: Term, *, bits: int | None = None) -> Term:
-    """left + right (modulo 2^bits); the right operand is absorbed where it is a function of at most five signals."""
+    """left + right (modulo 2^bits)."""
     maximum = left.maximum + right.maximum
     if bits is not None:
         maximum = min(maximum, (1 << bits) - 1)
-    x, y = left.value, right.value
-    total = (x + y)[: maximum.bit_length()]
-    return Term(Cat(x[0] ^ y[0], total[1:]), maximum)
+    return Term((left.value + right.value)[: maximum.bit_length()], maximum)
 
 
 def add_shifted(low: Term, high: Term, shift: int, *, bits: int | None = None) -> Term:
@@ -49,14 +48,14 @@ def add_shifted(low: Term, high: Term, shift: int, *, bits: int | None = None) -
 
 
 def register(m: Module, term: Term) -> Term:
-    """The term one cycle later, without reset."""
+    """The term one cycle later."""
     return Term(delay(m, term.value, 1), term.maximum)
 
 
 def delay(m: Module, value: Value, cycles: int) -> Value:
-    """A value some cycles later, without reset."""
+    """A value some cycles later. Longer delays have a reset, only to stay flip-flops: shift registers would take LUTs."""
     for _ in range(cycles):
-        later = Signal(len(value), reset_less=True)
+        later = Signal(len(value), reset_less=cycles < 3)
         m.d.sync += later.eq(value)
         value = later
     return value
@@ -74,6 +73,67 @@ def tree(m: Module, terms: Sequence[Term], *, bits: int | None = None) -> Term:
         pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
         level = [register(m, add(*pair, bits=bits) if len(pair) == 2 else pair[0]) for pair in pairs]
     return level[0]
+
+
+def count_ones(bits: Sequence[Value]) -> list[Value]:
+    """How many of the bits are set, as bits, by full and half adders without carry chains."""
+    digits = []
+    column = list(bits)
+    while column:
+        carries = []
+        while len(column) > 1:
+            taken, column = column[:3], column[3:]
+            carry = taken[0] & taken[1]
+            if len(taken) == 3:
+                carry = carry | taken[2] & (taken[0] | taken[1])
+            carries.append(carry)
+            column.append(reduce(xor, taken))
+        digits += column
+        column = carries
+    return digits
+
+
+class ChainSum:
+    """A sum of equally wide operands, one after another, each absorbed by the adder that adds it.
+
+    The running sum is as wide as an operand. What an addition carries out is added by the next one, above its operand; what
+    that carries out in turn is kept aside and counted at the end.
+    """
+
+    def __init__(self, m: Module, bits: int, start: Value | None) -> None:
+        """`start` is narrower than `bits`, or None."""
+        self._m = m
+        self._bits = bits
+        self._sum = start
+        self._carry: list[Value] = []
+        self._twos: list[Value] = []
+
+    def add(self, operand: Value) -> None:
+        """Add an operand of at most `bits` bits.
+
+        Yosys makes the narrower of two summands the left one, which it does not absorb: the carry makes the operand wider.
+        """
+        if self._sum is None:
+            self._sum = operand
+            return
+        bits = self._bits
+        total = Signal(bits + 1 + len(self._carry))
+        self._m.d.comb += total.eq(self._sum + Cat(operand[:bits], *self._carry))
+        self._twos.extend(total[bits + 1 :])
+        self._sum, self._carry = total[:bits], [total[bits]]
+
+    def step(self) -> None:
+        """Everything into registers."""
+        self._sum = delay(self._m, self._sum, 1)
+        self._carry = [delay(self._m, carry, 1) for carry in self._carry]
+        for index, two in enumerate(self._twos):
+            # A reset keeps these flip-flops: shift registers would take LUTs.
+            self._twos[index] = Signal()
+            self._m.d.sync += self._twos[index].eq(two)
+
+    def result(self, maximum: int) -> Term:
+        """The sum, which cannot exceed `maximum`."""
+        return Term(Cat(self._sum, *self._carry, *count_ones(self._twos))[: maximum.bit_length()], maximum)
 
 
 class Accumulator(NamedTuple):

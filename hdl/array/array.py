@@ -212,8 +212,6 @@ class Array(wiring.Component):
                 if fixed:
                     m.d.comb += cell.pairs.eq(pairs[pixel])
                 else:
-                    m.d.comb += cell.negatives.eq(decoder.negatives)
+                    m.d.comb += [cell.negatives.eq(decoder.negatives), cell.correction.eq(decoder.correction)]
                 if kind is LaneClass.LUT_SP2:
-                    m.d.comb += [cell.corrections.eq(decoder.corrections), cell.step_sum.eq(step_sums[pixel])]
-                if kind is LaneClass.LUT_POT:
-                    m.d.comb += cell.negative.eq(decoder.negative)
+                    m.d.comb += cell.step_sum.eq(step_sums[pixel])

@@ -8,6 +8,7 @@ Every product is a function of at most five signals a bit, so that the adder tha
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from amaranth.hdl import Cat, Const, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
@@ -15,8 +16,18 @@ from amaranth.lib.wiring import In, Out
 
 from ..geometry import LaneClass
 from ..modules import module_name
-from .arithmetic import Accumulator, Control, Term, add, add_shifted, register, tree, tree_levels
-from .lut_weights import CHAIN, PotWeight, Sp2Weight, chain_cycles, chains, sum_bits
+from .arithmetic import Accumulator, ChainSum, Control, Term, add_shifted, delay, register, tree, tree_levels
+from .lut_weights import (
+    PotWeight,
+    Sp2Weight,
+    chain_cycles,
+    chains,
+    correction_bits,
+    negatives_layout,
+    product_bits,
+    shifting_cycles,
+    sum_bits,
+)
 
 
 class _Cell(wiring.Component):
@@ -50,7 +61,8 @@ class _Cell(wiring.Component):
     @property
     def depth(self) -> int:
         """Cycles from a word at its pixel lane (cycle t) to the sum of its products."""
-        return 1 + chain_cycles(self._lane, self._channels) + tree_levels(len(self._chains)) + self._tail
+        cycles = shifting_cycles(self._lane) + chain_cycles(self._lane, self._channels)
+        return 1 + cycles + tree_levels(len(self._chains)) + self._tail
 
     @property
     def _tail(self) -> int:
@@ -64,21 +76,23 @@ class _Cell(wiring.Component):
     def _chain_sum(
         self,
         m: Module,
-        operand: Callable[[int], Term],
+        operand: Callable[[int], Value],
         *,
-        starts: Sequence[Term] | None = None,
-        bits: int | None = None,
+        bits: int,
+        unit_maximum: int,
+        starts: Sequence[Value] | None = None,
     ) -> Term:
-        """The sum of all units' operands (and starts, one a chain), modulo 2^bits."""
+        """The sum of all units' operands, of `bits` bits, and of the starts, one a chain."""
         sums = []
         for index, chain in enumerate(self._chains):
-            running = starts[index] if starts is not None else None
+            running = ChainSum(m, bits, starts[index] if starts is not None else None)
             for units in chain:
                 for unit in units:
-                    running = operand(unit) if running is None else add(running, operand(unit), bits=bits)
-                running = register(m, running)
-            sums.append(running)
-        return tree(m, sums, bits=bits)
+                    running.add(operand(unit))
+                running.step()
+            length = sum(map(len, chain))
+            sums.append(running.result(length * unit_maximum + (length if starts is not None else 0)))
+        return tree(m, sums)
 
     def _accumulate(self, m: Module, total: Value) -> None:
         m.d.comb += self.total.eq(
@@ -116,14 +130,14 @@ class FixedCell(_Cell):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
 
-        def selected(pair: int, plane: int) -> Term:
+        def selected(plane: int, pair: int) -> Value:
             first, second = (self.weights[2 * pair + i][plane] for i in range(2))
             q_first, q_second = (self.codes[2 * pair + i] for i in range(2))
-            value = Mux(second, Mux(first, self.pairs[pair], q_second), Mux(first, q_first, 0))
-            return Term(value, 2 * self._largest)
+            return Mux(second, Mux(first, self.pairs[pair], q_second), Mux(first, q_first, 0))
 
         level = [
-            self._chain_sum(m, lambda pair, plane=plane: selected(pair, plane)) for plane in range(self._planes)
+            self._chain_sum(m, partial(selected, plane), bits=self._bits + 1, unit_maximum=2 * self._largest)
+            for plane in range(self._planes)
         ]
         shift = 1
         while len(level) > 1:
@@ -134,28 +148,62 @@ class FixedCell(_Cell):
         return m
 
 
-class Sp2Cell(_Cell):
-    """SP2-4 weights: Σ (w + 8) · code, as 8 · Σ code plus the signed products, all modulo 2^`sum_bits`.
+class _SignedCell(_Cell):
+    """Cells whose products are complemented when negative.
 
     Members, beyond those of all cells
     -------
-    negatives, corrections: In, of `LutWeights`.
+    negatives, correction: In, of `LutWeights`.
+    """
+
+    def __init__(
+        self, lane: LaneClass, weight: object, members: dict, *, channels: int, bits: int, accumulator_bits: int
+    ) -> None:
+        self._product_bits = product_bits(lane, bits)
+        self._sum_bits = sum_bits(lane, channels, bits)
+        own = {
+            "negatives": In(negatives_layout(lane, channels)),
+            "correction": In(correction_bits(lane, channels, bits)),
+        }
+        widths = {"channels": channels, "bits": bits, "accumulator_bits": accumulator_bits}
+        super().__init__(lane, weight, {**own, **members}, **widths)
+
+    def _products(self, m: Module, magnitude: Callable[[int], Value]) -> Term:
+        """Σ of the magnitudes, complemented where the weight is negative, plus `negatives`."""
+
+        def complemented(channel: int) -> Value:
+            return magnitude(channel) ^ self.weights[channel].negative.replicate(self._product_bits)
+
+        return self._chain_sum(
+            m,
+            complemented,
+            bits=self._product_bits,
+            unit_maximum=(1 << self._product_bits) - 1,
+            starts=list(self.negatives),
+        )
+
+    def _corrected(self, total: Term) -> Value:
+        """The total without the multiples of 2^n that complements added, modulo 2^`sum_bits`."""
+        cut = self._product_bits
+        return Cat(total.value[:cut], (total.value[cut:] - self.correction)[: self._sum_bits - cut])
+
+
+class Sp2Cell(_SignedCell):
+    """SP2-4 weights: Σ (w + 8) · code, as 8 · Σ code plus the signed products, all modulo 2^`sum_bits`.
+
+    Members, beyond those of signed cells
+    -------
     step_sum: In, the sum of the word's codes, in cycle t + depth − 2.
     """
 
     _tail = 2
 
     def __init__(self, *, channels: int, bits: int, accumulator_bits: int) -> None:
-        self._total_bits = sum_bits(channels, bits)
-        count = len(chains(LaneClass.LUT_SP2, channels))
+        step_sum = In(unsigned((channels * ((1 << bits) - 1)).bit_length()))
         super().__init__(
             LaneClass.LUT_SP2,
             Sp2Weight,
-            {
-                "negatives": In(data.ArrayLayout(unsigned(min(CHAIN, channels).bit_length()), count)),
-                "corrections": In(data.ArrayLayout(unsigned(self._total_bits - 2), count)),
-                "step_sum": In(unsigned((channels * ((1 << bits) - 1)).bit_length())),
-            },
+            {"step_sum": step_sum},
             channels=channels,
             bits=bits,
             accumulator_bits=accumulator_bits,
@@ -163,76 +211,42 @@ class Sp2Cell(_Cell):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        width = self._bits + 1
 
-        def product(channel: int, once: str, twice: str) -> Term:
+        def part_of(once: str, twice: str, channel: int) -> Value:
             weight, code = self.weights[channel], self.codes[channel]
-            magnitude = Mux(weight[twice], Cat(Const(0, 1), code), Mux(weight[once], code, 0))
-            return Term(magnitude ^ weight.negative.replicate(width), (1 << width) - 1)
+            return Mux(weight[twice], Cat(Const(0, 1), code), Mux(weight[once], code, 0))
 
-        upper_bits = self._total_bits - 2
-        most = min(CHAIN, self._channels)
-        lower = self._chain_sum(
-            m,
-            lambda channel: product(channel, "one", "two"),
-            starts=[Term(count, most) for count in self.negatives],
-            bits=self._total_bits,
-        )
-        upper = self._chain_sum(
-            m,
-            lambda channel: product(channel, "four", "eight"),
-            starts=[Term(start, (1 << upper_bits) - 1) for start in self.corrections],
-            bits=upper_bits,
-        )
-        # Σq · 8 is two units of the upper chain's four.
+        low = self._products(m, partial(part_of, "one", "two"))
+        high = self._products(m, partial(part_of, "four", "eight"))
+        # The offset, 8 · Σ code, is two units of the high part's four.
         offset = Term(self.step_sum, self._channels * self._largest)
-        upper = register(m, add_shifted(upper, offset, 1, bits=upper_bits))
-        total = register(m, add_shifted(register(m, lower), upper, 2, bits=self._total_bits))
-        self._accumulate(m, total.value[: self._total_bits])
+        high = register(m, add_shifted(high, offset, 1, bits=self._sum_bits - 2))
+        low = register(m, Term(self._corrected(low), (1 << self._sum_bits) - 1))
+        self._accumulate(m, register(m, add_shifted(low, high, 2, bits=self._sum_bits)).value)
         return m
 
 
-class PotCell(_Cell):
-    """PoT-4 weights: Σ w · code, signed.
-
-    Members, beyond those of all cells
-    -------
-    negatives, negative: In, of `LutWeights`.
-    """
+class PotCell(_SignedCell):
+    """PoT-4 weights: Σ w · code, signed."""
 
     _tail = 1
 
     def __init__(self, *, channels: int, bits: int, accumulator_bits: int) -> None:
-        count = len(chains(LaneClass.LUT_POT, channels))
-        super().__init__(
-            LaneClass.LUT_POT,
-            PotWeight,
-            {
-                "negatives": In(data.ArrayLayout(unsigned(min(CHAIN, channels).bit_length()), count)),
-                "negative": In(unsigned(channels.bit_length())),
-            },
-            channels=channels,
-            bits=bits,
-            accumulator_bits=accumulator_bits,
-        )
+        widths = {"channels": channels, "bits": bits, "accumulator_bits": accumulator_bits}
+        super().__init__(LaneClass.LUT_POT, PotWeight, {}, **widths)
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        width = self._bits + 6  # of q · 64
+        near = []
+        for channel, code in enumerate(self.codes):
+            near.append(Signal(self._bits + 3, name=f"near_{channel}", reset_less=True))
+            m.d.sync += near[-1].eq(code << self.weights[channel].shift)
 
-        def product(channel: int) -> Term:
+        def magnitude(channel: int) -> Value:
             weight = self.weights[channel]
-            near = Signal(self._bits + 3)
-            m.d.comb += near.eq(self.codes[channel] << weight.shift)
-            shifted = Mux(weight.far, Cat(Const(0, 4), near), near)[:width]
-            return Term((shifted & weight.nonzero.replicate(width)) ^ weight.negative.replicate(width), (1 << width) - 1)
+            shifted = Mux(weight.far, Cat(Const(0, 4), near[channel]), near[channel])
+            return Mux(weight.nonzero, shifted, 0)[: self._product_bits]
 
-        most = min(CHAIN, self._channels)
-        unsigned_sum = self._chain_sum(m, product, starts=[Term(count, most) for count in self.negatives])
-        # A sum of n-bit complements is 2^n too large for each negative weight.
-        total_bits = (self._channels * self._largest * 64).bit_length() + 1
-        high = (unsigned_sum.value[width:] - self.negative)[: total_bits - width]
-        total = Signal(total_bits, reset_less=True)
-        m.d.sync += total.eq(Cat(unsigned_sum.value[:width], high))
-        self._accumulate(m, total.as_signed())
+        total = self._corrected(self._products(m, magnitude))
+        self._accumulate(m, delay(m, total, 1).as_signed())
         return m

@@ -1,8 +1,8 @@
 """Weights of a LUT filter lane, decoded once for all its pixel lanes, and the timing that its cells expect.
 
-A cell adds the operands of its *units* in chains: a unit is a pair of channels for fixed point, one channel for SP2 and PoT. A chain
-takes `CHAIN` units, `ADDITIONS` a cycle, so the operands of later units must come later: `unit_delays`. Chains of SP2 and PoT start
-from a constant of the filter, so their first cycle takes one unit less than that of a chain that starts from a unit.
+A cell adds the operands of its *units* in chains: a unit is a pair of channels for fixed point, one channel for SP2 and
+PoT. A chain takes `CHAIN` units, `ADDITIONS` a cycle, so the operands of later units must come later: `unit_delays`. Chains
+of SP2 and PoT start from a count of the filter; others start from their first unit, and take one more in the first cycle.
 """
 
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..geometry import LaneClass
 from ..modules import module_name
-from .arithmetic import Term, add, delay, register, tree
+from .arithmetic import Term, count_ones, delay, register, tree
 
 CHAIN = 8
 ADDITIONS = 2
@@ -35,6 +35,11 @@ def chain_cycles(lane: LaneClass, channels: int) -> int:
     return len(chains(lane, channels)[0])
 
 
+def shifting_cycles(lane: LaneClass) -> int:
+    """Cycles between a cell's codes and its chains: PoT cells shift them first."""
+    return int(lane is LaneClass.LUT_POT)
+
+
 def unit_delays(lane: LaneClass, channels: int) -> tuple[int, ...]:
     """Cycles by which each unit's operands come later than those of unit 0."""
     delays = {
@@ -49,9 +54,29 @@ def channel_delays(lane: LaneClass, channels: int) -> tuple[int, ...]:
     return tuple(delays[channel * len(delays) // channels] for channel in range(channels))
 
 
-def sum_bits(channels: int, bits: int) -> int:
-    """Bits of the largest sum of a step, Σ 16 · q: SP2 sums are computed modulo two to this."""
-    return (16 * channels * ((1 << bits) - 1)).bit_length()
+def product_bits(lane: LaneClass, bits: int) -> int:
+    """n, bits of the operands that chains add: of 2q for SP2 (low and high part alike), of 64q for PoT."""
+    return bits + (1 if lane is LaneClass.LUT_SP2 else 6)
+
+
+def sum_bits(lane: LaneClass, channels: int, bits: int) -> int:
+    """Bits of the sum of a step: SP2, unsigned, Σ 16 · q at most; PoT, signed, ± Σ 64 · q."""
+    largest = channels * ((1 << bits) - 1)
+    return (16 * largest).bit_length() if lane is LaneClass.LUT_SP2 else (64 * largest).bit_length() + 1
+
+
+CORRECTION_FACTOR = {LaneClass.LUT_SP2: 5, LaneClass.LUT_POT: 1}
+"""Multiples of 2^n that a negative weight adds too much: SP2's low part one, its high part, of weight 4, four."""
+
+
+def correction_bits(lane: LaneClass, channels: int, bits: int) -> int:
+    """Bits of a step's sum from 2^n up."""
+    return sum_bits(lane, channels, bits) - product_bits(lane, bits)
+
+
+def negatives_layout(lane: LaneClass, channels: int) -> data.ArrayLayout:
+    """Counts of negative weights by chain."""
+    return data.ArrayLayout(unsigned(min(CHAIN, channels).bit_length()), len(chains(lane, channels)))
 
 
 class Sp2Weight(data.Struct):
@@ -76,10 +101,8 @@ class PotWeight(data.Struct):
 class LutWeights(wiring.Component):
     """Decodes a filter's stored weights.
 
-    Negative products are added as bitwise complements, 2^n − 1 too large for n-bit operands; what that comes to depends only
-    on the signs, so it is counted here. SP2: a negative weight owes 1 − 2^n to each of two chains, of weight 1 and 4. The
-    chain of weight 1 starts from `negatives[chain]`, so that 5 · 2^n a weight remain, which the chain of weight 4 starts from. PoT:
-    chains start from `negatives[chain]`, and the cells subtract 2^n · `negative`, the count of the whole filter.
+    Negative products are added as bitwise complements of n bits, 2^n − 1 too large. That depends only on the signs, so it is
+    counted here: chains start from `negatives`, which leaves multiples of 2^n that cells subtract once, as `correction`.
 
     Parameters
     ----------
@@ -88,30 +111,23 @@ class LutWeights(wiring.Component):
     Members
     -------
     codes: In, stored weights in cycle t.
-    weights: Out, decoded, in cycle t + 1 plus the channel's delay.
-    negatives: Out, negative weights by chain, in cycle t + 1.
-    corrections: Out, SP2: what the upper chains start from, modulo 2^(sum_bits − 2), in cycle t + 1.
-    negative: Out, PoT: negative weights of the word, when the cells have added their chains.
+    weights: Out, decoded, in cycle t + 1 plus the channel's delay; of PoT weights only `shift`, the rest a cycle later.
+    negatives: Out, negative weights by chain, when the chains begin.
+    correction: Out, `correction_factor` times the negative weights of the word, modulo its width, when the cells have
+        added their chains.
     """
 
     def __init__(self, lane: LaneClass, *, channels: int, bits: int) -> None:
         self._lane = lane
         self._channels = channels
-        self._bits = bits
         self._chains = chains(lane, channels)
-        count = unsigned(min(CHAIN, channels).bit_length())
-        members = {
+        self._bits = bits
+        super().__init__({
             "codes": In(data.ArrayLayout(unsigned(4), channels)),
             "weights": Out(data.ArrayLayout(Sp2Weight if lane is LaneClass.LUT_SP2 else PotWeight, channels)),
-            "negatives": Out(data.ArrayLayout(count, len(self._chains))),
-        }
-        if lane is LaneClass.LUT_SP2:
-            members["corrections"] = Out(
-                data.ArrayLayout(unsigned(sum_bits(channels, bits) - 2), len(self._chains))
-            )
-        else:
-            members["negative"] = Out(unsigned(channels.bit_length()))
-        super().__init__(members)
+            "negatives": Out(negatives_layout(lane, channels)),
+            "correction": Out(correction_bits(lane, channels, bits)),
+        })
 
     @property
     def module_name(self) -> str:
@@ -120,32 +136,24 @@ class LutWeights(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         decode = self._decode_sp2 if self._lane is LaneClass.LUT_SP2 else self._decode_pot
-        for port, code, cycles in zip(
-            self.weights, self.codes, channel_delays(self._lane, self._channels), strict=True
-        ):
-            m.d.comb += port.as_value().eq(delay(m, decode(code), 1 + cycles))
+        delays = channel_delays(self._lane, self._channels)
+        for port, code, cycles in zip(self.weights, self.codes, delays, strict=True):
+            if self._lane is LaneClass.LUT_POT:
+                m.d.comb += port.shift.eq(delay(m, decode(code)[:2], 1 + cycles))
+                m.d.comb += port.as_value()[2:].eq(delay(m, decode(code)[2:], 2 + cycles))
+            else:
+                m.d.comb += port.as_value().eq(delay(m, decode(code), 1 + cycles))
         counts = []
-        for index, chain in enumerate(self._chains):
-            signs = [Term(self.codes[channel][3], 1) for cycle in chain for channel in cycle]
-            while len(signs) > 1:
-                pairs = zip(signs[::2], signs[1::2], strict=True)
-                signs = [add(left, right) for left, right in pairs]
-            count = register(m, signs[0])
-            counts.append(count)
-            m.d.comb += self.negatives[index].eq(count.value)
-            if self._lane is LaneClass.LUT_SP2:
-                correction = Signal(self.corrections[index].shape(), reset_less=True)
-                m.d.sync += correction.eq(signs[0].value * self._sp2_constant)
-                m.d.comb += self.corrections[index].eq(correction)
-        if self._lane is LaneClass.LUT_POT:
-            total = tree(m, counts)
-            m.d.comb += self.negative.eq(delay(m, total.value, chain_cycles(self._lane, self._channels)))
+        for port, chain in zip(self.negatives, self._chains, strict=True):
+            signs = [self.codes[channel][3] for cycle in chain for channel in cycle]
+            counts.append(register(m, Term(Cat(count_ones(signs)), len(signs))))
+            m.d.comb += port.eq(delay(m, counts[-1].value, shifting_cycles(self._lane)))
+        later = chain_cycles(self._lane, self._channels) + shifting_cycles(self._lane) - 1
+        total = delay(m, tree(m, counts).value, later)
+        correction = Signal(self.correction.shape(), reset_less=True)
+        m.d.sync += correction.eq(total * CORRECTION_FACTOR[self._lane])
+        m.d.comb += self.correction.eq(correction)
         return m
-
-    @property
-    def _sp2_constant(self) -> int:
-        # Lower operands owe 1 − 2^n each, upper ones 4 · (1 − 2^n), n = A + 1. Less the 1 of `negatives`, in units of 4:
-        return (4 - 5 * (1 << (self._bits + 1))) // 4
 
     @staticmethod
     def _decode_sp2(code: Value) -> Value:
