@@ -27,11 +27,12 @@ class Control(enum.IntFlag):
     """Bits of CONTROL."""
 
     START = 1
-    """Write 1: run the program; ignored while busy (and flagged REJECTED)."""
+    """Write 1: run the program; ignored (and flagged REJECTED) while BUSY or DRAINING, and with ERROR set unless CLEAR
+    is written too."""
     STOP = 2
     """Write 1: stop: no further transaction begins, those under way end, then DONE with error STOPPED."""
     CLEAR = 4
-    """Write 1 while idle: clears DONE, ERROR, REJECTED and the interrupt."""
+    """Write 1 while not BUSY: clears DONE, ERROR, REJECTED and the interrupt."""
     INTERRUPT_ENABLE = 8
     """Held: the interrupt output is high while DONE and this bit are set."""
 
@@ -47,7 +48,8 @@ class Status(enum.IntFlag):
     DRAINING = 8
     """Stopping: waiting for transactions under way."""
     REJECTED = 16
-    """A register write came at the wrong time (or to no register) and had no effect."""
+    """A register write came at the wrong time, to no register, with strobes off or to address bits that do not exist,
+    and had no effect."""
 
 
 COUNTERS = (
@@ -55,15 +57,15 @@ COUNTERS = (
     ("WEIGHTS_BUSY", "cycles in which the weights engine had an instruction"),
     ("WEIGHTS_STALL", "… and waited for space in a ring"),
     ("MAPS_BUSY", "cycles in which the maps engine had an instruction past its tokens"),
-    ("MAPS_WAIT", "cycles in which it had one that waited for tokens"),
+    ("MAPS_WAIT", "cycles in which it had only one that waited for tokens"),
     ("COMPUTE_STEPS", "steps: cycles in which the array multiplied, or the pool compared"),
-    ("COMPUTE_WAIT", "cycles in which the compute engine's instruction waited for tokens or constants"),
+    ("COMPUTE_WAIT", "cycles without a step in which its instruction waited for tokens or constants"),
     ("COMPUTE_WEIGHTS", "cycles in which a step waited for weights"),
     ("COMPUTE_DRAIN", "cycles in which a step waited for the drain of the group before"),
     ("STORE_BUSY", "cycles in which the store engine had an instruction past its tokens"),
-    ("STORE_WAIT", "cycles in which it had one that waited for tokens"),
+    ("STORE_WAIT", "cycles in which it had only one that waited for tokens"),
     ("READ_BYTES", "bytes read on all masters"),
-    ("WRITE_BYTES", "bytes written"),
+    ("WRITE_BYTES", "bytes written: strobes of accepted beats"),
 )
 """Counters of one run, 32 bits each, in register order; `CYCLES` keeps its value until the next start."""
 
