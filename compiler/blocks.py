@@ -20,6 +20,8 @@ class Block:
     first_row, rows: output rows of the block.
     lane_rows_out: output rows of a lane (the last lanes may have fewer, or none).
     first_column, columns: output columns of the block.
+    row_step: only every row_step-th row of the map is held; rows below count those.
+    window_step: rows between windows.
     read_row, read_rows, pad_top, pad_bottom: input rows read, and zero rows before and after them.
     skip_rows: rows of a lane's memory before the first row of its first window.
     lane_step, lane_rows: as in `isa.LOAD_MAP`.
@@ -32,6 +34,8 @@ class Block:
     lane_rows_out: int
     first_column: int
     columns: int
+    row_step: int
+    window_step: int
     read_row: int
     read_rows: int
     pad_top: int
@@ -81,9 +85,13 @@ def make_block(
 ) -> Block:
     """The block that begins at an output row and column, clipped at the map's bottom."""
     rows = min(geometry.pixel_lanes * lane_rows_out, layer.target.height - first_row)
-    stride_y, stride_x = layer.stride
+    stride_x = layer.stride[1]
     kernel_y, kernel_x = layer.kernel
-    last_row, last_column = layer.source.height - 1, layer.source.width - 1
+    # Rows that lie between windows of one row are not read, unless there is padding to count with.
+    between = kernel_y == 1 and layer.pad_top == 0 and (layer.target.height - 1) * layer.stride[0] < layer.source.height
+    row_step = layer.stride[0] if between else 1
+    stride_y = layer.stride[0] // row_step
+    last_row, last_column = (layer.source.height - 1) // row_step, layer.source.width - 1
 
     begin = first_row * stride_y - layer.pad_top
     end = (first_row + rows - 1) * stride_y + kernel_y - 1 - layer.pad_top
@@ -108,6 +116,8 @@ def make_block(
         lane_rows_out=lane_rows_out,
         first_column=first_column,
         columns=columns,
+        row_step=row_step,
+        window_step=stride_y,
         read_row=read_row,
         read_rows=read_end - read_row + 1,
         pad_top=max(0, -begin),
@@ -181,7 +191,7 @@ class Segment:
 
 def segments(block: Block, cuts: list[Piece], layer: LoweredLayer, most: int) -> list[Segment]:
     """Cuts the rows of a block where its pieces need more of them, in at most `most` segments of whole pieces."""
-    needs = [block.skip_rows + (piece.row + piece.rows - 1) * layer.stride[0] + layer.kernel[0] for piece in cuts]
+    needs = [block.skip_rows + (piece.row + piece.rows - 1) * block.window_step + layer.kernel[0] for piece in cuts]
     starts = [number for number, need in enumerate(needs) if number == 0 or need > needs[number - 1]]
     starts = starts[:: -(-len(starts) // most)]
     ends = [needs[number - 1] for number in starts[1:]] + [needs[-1]]
@@ -203,13 +213,13 @@ def lane_rows(block: Block, segment: Segment, layer: LoweredLayer, geometry: Geo
     """What each lane takes of a segment; lanes that take nothing are left out. Zero rows alone are all `top`."""
     result: list[LaneRows] = []
     for lane in range(block.lanes(geometry)):
-        need = block.skip_rows + (block.valid_rows(lane) - 1) * layer.stride[0] + layer.kernel[0]
+        need = block.skip_rows + (block.valid_rows(lane) - 1) * block.window_step + layer.kernel[0]
         height = min(segment.end, need) - segment.begin
         if height <= 0:
             continue
         first = block.read_row - block.pad_top + lane * block.lane_step + segment.begin
         top = min(max(0, -first), height)
-        bottom = min(max(0, first + height - layer.source.height), height - top)
+        bottom = min(max(0, first + height - -(-layer.source.height // block.row_step)), height - top)
         rows = height - top - bottom
         result.append(LaneRows(lane, top, first + top, rows, bottom) if rows else LaneRows(lane, height, 0, 0, 0))
     return result

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ..hdl.geometry import CONSTANT_BITS
 from ..hdl.isa import MAXIMUM_PASSES, Region, Token
-from .blocks import Piece, Segment, lane_rows, pieces, segments
+from .blocks import Block, Piece, Segment, lane_rows, pieces, segments
 from .emit import PASSES, Instruction, Walk, convolve, load_constants, load_map, load_weights, maximum, store
 from .layout import MapLayout
 from .lowered import LoweredLayer, digits_of
@@ -145,9 +145,9 @@ class LayerSchedule:
         block, source, (low, high) = visit.block, self.source, visit.words
         slot, address = self.sequences.input.place(block.words((high - low) * source.digits))
         address += block.lead
-        rows = (block.read_row, block.read_row + block.read_rows)
+        rows = range(block.read_row, block.read_row + block.read_rows)
         columns = (block.read_column, block.read_column + block.columns_in)
-        groups = self._groups(visit.words, rows, columns, cut=first)
+        groups = self._groups(visit.words, _span(block, rows), columns, cut=first)
         parts = [Segment(0, 0, block.lane_rows)]
         if only and block.columns_in == source.columns:
             parts = segments(block, cuts, self.layer, SEGMENTS)
@@ -158,7 +158,7 @@ class LayerSchedule:
             for digit in range(1 if whole else source.digits):
                 plane = digit * (high - low) + begin - low
                 instruction = self._load(
-                    source,
+                    block,
                     rows,
                     columns,
                     first_plane=digit * source.channel_words + begin,
@@ -188,12 +188,12 @@ class LayerSchedule:
         loads = []
         for part in lane_rows(block, segment, self.layer, self.geometry):
             # At least one row is read; where the lane takes zero rows only, it falls behind them.
-            rows = (part.first, part.first + max(part.rows, 1))
-            stored = self.sequences.stored[source.name].last(rows, (0, source.columns), words)
+            rows = range(part.first, part.first + max(part.rows, 1))
+            stored = self.sequences.stored[source.name].last(_span(block, rows), (0, source.columns), words)
             for digit in range(1 if whole else source.digits):
                 plane = digit * (high - low) + begin - low
                 instruction = self._load(
-                    source,
+                    block,
                     rows,
                     (0, source.columns),
                     first_plane=digit * source.channel_words + begin,
@@ -227,21 +227,22 @@ class LayerSchedule:
         return groups
 
     def _load(
-        self, layout: MapLayout, rows: tuple[int, int], columns: tuple[int, int], *, first_plane: int, **fields: int
+        self, block: Block, rows: range, columns: tuple[int, int], *, first_plane: int, **fields: int
     ) -> Instruction:
-        """A LOAD_MAP of a box of a map."""
+        """A LOAD_MAP of a box of the input; rows as the block counts them."""
+        layout = self.source
         row_bytes = layout.columns * layout.word_bytes
-        height, width = rows[1] - rows[0], columns[1] - columns[0]
-        contiguous = width == layout.columns
+        width = columns[1] - columns[0]
+        contiguous = width == layout.columns and (block.row_step == 1 or len(rows) == 1)
         return load_map(
             self.layer.where,
             self.layer.number,
             region=Region[layout.region],
-            address=_address(layout, first_plane, rows[0], columns[0]),
+            address=_address(layout, first_plane, rows[0] * block.row_step, columns[0]),
             plane_stride=layout.plane_bytes,
-            chunks=1 if contiguous else height,
-            chunk_stride=0 if contiguous else row_bytes,
-            chunk_words=height * width if contiguous else width,
+            chunks=1 if contiguous else len(rows),
+            chunk_stride=0 if contiguous else block.row_step * row_bytes,
+            chunk_words=len(rows) * width if contiguous else width,
             row_words=width,
             **fields,
         )
@@ -299,7 +300,7 @@ class LayerSchedule:
 
     def _compute(self, visit: Visit, piece: Piece, slot: int, address: int, *, last: bool) -> ComputeItem:
         layer, block, geometry, parameters = self.layer, visit.block, self.geometry, self.parameters
-        stride_y, stride_x = layer.stride
+        stride_x = layer.stride[1]
         words = visit.words[1] - visit.words[0]
         # Column of the first window, counted from the first column held.
         left = (block.first_column + piece.column) * stride_x - layer.pad_left - block.read_column
@@ -316,7 +317,7 @@ class LayerSchedule:
             kernel_y=layer.kernel[0],
             kernel_x=layer.kernel[1],
             channels=1 if parameters is None else words,
-            stride_y=stride_y,
+            stride_y=block.window_step,
             stride_x=stride_x,
             row_pitch=block.columns_in,
             plane_pitch=block.plane_pitch,
@@ -324,7 +325,7 @@ class LayerSchedule:
         )
         output_slot, output_base = self.sequences.output.place(planes * piece.pixels)
         fields = {
-            "base": address + (block.skip_rows + piece.row * stride_y) * block.columns_in + left,
+            "base": address + (block.skip_rows + piece.row * block.window_step) * block.columns_in + left,
             "pad_left": max(0, -left),
             "width": block.columns_in - max(0, left),
             "output_base": output_base,
@@ -414,6 +415,11 @@ class LayerSchedule:
 
 def _address(layout: MapLayout, plane: int, row: int, column: int) -> int:
     return layout.offset + plane * layout.plane_bytes + (row * layout.columns + column) * layout.word_bytes
+
+
+def _span(block: Block, rows: range) -> tuple[int, int]:
+    """First and one past the last row of the map, of rows as a block counts them."""
+    return rows[0] * block.row_step, rows[-1] * block.row_step + 1
 
 
 def _rows(visit: Visit, piece: Piece, lane: int) -> int:

@@ -79,8 +79,9 @@ def test_segments_bring_each_row_once_and_in_time(data):
             for row in range(piece.row, min(piece.row + piece.rows, block.valid_rows(lane))):
                 for ky in range(kernel):
                     real = (lane * block.lane_rows_out + row) * stride + ky - top
-                    found = held[lane, block.skip_rows + row * stride + ky]
-                    assert found == (real if 0 <= real < rows else None)
+                    found = held[lane, block.skip_rows + row * block.window_step + ky]
+                    assert found == (real // block.row_step if 0 <= real < rows else None)
+                    assert real % block.row_step == 0
 
 
 def _check_window(layer, block, lane, local_row, place):
@@ -88,11 +89,11 @@ def _check_window(layer, block, lane, local_row, place):
     y, x = place
     for ky in range(layer.kernel[0]):
         row = y * layer.stride[0] + ky - layer.pad_top
-        held = block.skip_rows + local_row * layer.stride[0] + ky
+        held = block.skip_rows + local_row * block.window_step + ky
         assert held < block.lane_rows
         stream = lane * block.lane_step + held - block.pad_top  # counted from the first row read
         if 0 <= row < layer.source.height:
-            assert block.read_row + stream == row
+            assert (block.read_row + stream) * block.row_step == row
             assert stream < block.read_rows
         else:
             assert stream < 0 or stream >= block.read_rows
