@@ -12,7 +12,7 @@ class GroupQueue(wiring.Component):
     Parameters
     ----------
     layout: of an entry.
-    depth: entries, a power of two.
+    depth: entries, a power of two (`DrainTiming.in_flight`).
 
     Members
     -------
@@ -22,8 +22,6 @@ class GroupQueue(wiring.Component):
     """
 
     def __init__(self, layout: Layout, depth: int) -> None:
-        if depth < 2 or depth & (depth - 1):
-            raise ValueError(f"depth must be a power of two, at least 2, not {depth!r}")
         self._layout = layout
         self._depth = depth
         super().__init__({

@@ -117,7 +117,7 @@ def random_weights(random, geometry, words, *, digits=False):
 
 
 def random_case(seed, geometry, *, count=4, pooling=True):
-    """Instructions one after another that fit the memories, with rings that wrap."""
+    """At most `count` instructions one after another that fit the memories and rings."""
     random = np.random.default_rng(seed)
     g = geometry
     instructions, weights, constants = [], [], []
@@ -125,7 +125,9 @@ def random_case(seed, geometry, *, count=4, pooling=True):
     output = 0
     signals = 1 << 1 | 1 << 3 | 1 << 4
     pick = lambda *choices: choices[random.integers(len(choices))]  # noqa: E731
-    while len(instructions) < count:
+    for _ in range(1000):
+        if len(instructions) == count:
+            break
         kernel = pick((1, 1), (3, 3), (2, 3), (1, 2))
         stride = pick((1, 1), (2, 2), (1, 2))
         pad = int(random.integers(0, kernel[1]))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from intramix.hdl.geometry import LaneClass
+from intramix.hdl.array.array import Array
+from intramix.hdl.geometry import Dsp, LaneClass
 
 from .layers import convolution_case, random_case, small
 
@@ -133,3 +134,12 @@ def test_equals_a_direct_convolution():
         words = result.outputs[lane, : 4 * 12].reshape(2, 2, 12, 4)
         codes = (16 * words[0] + words[1]).transpose(0, 2, 1).reshape(8, 3, 4)
         assert (codes == expected[0]).all()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"dsp": Dsp.DSP48E2, "lut_scheme": LaneClass.LUT_SP2}, {"dsp": Dsp.NONE, "lut_scheme": LaneClass.LUT_POT}],
+)
+def test_with_the_array(fields):
+    g = small(**fields)
+    check(random_case(21, g, count=4, pooling=False), array=Array(g), random=np.random.default_rng(2))
