@@ -1,6 +1,6 @@
 """The maps engine: LOAD_MAP, from DDR into the pixel lanes' activation or residual memories."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
@@ -32,17 +32,17 @@ _TAG = data.StructLayout({"layer": 12, "place": _PLACE})
 class MapRows(data.Struct):
     """What the words of a LOAD_MAP become: the fields of the instruction that the lanes' side needs."""
 
-    layer: 12
-    signal: 8
-    row_words: 12
-    pad_top: 6
-    pad_bottom: 6
-    lane_step: 12
-    lane_rows: 12
-    lane_mask: 16
-    residual: 1
-    base: 16
-    plane_pitch: 16
+    layer: unsigned(12)
+    signal: unsigned(8)
+    row_words: unsigned(12)
+    pad_top: unsigned(6)
+    pad_bottom: unsigned(6)
+    lane_step: unsigned(12)
+    lane_rows: unsigned(12)
+    lane_mask: unsigned(16)
+    residual: unsigned(1)
+    base: unsigned(16)
+    plane_pitch: unsigned(16)
 
 
 class _Phase(enum.Enum, shape=2):

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.fifo import SyncFIFO
@@ -42,10 +42,10 @@ class WordNote(data.Struct):
     last: of its chunk. start: the CRC starts with it. emit: a record follows it.
     """
 
-    last: 1
-    start: 1
-    emit: 1
-    layer: 12
+    last: unsigned(1)
+    start: unsigned(1)
+    emit: unsigned(1)
+    layer: unsigned(12)
 
 
 class StoreReader(wiring.Component):

@@ -200,3 +200,29 @@ def test_wrong_parameters_are_refused():
         check_bus(64, 12)
     with pytest.raises(TypeError, match="data_bits must be an integer, not '64'"):
         check_bus("64", 16)
+
+
+def test_abort_does_not_withdraw_what_a_silent_memory_was_offered():
+    memory = filled(4096, 6, maximum_burst=16)
+    memory.dead = True
+    dut = BurstReader(data_bits=64, address_bits=32, maximum_burst=16)
+
+    async def bench(ctx):
+        ctx.set(dut.requests.p, {"address": BASE, "bytes": 2000})
+        ctx.set(dut.requests.valid, 1)
+        await ctx.tick().repeat(10)
+        assert ctx.get(dut.axi.arvalid)
+        ctx.set(dut.abort, 1)
+        for _ in range(20):
+            await ctx.tick()
+            assert not ctx.get(dut.idle)
+        memory.dead = False
+        await ctx.tick().repeat(60)
+        assert ctx.get(dut.idle)
+        assert (memory.in_flight, memory.read_bursts, memory.read_beats) == (0, 1, 16)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.add_testbench(memory.reader(dut.axi), background=True)
+    simulator.run()

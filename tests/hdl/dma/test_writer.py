@@ -194,3 +194,35 @@ def test_abort_completes_what_was_offered_and_writes_nothing_more(seed):
     assert len(memory.data) == len(before)
     written = [index for index, byte in enumerate(memory.data) if byte]
     assert written == list(range(written[0], written[-1] + 1)) if written else True
+
+
+def test_abort_does_not_withdraw_what_a_silent_memory_was_offered():
+    memory = AxiMemory(4096, base=BASE, maximum_burst=16)
+    memory.dead = True
+    dice = random.Random(0)
+    m, packer, writer = build(64, 16, 80)
+    ask, send = feed(packer, writer, [(BASE + 5, [bytes([255]) * 10] * 30)], dice, 0.0)
+
+    async def bench(ctx):
+        await ctx.tick().repeat(10)
+        assert ctx.get(writer.axi.awvalid)
+        assert ctx.get(writer.axi.wvalid)
+        ctx.set(writer.abort, 1)
+        for _ in range(20):
+            await ctx.tick()
+            assert not ctx.get(writer.idle)
+        memory.dead = False
+        await ctx.tick().repeat(60)
+        assert ctx.get(writer.idle)
+        assert memory.in_flight == 0
+        assert (memory.write_bursts, memory.write_beats) == (1, 16)
+
+    simulator = Simulator(m)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(ask, background=True)
+    simulator.add_testbench(send, background=True)
+    simulator.add_testbench(bench)
+    simulator.add_testbench(memory.writer(writer.axi), background=True)
+    simulator.run()
+    assert set(memory.data[5:8]) == {255}
+    assert not any(memory.data[8:])
