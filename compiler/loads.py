@@ -1,0 +1,210 @@
+"""The LOAD_MAPs of a layer: its input's blocks, and the residuals of its pieces."""
+
+import itertools
+
+from ..hdl.isa import Region, Token
+from .blocks import Block, Piece, Segment, lane_rows, segments
+from .emit import Instruction, load_map
+from .layout import MapLayout
+from .lowered import LoweredLayer
+from .sequences import MapItem, Sequences
+from .visits import Visit
+
+SEGMENTS = 4
+"""Parts at most in which the last channel words of a layer's only block come."""
+
+
+class MapLoads:
+    """Builds the LOAD_MAPs of a layer.
+
+    Parameters
+    ----------
+    sequences: of the layers before; slots are taken from its memories.
+    layer: the layer.
+    outputs: per tile the range of output channel words that it stores.
+    """
+
+    def __init__(self, sequences: Sequences, layer: LoweredLayer, outputs: list[tuple[int, int]]) -> None:
+        self.sequences = sequences
+        self.geometry = sequences.geometry
+        self.layer = layer
+        self.outputs = outputs
+        self.source = sequences.layouts[layer.source.name]
+
+    def load_input(
+        self, visit: Visit, cuts: list[Piece], *, first: bool, only: bool
+    ) -> tuple[int, int, dict[int, list[MapItem]]]:
+        """Loads a block into a new slot: the slot's number, the address of the block's first word, and the loads by the
+        number of the piece that first needs them.
+
+        A layer's first block comes in parts, so that it keeps pace with the layer before: the channel words of one of
+        its tiles after the other; and those of the last tile, if there is no other block, in segments of rows.
+        """
+        block, source, (low, high) = visit.block, self.source, visit.words
+        slot, address = self.sequences.input.place(block.words((high - low) * source.digits))
+        address += block.lead
+        rows = range(block.read_row, block.read_row + block.read_rows)
+        columns = (block.read_column, block.read_column + block.columns_in)
+        groups = self._groups(visit.words, _span(block, rows), columns, cut=first)
+        parts = [Segment(0, 0, block.lane_rows)]
+        if only and block.columns_in == source.columns:
+            parts = segments(block, cuts, self.layer, SEGMENTS)
+        loads: dict[int, list[MapItem]] = {part.piece: [] for part in parts}
+        for (begin, end), stored in groups[: -1 if len(parts) > 1 else None]:
+            # The planes of all digits are contiguous in DDR where all channel words are read.
+            whole = (begin, end) == (low, high) == (0, source.channel_words)
+            for digit in range(1 if whole else source.digits):
+                plane = digit * (high - low) + begin - low
+                instruction = self._load(
+                    block,
+                    rows,
+                    columns,
+                    first_plane=digit * source.channel_words + begin,
+                    planes=(end - begin) * (source.digits if whole else 1),
+                    pad_top=block.pad_top,
+                    pad_bottom=block.pad_bottom,
+                    lane_step=block.lane_step,
+                    lane_rows=block.lane_rows,
+                    lane_mask=(1 << block.lanes(self.geometry)) - 1,
+                    base=address + plane * block.plane_pitch,
+                    plane_pitch=block.plane_pitch,
+                )
+                loads[0].append(MapItem(instruction, stored))
+        if len(parts) > 1:
+            for part in parts:
+                loads[part.piece] += self._load_segment(visit, part, groups[-1][0], address)
+        loads[0][0].input_slot = slot
+        for items in loads.values():
+            items[-1].instruction.signal(Token.INPUT_READY)
+        return slot, address, loads
+
+    def _load_segment(self, visit: Visit, segment: Segment, words: tuple[int, int], address: int) -> list[MapItem]:
+        """Loads of the rows of a segment, one for each lane and digit."""
+        block, source, (low, high) = visit.block, self.source, visit.words
+        begin, end = words
+        whole = words == (low, high) == (0, source.channel_words)
+        loads = []
+        for part in lane_rows(block, segment, self.layer, self.geometry):
+            # At least one row is read; where the lane takes zero rows only, it falls behind them.
+            rows = range(part.first, part.first + max(part.rows, 1))
+            stored = self.sequences.stored[source.name].last(_span(block, rows), (0, source.columns), words)
+            for digit in range(1 if whole else source.digits):
+                plane = digit * (high - low) + begin - low
+                instruction = self._load(
+                    block,
+                    rows,
+                    (0, source.columns),
+                    first_plane=digit * source.channel_words + begin,
+                    planes=(end - begin) * (source.digits if whole else 1),
+                    pad_top=part.top,
+                    pad_bottom=part.bottom,
+                    lane_rows=part.top + part.rows + part.bottom,
+                    lane_mask=1 << part.lane,
+                    base=address + plane * block.plane_pitch + segment.begin * source.columns,
+                    plane_pitch=block.plane_pitch,
+                )
+                loads.append(MapItem(instruction, stored))
+        return loads
+
+    def _groups(
+        self, words: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int], *, cut: bool
+    ) -> list[tuple[tuple[int, int], int]]:
+        """Ranges of channel words, with the STORE that each needs; with `cut`, cut where the source's tiles begin."""
+        stored = self.sequences.stored[self.source.name]
+        low, high = words
+        cuts = [low, high]
+        if cut:
+            cuts[1:1] = [word for word in self.sequences.boundaries.get(self.source.name, ()) if low < word < high]
+        groups: list[tuple[tuple[int, int], int]] = []
+        for begin, end in itertools.pairwise(cuts):
+            need = stored.last(rows, columns, (begin, end))
+            if groups and need <= groups[-1][1]:
+                groups[-1] = (groups[-1][0][0], end), groups[-1][1]
+            else:
+                groups.append(((begin, end), need))
+        return groups
+
+    def _load(
+        self, block: Block, rows: range, columns: tuple[int, int], *, first_plane: int, **fields: int
+    ) -> Instruction:
+        """A LOAD_MAP of a box of the input; rows as the block counts them."""
+        layout = self.source
+        row_bytes = layout.columns * layout.word_bytes
+        width = columns[1] - columns[0]
+        contiguous = width == layout.columns and (block.row_step == 1 or len(rows) == 1)
+        return load_map(
+            self.layer.where,
+            self.layer.number,
+            region=Region[layout.region],
+            address=place_in(layout, first_plane, rows[0] * block.row_step, columns[0]),
+            plane_stride=layout.plane_bytes,
+            chunks=1 if contiguous else len(rows),
+            chunk_stride=0 if contiguous else block.row_step * row_bytes,
+            chunk_words=len(rows) * width if contiguous else width,
+            row_words=width,
+            **fields,
+        )
+
+    def load_residual(self, visit: Visit, piece: Piece) -> tuple[int, int]:
+        """Loads the residuals of a piece into a new slot: the slot's number and address.
+
+        One instruction serves all lanes that have all the piece's rows (a chunk per lane), one more the lane that has
+        fewer. In a digit all planes of the tile are read; those a tile lacks stay as they are, and are not stored.
+        """
+        assert self.layer.residual is not None
+        layout = self.sequences.layouts[self.layer.residual.name]
+        block, tile_words = visit.block, self.geometry.tile_words
+        begin, end = self.outputs[visit.tile]
+        slot, address = self.sequences.residual.place(tile_words * layout.digits * piece.pixels)
+        row_bytes = layout.columns * layout.word_bytes
+        column = block.first_column + piece.column
+        counts = [piece_rows(visit, piece, lane) for lane in range(self.geometry.pixel_lanes)]
+        full = sum(count == piece.rows for count in counts)
+        parts = [(0, full, piece.rows)]
+        parts += [(lane, 1, count) for lane, count in enumerate(counts) if 0 < count < piece.rows]
+        loads = []
+        for lane, lanes, count in parts:
+            row = block.first_row + lane * block.lane_rows_out + piece.row
+            last_row = row + (lanes - 1) * block.lane_rows_out + count
+            stored = self.sequences.stored[layout.name].last(
+                (row, last_row), (column, column + piece.columns), (begin, end)
+            )
+            for digit in range(layout.digits):
+                instruction = load_map(
+                    self.layer.where,
+                    self.layer.number,
+                    region=Region[layout.region],
+                    address=place_in(layout, digit * layout.channel_words + begin, row, column),
+                    planes=end - begin,
+                    plane_stride=layout.plane_bytes,
+                    chunks=lanes,
+                    chunk_stride=block.lane_rows_out * row_bytes,
+                    chunk_words=count * piece.columns,
+                    row_words=piece.columns,
+                    lane_step=count if lanes > 1 else 0,
+                    lane_rows=count,
+                    lane_mask=(1 << lanes) - 1 << lane,
+                    residual=1,
+                    base=address + digit * tile_words * piece.pixels,
+                    plane_pitch=piece.pixels,
+                )
+                loads.append(MapItem(instruction, stored))
+        loads[0].residual_slot = slot
+        loads[-1].instruction.signal(Token.RESIDUAL_READY)
+        self.sequences.maps += loads
+        return slot, address
+
+
+def place_in(layout: MapLayout, plane: int, row: int, column: int) -> int:
+    """Address of a word of a map."""
+    return layout.offset + plane * layout.plane_bytes + (row * layout.columns + column) * layout.word_bytes
+
+
+def _span(block: Block, rows: range) -> tuple[int, int]:
+    """First and one past the last row of the map, of rows as a block counts them."""
+    return rows[0] * block.row_step, rows[-1] * block.row_step + 1
+
+
+def piece_rows(visit: Visit, piece: Piece, lane: int) -> int:
+    """Rows of a piece that a lane has."""
+    return max(0, min(piece.rows, visit.block.valid_rows(lane) - piece.row))
