@@ -1,6 +1,6 @@
 """The accelerator: control and the four engines."""
 
-from amaranth.hdl import Module, ResetInserter
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
@@ -67,8 +67,10 @@ class Accelerator(wiring.Component):
             Engine.COMPUTE: compute,
             Engine.STORE: store,
         }
+        reset = Signal()  # a register of its own, for its fan-out
+        m.d.sync += reset.eq(control.reset)
         for name in ENGINES:
-            m.submodules[name.name.lower()] = ResetInserter(control.reset)(engines[name])
+            m.submodules[name.name.lower()] = ResetInserter(reset)(engines[name])
             self._join(m, getattr(control, name.name.lower()), engines[name])
 
         # Between the engines.

@@ -59,7 +59,7 @@ COUNTERS = (
     ("MAPS_BUSY", "cycles in which the maps engine had an instruction past its tokens"),
     ("MAPS_WAIT", "cycles in which it had only one that waited for tokens"),
     ("COMPUTE_STEPS", "steps: cycles in which the array multiplied, or the pool compared"),
-    ("COMPUTE_WAIT", "cycles without a step in which its instruction waited for tokens or constants"),
+    ("COMPUTE_WAIT", "cycles without a step in which COMPUTE's instruction waited for tokens or constants"),
     ("COMPUTE_WEIGHTS", "cycles in which a step waited for weights"),
     ("COMPUTE_DRAIN", "cycles in which a step waited for the drain of the group before"),
     ("STORE_BUSY", "cycles in which the store engine had an instruction past its tokens"),
