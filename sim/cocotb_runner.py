@@ -20,6 +20,7 @@ GEOMETRY_VARIABLE = "INTRAMIX_GEOMETRY"
 """Environment variable that tells a testbench the geometry (JSON)."""
 
 _BUILD_ARGUMENTS = ["--x-assign", "fast", "--x-initial", "fast", "--no-timing", "-Wno-fatal", "-O3"]
+_TAIL_LINES = 15
 _MAKE_FLAGS = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0"
 
 
@@ -42,7 +43,7 @@ def run_cocotb(
     Raises
     ------
     SimulationToolError: a tool is missing.
-    SimulationError: a test failed, or none ran; it names the results' file.
+    SimulationError: a test failed, or none ran; it names the file of results or the log.
     """
     files = {
         "top.v": accelerator_text(geometry),
@@ -64,13 +65,18 @@ def run_cocotb(
             sources=[build / name for name in files], hdl_toplevel=WRAPPER, build_args=arguments, build_dir=build,
             timescale=("1ns", "1ps"), log_file=build / "build.log",
         )
-    results = runner.test(
-        test_module=module, hdl_toplevel=WRAPPER, build_dir=build, test_dir=directory, testcase=testcase,
-        results_xml=str(directory / "results.xml"),
-        extra_env={
-            GEOMETRY_VARIABLE: json.dumps(geometry.to_dict()), "COCOTB_LOG_LEVEL": "WARNING", **(environment or {})
-        },
-    )
+    log = directory / "cocotb.log"
+    try:
+        results = runner.test(
+            test_module=module, hdl_toplevel=WRAPPER, build_dir=build, test_dir=directory, testcase=testcase,
+            results_xml=str(directory / "results.xml"), log_file=log,
+            extra_env={
+                GEOMETRY_VARIABLE: json.dumps(geometry.to_dict()), "COCOTB_LOG_LEVEL": "WARNING", **(environment or {})
+            },
+        )
+    except SystemExit as error:  # how the runner says that the simulator ended without results
+        tail = "\n".join(log.read_text().splitlines()[-_TAIL_LINES:]) if log.exists() else ""
+        raise SimulationError(f"cocotb ended without results: see {log}\n{tail}") from error
     tests, failures = get_results(results)
     if failures or not tests:
         raise SimulationError(f"{failures} of {tests} cocotb tests failed: see {results}")

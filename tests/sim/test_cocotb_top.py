@@ -16,6 +16,6 @@ SMALL = Geometry(
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_top_level(tmp_path):
     # The environment's PYTHONPATH is this process' sys.path, which has this folder.
-    assert run_cocotb(SMALL, "cocotb_top", directory=tmp_path) >= 25
+    assert run_cocotb(SMALL, "cocotb_top", directory=tmp_path) >= 28
     results = (tmp_path / "results.xml").read_text()
-    assert len(re.findall("<testcase", results)) >= 25
+    assert len(re.findall("<testcase", results)) >= 28
