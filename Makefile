@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-FOLDERS := hdl quant compiler explore platforms runtime sim cli
+FOLDERS := hdl quant compiler explore platforms runtime sim hls_reference cli
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONHASHSEED := 0

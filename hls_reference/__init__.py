@@ -1,0 +1,1 @@
+"""Vivado HLS reference kernels: the C++, the generator of projects and vectors, the performance model of FILM-QNN."""
