@@ -1,8 +1,8 @@
 """Modules defined once and instantiated many times.
 
-Amaranth emits a Verilog module for every component *object*. An array of equal lanes becomes small Verilog, and fast C++
-in Verilator, only if equal lanes are instances of one definition. A component that is used many times gives itself a
-`module_name`, equal for equal hardware, and its parent adds it with `place`:
+Amaranth emits a Verilog module for every component *object*. An array of equal lanes becomes small Verilog, and fast
+C++ in Verilator, only if equal lanes are instances of one definition. A component that is used many times gives itself
+a `module_name`, equal for equal hardware, and its parent adds it with `place`:
 
     m.submodules += place(platform, lane)
 

@@ -1,8 +1,8 @@
 """Pipelined sums, shaped so that the LUT in front of a carry chain also computes the operand it adds.
 
-On 7 series and UltraScale+ one LUT per bit feeds the carry chain: it computes x ^ y, and the chain's multiplexer takes x
-itself. If x is a plain signal and y a function of five others, y costs nothing (`ChainSum`). What synthesis was seen to do
-with it, and why the code looks as it does: docs/decisions/0001-lut-lanes.md.
+On 7 series and UltraScale+ one LUT per bit feeds the carry chain: it computes x ^ y, and the chain's multiplexer takes
+x itself. If x is a plain signal and y a function of five others, y costs nothing (`ChainSum`). What synthesis was seen
+to do with it, and why the code looks as it does: docs/decisions/0001-lut-lanes.md.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def register(m: Module, term: Term) -> Term:
 
 
 def delay(m: Module, value: Value, cycles: int) -> Value:
-    """A value some cycles later. Longer delays have a reset, only to stay flip-flops: shift registers would take LUTs."""
+    """A value some cycles later. Long delays have a reset, only to stay flip-flops: shift registers take LUTs."""
     for _ in range(cycles):
         later = Signal(len(value), reset_less=cycles < 3)
         m.d.sync += later.eq(value)
@@ -96,8 +96,8 @@ def count_ones(bits: Sequence[Value]) -> list[Value]:
 class ChainSum:
     """A sum of equally wide operands, one after another, each absorbed by the adder that adds it.
 
-    The running sum is as wide as an operand. What an addition carries out is added by the next one, above its operand; what
-    that carries out in turn is kept aside and counted at the end.
+    The running sum is as wide as an operand. What an addition carries out is added by the next one, above its operand;
+    what that carries out in turn is kept aside and counted at the end.
     """
 
     def __init__(self, m: Module, bits: int, start: Value | None) -> None:
@@ -111,7 +111,8 @@ class ChainSum:
     def add(self, operand: Value) -> None:
         """Add an operand of at most `bits` bits.
 
-        Yosys makes the narrower of two summands the left one, which it does not absorb: the carry makes the operand wider.
+        Yosys makes the narrower of two summands the left one, which it does not absorb: the carry makes the operand
+        the wider one.
         """
         if self._sum is None:
             self._sum = operand

@@ -29,8 +29,8 @@ class _Lane(NamedTuple):
 class Array(wiring.Component):
     """The array of a geometry; ports as `hdl.interfaces.array_signature` says, seen from the array.
 
-    Steps come at most one a cycle, with gaps wherever `step.valid` is low; the first step of a group may follow the last of
-    the one before in the next cycle. Results are final (multiplied by 16 between digits), but not offset-corrected:
+    Steps come at most one a cycle, with gaps wherever `step.valid` is low; the first step of a group may follow the
+    last of the one before in the next cycle. Results are final (multiplied by 16 between digits), not offset-corrected:
     accumulators hold Σ stored weight · code modulo 2^accumulator_bits, as `golden.array_group` computes.
 
     With Dsp.NONE, fixed-point lanes are LUT lanes of 4 or 8 bit planes.
@@ -38,7 +38,7 @@ class Array(wiring.Component):
     Members
     -------
     LATENCY: cycles from a step with `last` to its `captured`; results are valid in that same cycle.
-    HOLD: results stay as they are for HOLD − 1 cycles after the next group's `last` step, and may change in the HOLD-th.
+    HOLD: results stay as they are for HOLD − 1 cycles after the next group's `last` step, may change in the HOLD-th.
         (Lane classes have pipelines of different depths; each captures its results when they are ready.)
     """
 
@@ -180,7 +180,7 @@ class Array(wiring.Component):
         delays = lut_weights.channel_delays(kind, channels)
         fixed = kind not in (LaneClass.LUT_SP2, LaneClass.LUT_POT)
         name = kind.name.lower()
-        lanes = [(lane, cells) for lane, cells in zip(self._lut_lanes, self._lut_cells, strict=True) if lane.kind is kind]
+        lanes = [pair for pair in zip(self._lut_lanes, self._lut_cells, strict=True) if pair[0].kind is kind]
         depth = lanes[0][1][0].depth
 
         codes, pairs, step_sums = [], [], []

@@ -20,7 +20,7 @@ class ChannelSum(wiring.Component):
     Members
     -------
     activations: In, the lane's word, in cycle t.
-    control, count: In, for Σq, in cycle t + depth − 1; a step without `count` adds 0, and clears, shifts and ends as usual.
+    control, count: In, for Σq, in cycle t + depth − 1; a step without `count` adds 0 (and clears, shifts, ends).
     codes, pairs: Out, in cycle t + 1: the word's codes, and the sums of channels 2i and 2i + 1.
     step_sum: Out, in cycle t + depth: the sum of the word's codes.
     total: Out: Σq as captured, from cycle t + depth + 2 on.

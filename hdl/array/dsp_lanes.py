@@ -1,8 +1,8 @@
 """Filter lanes on packed multipliers: two half-lanes of 4-bit weights by two pixel lanes in every DSP48.
 
-Channels run along cascades of as many DSPs as a field can sum; operands of the k-th DSP of a cascade come k cycles after
-those of the first (see `operand_delays`), one of them by its second input register. The fields of all cascades
-are then added in a pipelined tree. Fixed-4: the half-lanes are two filters. Fixed-8: they are the low and the high digit of one.
+Channels run along cascades of as many DSPs as a field can sum; operands of the k-th DSP of a cascade come k cycles
+after those of the first (see `operand_delays`), one of them by its second input register. The fields of all cascades
+are then added in a pipelined tree. Fixed-4: the half-lanes are two filters. Fixed-8: they are the two digits of one.
 """
 
 from amaranth.hdl import Cat, Const, Elaboratable, Module, Value, unsigned

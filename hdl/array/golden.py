@@ -53,7 +53,7 @@ def array_group(geometry: Geometry, steps: Sequence[StepOperands]) -> tuple[np.n
 
 
 def random_step(geometry: Geometry, random: np.random.Generator, **flags: bool) -> StepOperands:
-    """A step with operands at random, all of them extreme or all weights of a filter equal more often than by chance."""
+    """A step with operands at random; often all codes are extreme or all weights of a filter equal."""
     g = geometry
     most = (1 << g.activation_bits) - 1
     activations = random.integers(0, most + 1, (g.pixel_lanes, g.word_channels))

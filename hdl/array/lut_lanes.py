@@ -1,8 +1,8 @@
-"""Filter lanes in LUTs: one filter by one pixel lane, a step a cycle. What was measured: docs/decisions/0001-lut-lanes.md.
+"""Filter lanes in LUTs: one filter by one pixel lane, a step a cycle. Measured in docs/decisions/0001-lut-lanes.md.
 
-Every product is a function of at most five signals a bit, so that the adder that sums it up absorbs it (see `arithmetic`):
+Every product is a function of at most five signals a bit, so that the adder that sums it absorbs it (see `arithmetic`):
 
-- fixed point: for a pair of channels and a bit of their weights, one of 0, q0, q1, q0 + q1, the last from the pixel lane;
+- fixed point: for a pair of channels and a bit of their weights, one of 0, q0, q1, q0 + q1 (from the pixel lane);
 - SP2: one of 0, q, 2q and one of 0, 4q, 8q, complemented when negative;
 - PoT: q shifted by 0 … 3 in a LUT of its own, then by 0 or 4, or nothing, and complemented when negative.
 """

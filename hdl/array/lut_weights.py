@@ -1,8 +1,8 @@
 """Weights of a LUT filter lane, decoded once for all its pixel lanes, and the timing that its cells expect.
 
 A cell adds the operands of its *units* in chains: a unit is a pair of channels for fixed point, one channel for SP2 and
-PoT. A chain takes `CHAIN` units, `ADDITIONS` a cycle, so the operands of later units must come later: `unit_delays`. Chains
-of SP2 and PoT start from a count of the filter; others start from their first unit, and take one more in the first cycle.
+PoT. A chain takes `CHAIN` units, `ADDITIONS` a cycle, so the operands of later units must come later: `unit_delays`.
+Chains of SP2 and PoT start from a count of the filter; others from a unit, taking one more in the first cycle.
 """
 
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
@@ -101,8 +101,8 @@ class PotWeight(data.Struct):
 class LutWeights(wiring.Component):
     """Decodes a filter's stored weights.
 
-    Negative products are added as bitwise complements of n bits, 2^n − 1 too large. That depends only on the signs, so it is
-    counted here: chains start from `negatives`, which leaves multiples of 2^n that cells subtract once, as `correction`.
+    Negative products are added as bitwise complements of n bits, 2^n − 1 too large. That depends only on the signs, so
+    it is counted here: chains start from `negatives`; the multiples of 2^n left are subtracted once, as `correction`.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ def simulate(geometry: Geometry, groups: list[list[StepOperands]], gaps: float =
         nonlocal cycle
 
         def read():
-            accumulators = [[ctx.get(array.accumulators[p][f]) for f in range(g.tile_filters)] for p in range(g.pixel_lanes)]
+            accumulators = [[ctx.get(total) for total in lane] for lane in array.accumulators]
             return np.array(accumulators), np.array([ctx.get(array.sums[p]) for p in range(g.pixel_lanes)])
 
         async def tick():
@@ -84,10 +84,14 @@ GEOMETRIES = {
     ),
     "e1-a6-pot": dataclasses.replace(SMALL, activation_bits=6, lut_scheme=LaneClass.LUT_POT),
     "e2-a4-sp2": dataclasses.replace(SMALL, word_channels=8, dsp=Dsp.DSP48E2, lut_scheme=LaneClass.LUT_SP2),
-    "e2-a5-pot": dataclasses.replace(SMALL, word_channels=8, activation_bits=5, dsp=Dsp.DSP48E2, lut_scheme=LaneClass.LUT_POT),
+    "e2-a5-pot": dataclasses.replace(
+        SMALL, word_channels=8, activation_bits=5, dsp=Dsp.DSP48E2, lut_scheme=LaneClass.LUT_POT
+    ),
     "e2-a6": dataclasses.replace(SMALL, activation_bits=6, dsp=Dsp.DSP48E2),
     "none-a4-sp2": dataclasses.replace(SMALL, dsp=Dsp.NONE, lut_scheme=LaneClass.LUT_SP2),
-    "none-a5-pot": dataclasses.replace(SMALL, word_channels=8, activation_bits=5, dsp=Dsp.NONE, lut_scheme=LaneClass.LUT_POT),
+    "none-a5-pot": dataclasses.replace(
+        SMALL, word_channels=8, activation_bits=5, dsp=Dsp.NONE, lut_scheme=LaneClass.LUT_POT
+    ),
     "dsp-only-wide-word": dataclasses.replace(SMALL, word_channels=16, fixed8_lanes=1, fixed4_lanes=15, lut_lanes=0),
     "fixed8-only": dataclasses.replace(SMALL, fixed8_lanes=4, fixed4_lanes=0, lut_lanes=0),
     "lut-only-wide-word": dataclasses.replace(
