@@ -115,7 +115,14 @@ class Driver:
         self._program = program
 
     def unload(self) -> None:
-        """Gives the loaded program's memory back."""
+        """Gives the loaded program's memory back; a run under way is stopped first.
+
+        Raises
+        ------
+        DeviceError: the accelerator does not come to rest, and may still write to that memory.
+        """
+        if self._buffers:
+            self.stop()
         for buffer in self._buffers.values():
             buffer.free()
         self._buffers.clear()
@@ -142,7 +149,11 @@ class Driver:
         runs = []
         for image in codes:
             self.start(image)
-            self.wait(timeout=timeout, progress=progress)
+            try:
+                self.wait(timeout=timeout, progress=progress)
+            except KeyboardInterrupt:
+                self.stop()
+                raise
             runs.append(self._collect())
         stacked = {
             layout.name: np.stack([run.codes[layout.name] for run in runs])

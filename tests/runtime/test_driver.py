@@ -285,6 +285,32 @@ def test_run_that_cannot_be_stopped(driver, device, graph):
         driver.start(random_codes(graph, 1))
 
 
+def test_loading_stops_a_run(driver, device, program, graph):
+    device.hang = True
+    driver.start(random_codes(graph, 1))
+    driver.load(program)
+    assert not driver.status() & Status.BUSY
+
+
+def test_memory_of_a_run_that_cannot_be_stopped_is_kept(driver, device, program, graph):
+    device.hang = device.deaf = True
+    driver.start(random_codes(graph, 1))
+    with pytest.raises(DeviceError, match="does not come to rest"):
+        driver.load(program)
+    assert not any(buffer.freed for buffer in device.buffers)
+
+
+def test_interrupted_run_is_stopped(driver, device, graph, monkeypatch):
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    device.hang = True
+    monkeypatch.setattr(device, "wait_interrupt", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        driver.run(random_codes(graph, 1))
+    assert driver.status() == Status.DONE | Status.ERROR
+
+
 def test_stop_while_idle_does_nothing(driver):
     driver.stop()
     assert driver.status() == Status(0)
