@@ -18,6 +18,7 @@ class LazyGroup(click.Group):
         "elaborate": "The accelerator of a geometry as Verilog.",
         "synthesize": "What a geometry occupies, per block, by yosys.",
         "simulate": "An integer model on the simulated RTL, every value compared.",
+        "hls": "The Vivado HLS reference kernels as a project, C-simulated.",
         "boards": "Boards, their parts and geometries.",
     }
 

@@ -1,7 +1,8 @@
 """FILM-QNN's performance model: equations 5 to 15 of Sun et al., FPGA 2022, doi 10.1145/3490422.3502364.
 
 Names follow the paper: N8dsp is the number of 8-bit products a cycle on DSPs, Tm × Tn × Tr × Tc a tile, G the
-activations of an on-chip word, R the share of 8-bit filters. Where the paper's activations have 5 bits a parameter stands here.
+activations of an on-chip word, R the share of 8-bit filters. Where the paper's
+activations have 5 bits a parameter stands here.
 """
 
 import dataclasses

@@ -13,7 +13,9 @@ int main() {
             wrong += int(lut_multiply_fixed4(code, x)) != FIXED4_WEIGHTS[code] * x;
             wrong += int(lut_multiply_sp2(code, x)) != SP2_WEIGHTS[code] * x;
             wrong += int(lut_multiply_pot(code, x)) != POT_WEIGHTS[code] * x;
-            const int *own = LUT_SCHEME == SCHEME_FIXED4 ? FIXED4_WEIGHTS : LUT_SCHEME == SCHEME_SP2 ? SP2_WEIGHTS : POT_WEIGHTS;
+            const int *own = LUT_SCHEME == SCHEME_FIXED4 ? FIXED4_WEIGHTS
+                             : LUT_SCHEME == SCHEME_SP2  ? SP2_WEIGHTS
+                                                         : POT_WEIGHTS;
             wrong += int(lut_multiply(code, x)) != own[code] * x;
         }
     std::cout << cases << " operands of the LUT multiplies, " << wrong << " products wrong" << std::endl;

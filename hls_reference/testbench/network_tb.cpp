@@ -2,9 +2,9 @@
 //
 //   network_tb FOLDER [layerwise]
 //
-// FOLDER is what `intramix hls` writes. `layerwise` calls top once a layer and copies between two memories, which is what
-// co-simulation needs, where maps_in and maps_out cannot be one array.
-// Returns 0: all equal; 1: a beat differs; 2: top returned a status; 3: FOLDER cannot be read.
+// FOLDER is what `intramix hls` writes. `layerwise` calls top once a layer and copies between two memories, which is
+// what co-simulation needs, where maps_in and maps_out cannot be one array. Returns 0: all equal; 1: a beat differs;
+// 2: top returned a status; 3: FOLDER cannot be read.
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -44,7 +44,8 @@ static beat_t beat_at(const std::vector<unsigned char> &bytes, long index) {
 
 static beat_t pattern(long index) {   // what memory holds before anything is written
     beat_t beat = 0;
-    for (int octet = 0; octet < BEAT_BYTES; octet++) beat.range(8 * octet + 7, 8 * octet) = (index * 7 + octet * 13 + 165) & 255;
+    for (int octet = 0; octet < BEAT_BYTES; octet++)
+        beat.range(8 * octet + 7, 8 * octet) = (index * 7 + octet * 13 + 165) & 255;
     return beat;
 }
 
@@ -92,7 +93,8 @@ int main(int argc, char **argv) {
     std::vector<constant_t> constants(constant_bytes.size() / 8);
     for (size_t index = 0; index < constants.size(); index++) {
         unsigned long long value = 0;
-        for (int octet = 0; octet < 8; octet++) value |= (unsigned long long)constant_bytes[8 * index + octet] << (8 * octet);
+        for (int octet = 0; octet < 8; octet++)
+            value |= (unsigned long long)constant_bytes[8 * index + octet] << (8 * octet);
         constants[index] = value;
     }
     std::vector<ap_int<32> > table(table_bytes.size() / 4);
@@ -152,7 +154,7 @@ int main(int argc, char **argv) {
             }
         }
     }
-    std::cout << compared << " beats of " << checks.size() << " layers and " << images << " images compared, " << different
-              << " differ" << std::endl;
+    std::cout << compared << " beats of " << checks.size() << " layers and " << images << " images compared, "
+              << different << " differ" << std::endl;
     return different ? 1 : 0;
 }

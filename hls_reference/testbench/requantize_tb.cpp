@@ -30,7 +30,8 @@ int main() {
     const long cases = 1000000;
     long wrong = 0;
     for (long index = 0; index < cases; index++) {
-        long long sum = signed_random(ACCUMULATOR_BITS), m = signed_random(MULTIPLIER_BITS), b = signed_random(BIAS_BITS);
+        long long sum = signed_random(ACCUMULATOR_BITS), m = signed_random(MULTIPLIER_BITS);
+        long long b = signed_random(BIAS_BITS);
         long long r = next() % 256, scale = signed_random(MULTIPLIER_BITS);
         int shift = next() % (MAXIMUM_SHIFT + 1), maximum = (2 << next() % 8) - 1;
         __int128 total = (__int128)sum * m + (__int128)r * scale + b;

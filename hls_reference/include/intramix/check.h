@@ -67,7 +67,8 @@ inline bool fits_tiles(const Layer &layer) {
     long long rows = (long long)(layer.tile_rows - 1) * layer.stride_rows + layer.kernel_rows;
     long long columns = (long long)(layer.tile_columns - 1) * layer.stride_columns + layer.kernel_columns;
     long long pairs = (long long)layer.tile_rows * ((layer.tile_columns + 1) / 2);
-    return rows * columns <= INPUT_DEPTH && pairs <= OUTPUT_DEPTH / 2 && (layer.operation == MAXIMUM_POOL || taps <= TAPS);
+    if (layer.operation != MAXIMUM_POOL && taps > TAPS) return false;
+    return rows * columns <= INPUT_DEPTH && pairs <= OUTPUT_DEPTH / 2;
 }
 
 inline bool inside(const Layer &layer, const Sizes &sizes) {

@@ -1,9 +1,10 @@
 // The tiled convolution engine: tiles of Tm filters × Tn channels × tile_rows × tile_columns outputs.
 //
-// Loop nest, outermost first: tile rows, tile columns, filter tiles, input digits, channel tiles; one iteration is a *step*.
-// While step n is computed, step n + 1 is loaded and the outputs of step n − 1 are stored: two of every buffer, used in turn.
-// Inside a step, outermost first: kernel rows, kernel columns, pairs of pixels at II = 1, Tm and Tn unrolled. Consecutive
-// iterations belong to different pixels, so that an accumulator's latency hides behind the others'.
+// Loop nest, outermost first: tile rows, tile columns, filter tiles, input digits, channel tiles; one iteration is a
+// *step*. While step n is computed, step n + 1 is loaded and the outputs of step n − 1 are stored: two of every
+// buffer, used in turn. Inside a step, outermost first: kernel rows, kernel columns, pairs of pixels at II = 1, Tm
+// and Tn unrolled. Consecutive iterations belong to different pixels, so that an accumulator's latency hides behind
+// the others'.
 #ifndef INTRAMIX_CONVOLUTION_H
 #define INTRAMIX_CONVOLUTION_H
 
@@ -107,9 +108,9 @@ tile_constants:
     }
 }
 
-inline void load(bool enabled, const beat_t *maps, const beat_t *weights, const constant_t *constants, const Layer &layer,
-                 const Step &step, input_tile_t input, weight_tile_t weight, constant_tile_t constant,
-                 output_tile_t identity) {
+inline void load(bool enabled, const beat_t *maps, const beat_t *weights, const constant_t *constants,
+                 const Layer &layer, const Step &step, input_tile_t input, weight_tile_t weight,
+                 constant_tile_t constant, output_tile_t identity) {
 #pragma HLS INLINE off
     if (!enabled) return;
     load_input(maps, layer, step, input);

@@ -1,8 +1,9 @@
-// Depthwise convolution: TN channels of a beat side by side, each with its own 8-bit weights; average pools and additions that
-// stand alone are such layers too. FILM-QNN's depthwise layers use no channel parallelism; this kernel has TN lanes.
+// Depthwise convolution: TN channels of a beat side by side, each with its own 8-bit weights; average pools and
+// additions that stand alone are such layers too. FILM-QNN's depthwise layers use no channel parallelism; this kernel
+// has TN lanes.
 //
-// Output beat b reads input beat b modulo the input's beats: with k filters a channel, the j-th of every channel come together.
-// Weights of an output beat: [tap] TN bytes, padded to whole beats.
+// Output beat b reads input beat b modulo the input's beats: with k filters a channel, the j-th of every channel come
+// together. Weights of an output beat: [tap] TN bytes, padded to whole beats.
 #ifndef INTRAMIX_DEPTHWISE_H
 #define INTRAMIX_DEPTHWISE_H
 
@@ -14,8 +15,8 @@ typedef ap_uint<DEPTHWISE_BEATS * PORT_BITS> taps_t;
 typedef taps_t depthwise_weights_t[TAPS];
 
 inline void load_depthwise(const beat_t *maps, const beat_t *weights, const constant_t *constants, const Layer &layer,
-                           const Region &region, window_tile_t window, depthwise_weights_t taps, constant_tile_t constant,
-                           output_tile_t identity) {
+                           const Region &region, window_tile_t window, depthwise_weights_t taps,
+                           constant_tile_t constant, output_tile_t identity) {
 #pragma HLS INLINE off
     load_window(maps, layer, region.first_beat % layer.input_beats, region, window);
     int count = layer.kernel_rows * layer.kernel_columns;
@@ -33,8 +34,8 @@ depthwise_taps:
 }
 
 inline void compute_depthwise(const Layer &layer, const Region &region, const window_tile_t window,
-                              const depthwise_weights_t taps, const constant_tile_t constant, const output_tile_t identity,
-                              beat_tile_t output) {
+                              const depthwise_weights_t taps, const constant_tile_t constant,
+                              const output_tile_t identity, beat_tile_t output) {
 #pragma HLS INLINE off
     int columns = window_columns(layer, region);
 depthwise_rows:

@@ -1,6 +1,7 @@
 // Two compute engines side by side: filters on DSPs and filters on LUTs, for the same two pixels in the same cycle.
 //
-// A tile's filters are ordered 8 bits, 4 bits on DSPs, 4 bits on LUTs. Both engines are combinational; loops are unrolled.
+// A tile's filters are ordered 8 bits, 4 bits on DSPs, 4 bits on LUTs. Both engines are combinational; loops are
+// unrolled.
 #ifndef INTRAMIX_ENGINES_H
 #define INTRAMIX_ENGINES_H
 

@@ -1,7 +1,8 @@
-// Linear layers: the input vector on chip, weights streamed past it once, a word (TN weights of 4 bits or TN / 2 of 8) a cycle.
+// Linear layers: the input vector on chip, weights streamed past it once, a word (TN weights of 4 bits or TN / 2 of
+// 8) a cycle.
 //
-// Every weight is used once, so the port sets the pace, not the multipliers: these are plain, on whole codes, and the packed
-// ones stay with the convolutions. Weights lie as a convolution's: [filter tile][channel tile][tap] words.
+// Every weight is used once, so the port sets the pace, not the multipliers: these are plain, on whole codes, and the
+// packed ones stay with the convolutions. Weights lie as a convolution's: [filter tile][channel tile][tap] words.
 #ifndef INTRAMIX_LINEAR_H
 #define INTRAMIX_LINEAR_H
 

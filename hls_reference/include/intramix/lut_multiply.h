@@ -1,5 +1,5 @@
-// Products made of LUTs: Fixed-4, sums of two powers of two (SP2-4, Mix and Match, HPCA 2021), powers of two (PoT-4), and
-// Fixed-8 for boards whose 8-bit filters are not on DSPs.
+// Products made of LUTs: Fixed-4, sums of two powers of two (SP2-4, Mix and Match, HPCA 2021), powers of two (PoT-4),
+// and Fixed-8 for boards whose 8-bit filters are not on DSPs.
 #ifndef INTRAMIX_LUT_MULTIPLY_H
 #define INTRAMIX_LUT_MULTIPLY_H
 

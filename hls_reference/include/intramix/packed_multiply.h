@@ -1,7 +1,7 @@
 // Several small products in one DSP slice (FILM-QNN, FPGA 2022): (A + D) · B with operands far enough apart.
 //
-// Weights are signed, so a negative field borrows 1 from the field above it; the field's own top bit, added back above, pays
-// it exactly. The Amaranth design stores weights offset-binary instead and needs no such correction.
+// Weights are signed, so a negative field borrows 1 from the field above it; the field's own top bit, added back
+// above, pays it exactly. The Amaranth design stores weights offset-binary instead and needs no such correction.
 #ifndef INTRAMIX_PACKED_MULTIPLY_H
 #define INTRAMIX_PACKED_MULTIPLY_H
 

@@ -1,8 +1,8 @@
 // What lies behind the wide AXI ports.
 //
-// Map: [digit][beat][row][column], a beat holds TN channels of one pixel in slots of SLOT_BITS, least significant first. A map
-// wider than a slot has two 4-bit digits, upper first. A row is contiguous, so that a tile's row is one burst.
-// Weights of a tap: WEIGHT_WORDS words, dense over frames of FRAME_BEATS beats that hold FRAME_WORDS words.
+// Map: [digit][beat][row][column], a beat holds TN channels of one pixel in slots of SLOT_BITS, least significant
+// first. A map wider than a slot has two 4-bit digits, upper first. A row is contiguous, so that a tile's row is one
+// burst. Weights of a tap: WEIGHT_WORDS words, dense over frames of FRAME_BEATS beats that hold FRAME_WORDS words.
 #ifndef INTRAMIX_PORTS_H
 #define INTRAMIX_PORTS_H
 

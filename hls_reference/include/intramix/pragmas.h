@@ -1,4 +1,5 @@
-// Directives whose spelling differs between Vivado HLS (2020.1 and before) and Vitis HLS, or that need a constant's value.
+// Directives whose spelling differs between Vivado HLS (2020.1 and before) and Vitis HLS, or that need a constant's
+// value.
 #ifndef INTRAMIX_PRAGMAS_H
 #define INTRAMIX_PRAGMAS_H
 

@@ -1,4 +1,5 @@
-// y = clip((acc · M + r · R + B + half) >> S, 0, maximum): scale, add, round half up, clamp; in 48 bits, a DSP's accumulator.
+// y = clip((acc · M + r · R + B + half) >> S, 0, maximum): scale, add, round half up, clamp; in 48 bits, a DSP's
+// accumulator.
 #ifndef INTRAMIX_REQUANTIZE_H
 #define INTRAMIX_REQUANTIZE_H
 
@@ -19,7 +20,8 @@ inline bias_t bias_of(constant_t constant) {
 }
 
 // `residual` is r · R. No sum leaves REQUANTIZER_BITS: accumulators have at most 27 bits.
-inline code_t requantize(accumulator_t sum, constant_t constant, residual_t residual, ap_uint<6> shift, code_t maximum) {
+inline code_t requantize(accumulator_t sum, constant_t constant, residual_t residual, ap_uint<6> shift,
+                         code_t maximum) {
 #pragma HLS INLINE
     ap_int<REQUANTIZER_BITS> scaled = sum * multiplier_of(constant);
     ap_int<REQUANTIZER_BITS> total = scaled + residual + bias_of(constant);

@@ -1,9 +1,9 @@
 // The residual add: the identity's tile is loaded in the order of the output's filters, then joins in the requantizer.
 //
-// Weights were reordered so that a tile begins with its 8-bit filters; an identity of another layer may have another order. Each
-// output channel names the identity's channel that it meets (FILM-QNN: "applied when the identity is loaded"). Where a beat of
-// the output meets a beat of the identity slot by slot, as it does when both layers' filters were assigned jointly, one read
-// serves TN channels; elsewhere each channel is read on its own.
+// Weights were reordered so that a tile begins with its 8-bit filters; an identity of another layer may have another
+// order. Each output channel names the identity's channel that it meets (FILM-QNN: "applied when the identity is
+// loaded"). Where a beat of the output meets a beat of the identity slot by slot, as it does when both layers'
+// filters were assigned jointly, one read serves TN channels; elsewhere each channel is read on its own.
 #ifndef INTRAMIX_RESIDUAL_H
 #define INTRAMIX_RESIDUAL_H
 
@@ -28,8 +28,8 @@ inline residual_t residual_term(code_t residual, multiplier_t multiplier) {
     return result;
 }
 
-// Reads the identity of `region` into tile[beat][row · columns + column]. `identity` holds, for the region's channels from its
-// first, the identity's channel or −1 for a lane that idles.
+// Reads the identity of `region` into tile[beat][row · columns + column]. `identity` holds, for the region's channels
+// from its first, the identity's channel or −1 for a lane that idles.
 inline void load_identity(const beat_t *maps, const MapView &source, const Region &region, const int identity[TM],
                           output_tile_t tile) {
 #pragma HLS INLINE

@@ -21,7 +21,8 @@ inline MapView output_view(const Layer &layer) {
 
 inline MapView residual_view(const Layer &layer) {
 #pragma HLS INLINE
-    MapView view = {layer.residual, layer.residual_beats, layer.output_rows, layer.output_columns, layer.residual_digits};
+    MapView view = {layer.residual, layer.residual_beats, layer.output_rows, layer.output_columns,
+                    layer.residual_digits};
     return view;
 }
 
