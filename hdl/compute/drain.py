@@ -23,7 +23,7 @@ from .layouts import (
     lane_control_layout,
     row_parameters,
 )
-from .pipeline import delay
+from .pipeline import SELECTION_CYCLES, delay
 from .post import Requantizer
 from .walker import AddressWalker
 
@@ -76,7 +76,7 @@ class DrainTiming:
     def written(self) -> int:
         """Every word of the group is in the output memory, at the latest."""
         rows = self.begin + self.geometry.drain_cycles
-        return rows + Requantizer.LATENCY + 2 * self.geometry.tile_words + 5
+        return rows + Requantizer.LATENCY + 2 * self.geometry.tile_words + SELECTION_CYCLES + 4
 
     @property
     def in_flight(self) -> int:
@@ -167,17 +167,18 @@ class DrainControl(wiring.Component):
         ]
         m.d.sync += self.constants_released.eq(self.constants_released + (last & parameters.release))
 
-        # Row e selects operands in e + 1; they enter the requantizers in e + 2, their codes come out LATENCY later.
-        codes = 2 + Requantizer.LATENCY
+        # A row's operands are selected from the following cycle on, enter the requantizers, and come out as codes.
+        operands = 1 + SELECTION_CYCLES
+        codes = operands + Requantizer.LATENCY
         taken = Signal()
         m.d.comb += [
             taken.eq(active & (row == 0) & parameters.residual),
             control.row.eq(row),
             control.residual_take.eq(taken),
-            control.residual_digits.eq(delay(m, parameters.residual_digits, 1, name="residual_digits")),
-            control.residual_scale.eq(delay(m, parameters.residual_scale, 2, name="residual_scale")),
-            control.shift.eq(delay(m, parameters.shift, 2 + Requantizer.SHIFT_LAG, name="shift")),
-            control.maximum.eq(delay(m, parameters.maximum, 2 + Requantizer.SHIFT_LAG, name="maximum")),
+            control.residual_digits.eq(delay(m, parameters.residual_digits, operands - 1, name="residual_digits")),
+            control.residual_scale.eq(delay(m, parameters.residual_scale, operands, name="residual_scale")),
+            control.shift.eq(delay(m, parameters.shift, operands + Requantizer.SHIFT_LAG, name="shift")),
+            control.maximum.eq(delay(m, parameters.maximum, operands + Requantizer.SHIFT_LAG, name="maximum")),
             control.output_digits.eq(delay(m, parameters.output_digits, codes, name="output_digits")),
             control.codes_take.eq(delay(m, active, codes, name="codes_take", reset=True)),
             control.words_take.eq(delay(m, last, codes, name="words_take", reset=True)),

@@ -18,7 +18,7 @@ from ..modules import place
 from .drain import DrainControl, DrainTiming
 from .lane import PixelLane
 from .layouts import lane_control_layout
-from .pipeline import delay
+from .pipeline import SELECTION_CYCLES, delay
 from .sequencer import Sequencer
 
 
@@ -123,7 +123,7 @@ class ComputeEngine(wiring.Component):
             control.captured.eq(array.captured),
             control.read_address.eq(self.outputs.address),
         ]
-        constants = delay(m, self.constants.data, 1, name="constants")
+        constants = delay(m, self.constants.data, SELECTION_CYCLES, name="constants")
         outputs = []
         for index in range(g.pixel_lanes):
             lane = PixelLane(g, copied=self.timing.copied)

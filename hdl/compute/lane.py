@@ -1,6 +1,6 @@
 """A pixel lane: its memories, requantizers, word registers and pool."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,6 +9,7 @@ from ..interfaces import LOCAL_ADDRESS_BITS
 from ..modules import module_name, place
 from .lane_memory import LaneMemory
 from .layouts import lane_control_layout
+from .pipeline import SELECTION_CYCLES, delay, select
 from .pool import Maximum
 from .post import Requantizer
 
@@ -22,10 +23,10 @@ class PixelLane(wiring.Component):
 
     - a step issued in t: `activation_address` t, `activation_zero` t + 1, `pool_valid` and `pool_first` t + 2, like
       `activations`;
-    - a row presented in e: `row` and, in the first row, `residual_take` e; `residual_digits` e + 1, when `sum` and
-      `accumulators` are read; `constants` and `residual_scale` e + 2; `shift` and `maximum` e + 2 +
-      `Requantizer.SHIFT_LAG`; `output_digits`, `codes_take` and, in the last row, `words_take` e + 2 +
-      `Requantizer.LATENCY`;
+    - a row presented in e: `row` and, in the first row, `residual_take` e; `sum` and `accumulators` are read in e + 1;
+      `residual_digits` e + `SELECTION_CYCLES`; then, with r = e + 1 + `SELECTION_CYCLES`, `constants` and
+      `residual_scale` r, `shift` and `maximum` r + `Requantizer.SHIFT_LAG`, `output_digits`, `codes_take` and, in the
+      last row, `words_take` r + `Requantizer.LATENCY`;
     - a residual word: `residual_address` f, `residual_load` (bit digit · D + word) f + 1;
     - an output word: `write_word` w, after `words_take` or the pool's last step; `write_enable`, `write_address` w + 1.
 
@@ -105,9 +106,10 @@ class PixelLane(wiring.Component):
             high = Signal(g.activation_bits, name=f"residual_high_{unit}")
             low = Signal(DIGIT_BITS, name=f"residual_low_{unit}")
             residual = Signal(8, name=f"residual_{unit}", reset_less=True)
+            slots = range(slot, slot + g.drain_cycles)
             m.d.comb += [
-                high.eq(Array([upper[word][slot + index] for index in range(g.drain_cycles)])[row]),
-                low.eq(Array([lower[word][slot + index] for index in range(g.drain_cycles)])[row]),
+                high.eq(select(m, [upper[word][index] for index in slots], row, name=f"residual_high_{unit}")),
+                low.eq(select(m, [lower[word][index] for index in slots], row, name=f"residual_low_{unit}")),
             ]
             m.d.sync += residual.eq(Mux(self.control.residual_digits, Cat(low, high[:DIGIT_BITS]), high))
             residuals.append(residual)
@@ -133,13 +135,13 @@ class PixelLane(wiring.Component):
             total = Signal.like(self.sum, name="copied_sum", reset_less=True)
             with m.If(self.control.captured):
                 m.d.sync += [accumulators.eq(self.accumulators), total.eq(self.sum)]
-        selected_total = Signal.like(self.sum, reset_less=True)
-        m.d.sync += selected_total.eq(total)
+        selected_total = delay(m, total, SELECTION_CYCLES, name="selected_sum")
         codes = []
         for unit in range(g.post_units):
             first = unit * g.drain_cycles
             selected = Signal(g.accumulator_bits, name=f"accumulator_{unit}", reset_less=True)
-            m.d.sync += selected.eq(Array([accumulators[first + index] for index in range(g.drain_cycles)])[row])
+            choices = [accumulators[first + index] for index in range(g.drain_cycles)]
+            m.d.sync += selected.eq(select(m, choices, row, name=f"accumulator_{unit}"))
             post = Requantizer(g)
             m.submodules[f"post_{unit}"] = place(platform, post)
             m.d.comb += [
@@ -158,7 +160,8 @@ class PixelLane(wiring.Component):
         """Collects codes into words, digit by digit; the first word register is the pool's maximum too."""
         g = self._geometry
         control = self.control
-        upper, lower = [], []
+        upper: list[Value] = []
+        lower: list[Value] = []
         for unit, code in enumerate(codes):
             high = Mux(control.output_digits, code[DIGIT_BITS:], code[: g.activation_bits])
             for name, digit, width, words in (
