@@ -107,7 +107,8 @@ def build_library(
                 _compiler_version(environment), platform.machine())
     key = digest([*files, *files.values(), *command, *flags, *versions])
     library = cache_directory() / f"simulator-{key}.so"
-    runtime = cache_directory() / f"runtime-{digest([*support_sources().values(), *command, *flags, *versions])}"
+    common = digest([*support_sources().values(), *_verilator_command("any", options), *flags, *versions])
+    runtime = cache_directory() / f"runtime-{common}"
     if library.exists():
         return library
     with locked(f"simulator-{key}"):
