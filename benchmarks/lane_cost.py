@@ -2,8 +2,8 @@
 
 `python -m benchmarks.lane_cost [--channels 16] [--accumulator 25] [--json FILE]` synthesises each cell alone, with its
 pipeline, accumulators, capture registers and local controls, with yosys' `synth_xilinx` (family xc7, xcup for DSP48E2).
-What pixel or filter lanes share is listed apart, to be divided by the lanes that share it: pair sums and Σq by To, decoders
-by P. LUTs include shift registers. Numbers and what was tried: docs/decisions/0001-lut-lanes.md.
+What pixel or filter lanes share is listed apart, to be divided by the lanes that share it: pair sums and Σq by To,
+decoders by P. LUTs include shift registers. Numbers and what was tried: docs/decisions/0001-lut-lanes.md.
 """
 
 import argparse

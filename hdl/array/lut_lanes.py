@@ -212,12 +212,12 @@ class Sp2Cell(_SignedCell):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
 
-        def part_of(once: str, twice: str, channel: int) -> Value:
-            weight, code = self.weights[channel], self.codes[channel]
-            return Mux(weight[twice], Cat(Const(0, 1), code), Mux(weight[once], code, 0))
+        def part_of(name: str, channel: int) -> Value:
+            part, code = self.weights[channel][name], self.codes[channel]
+            return Mux(part == 2, Cat(Const(0, 1), code), Mux(part == 1, code, 0))
 
-        low = self._products(m, partial(part_of, "one", "two"))
-        high = self._products(m, partial(part_of, "four", "eight"))
+        low = self._products(m, partial(part_of, "low"))
+        high = self._products(m, partial(part_of, "high"))
         # The offset, 8 · Σ code, is two units of the high part's four.
         offset = Term(self.step_sum, self._channels * self._largest)
         high = register(m, add_shifted(high, offset, 1, bits=self._sum_bits - 2))

@@ -80,12 +80,10 @@ def negatives_layout(lane: LaneClass, channels: int) -> data.ArrayLayout:
 
 
 class Sp2Weight(data.Struct):
-    """A decoded SP2 weight: ± (low · q + high · 4q), low of {0, 1, 2}, high of {0, 1, 2}."""
+    """A decoded SP2 weight: ± (low · q + high · 4q), where 3 means 0 like 0."""
 
-    one: unsigned(1)
-    two: unsigned(1)
-    four: unsigned(1)
-    eight: unsigned(1)
+    low: unsigned(2)
+    high: unsigned(2)
     negative: unsigned(1)
 
 
@@ -158,9 +156,7 @@ class LutWeights(wiring.Component):
     @staticmethod
     def _decode_sp2(code: Value) -> Value:
         magnitude = code[:3]
-        return Cat(
-            code[:2] == 1, code[:2] == 2, (magnitude >= 3) & (magnitude != 7), magnitude == 7, code[3]
-        )
+        return Cat(code[:2], (magnitude >= 3) & (magnitude != 7), magnitude == 7, code[3])
 
     @staticmethod
     def _decode_pot(code: Value) -> Value:
