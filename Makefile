@@ -8,12 +8,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint hls bench clean
 
 help:
 	@echo "make demo    train, quantize, compile, generate, simulate and check a small CNN"
 	@echo "make test    run the test suite"
 	@echo "make lint    ruff and mypy"
+	@echo "make hls     C-simulate the Vivado HLS reference kernels against PyTorch"
 	@echo "make bench   measure the figures of the README"
 	@echo "make setup   only make .venv and install into it"
 
@@ -43,6 +44,13 @@ lint: $(STAMP)
 	@mkdir -p build/typecheck/intramix
 	@for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/typecheck/intramix/$$folder; done
 	MYPYPATH=build/typecheck $(BIN)/mypy --package intramix
+
+# Every LUT scheme, 8-bit products on DSPs and on LUTs; the published networks' layers on one build.
+hls: $(STAMP)
+	$(BIN)/intramix hls --board pynq-z2 -o build/hls/pynq-z2 --layers --run
+	$(BIN)/intramix hls --board zcu102 -o build/hls/zcu102 --run
+	$(BIN)/intramix hls --board small -o build/hls/small-sp2 --run
+	$(BIN)/intramix hls --board small --lut-scheme pot-4 -o build/hls/small-pot --run
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
