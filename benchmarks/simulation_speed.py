@@ -2,7 +2,8 @@
 
 Measures the seconds of elaboration (Amaranth to Verilog), of the build (Verilator and the C++ compiler) at each
 optimisation level, and simulated cycles a second of a network on the whole accelerator, every map checked.
-Prints what it ran on. Seconds of a machine with other work count against it; processor seconds do not. With `--fresh` nothing comes from the cache.
+Prints what it ran on. A machine's other work counts against seconds, not against processor seconds. With `--fresh`
+nothing comes from the cache.
 """
 
 import argparse
