@@ -127,7 +127,7 @@ class DspCell(wiring.Component):
                 multiplier.a.eq(Cat(low, Const(0, 2 * plan.spacing - len(low)), high)),
                 multiplier.b.eq(Cat(left, Const(0, plan.spacing - len(left)), right)),
             ]
-            if position:
+            if previous is not None:
                 m.d.comb += multiplier.pcin.eq(previous.pcout)
             previous = multiplier
         return multiplier.p.as_unsigned()
