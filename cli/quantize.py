@@ -5,18 +5,22 @@ from collections import Counter
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from ..hdl.geometry import Geometry
 from ..platforms.boards import Board
-from ..quant.assign import METHODS
+from ..quant.allocation import Budget
+from ..quant.assign import LaneMix
 from ..quant.data import load_data
 from ..quant.fileformat import save
 from ..quant.graph import Convolution, IntegerGraph
+from ..quant.methods import METHODS, find_method
 from ..quant.models import ZOO, load_model
 from ..quant.train import TrainingOptions
 from .console import console, table
 from .errors import UserError
-from .options import board_options, json_option
+from .lanes import LUT_FORMATS, lane_mix
+from .options import LUT_SCHEMES, board_options, json_option
 from .output import write_json
 from .tables import mix, percent
 from .training import History, quantize_for, train_float
@@ -28,20 +32,26 @@ from .training import History, quantize_for, train_float
 @click.option("--data", required=True, metavar="NAME|FILE", help="`digits`, or an .npz with images (and labels).")
 @click.option("--method", type=click.Choice(METHODS), default="variance", show_default=True,
               help="How filters are given their formats.")
+@click.option("--ratio", metavar="A:B:C",
+              help="Fixed-8 : Fixed-4 : LUT-lane filters of every layer (default: the lanes of the board's tile).")
+@click.option("--budget", metavar="KIND=LIMIT",
+              help="For hbp and hawq-v3: size, bit-operations or latency, as in size=60% (of 8 bits everywhere).")
 @click.option("--bits", "hidden_bits", type=click.IntRange(2, 8),
               help="Bits of hidden activations (default: the geometry's slot).")
 @click.option("--float-epochs", type=click.IntRange(0), default=0, show_default=True,
               help="Epochs of float training first, for a model that is not trained.")
-@click.option("--epochs", type=click.IntRange(0), default=8, show_default=True,
-              help="Epochs of fine-tuning with quantization; 0 only calibrates.")
-@click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of the fine-tuning.")
+@click.option("--epochs", type=click.IntRange(0),
+              help="Epochs of fine-tuning; 0 only calibrates (default: the method's; film-qnn's is 150).")
+@click.option("--learning-rate", type=float, help="Of the fine-tuning (default: the method's).")
+@click.option("--batch-size", type=click.IntRange(1), help="Of the fine-tuning (default: the method's).")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="Integer model (.imx) to write.")
 @json_option
 def quantize(
-    model: str, board: Board, geometry: Geometry, data: str, method: str, hidden_bits: int | None,
-    float_epochs: int, epochs: int, learning_rate: float, seed: int, output: Path, json_path: Path | None,
+    model: str, board: Board, geometry: Geometry, data: str, method: str, ratio: str | None, budget: str | None,
+    hidden_bits: int | None, float_epochs: int, epochs: int | None, learning_rate: float | None,
+    batch_size: int | None, seed: int, output: Path, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
 
@@ -50,8 +60,14 @@ def quantize(
     import torch
 
     started = time.monotonic()
+    options = find_method(method).options(
+        epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, seed=seed
+    )
+    geometry = _with_scheme(geometry, board, method)
+    limit = Budget.parse(budget) if budget else None
+    mix_given = LaneMix.parse(ratio, LUT_FORMATS[geometry.lut_scheme]).on(lane_mix(geometry)) if ratio else None
     dataset = load_data(data)
-    if dataset.train_labels is None and (epochs or float_epochs):
+    if dataset.train_labels is None and (options.epochs or float_epochs):
         raise UserError(f"data {data} has no labels to train with: add labels, or use --epochs 0 to calibrate only")
     classes = 10 if dataset.train_labels is None else int(dataset.train_labels.max()) + 1
     torch.manual_seed(seed)
@@ -59,11 +75,10 @@ def quantize(
     history = History()
     if float_epochs:
         train_float(network, dataset, TrainingOptions(epochs=float_epochs, seed=seed), history)
-    options = TrainingOptions(epochs=epochs, learning_rate=learning_rate, seed=seed)
     name = model if model in ZOO else model.rpartition(":")[2]
     result = quantize_for(
-        network, dataset, geometry, activation_bits=hidden_bits, method=method, options=options, name=name,
-        history=history,
+        network, dataset, geometry, activation_bits=hidden_bits, method=method, ratio=mix_given, budget=limit,
+        options=options, name=name, history=history,
     )  # fmt: skip
     save(result.graph, output)
     accuracy = {
@@ -89,6 +104,16 @@ def quantize(
             "layers": layers,
             "seconds": round(time.monotonic() - started, 2),
         })
+
+
+def _with_scheme(geometry: Geometry, board: Board, method: str) -> Geometry:
+    """The geometry with LUT lanes for the method's scheme, unless the person chose a scheme."""
+    kind = find_method(method).lut_format
+    chosen = click.get_current_context().get_parameter_source("lut_scheme")
+    if kind is None or chosen is ParameterSource.COMMANDLINE or LUT_FORMATS[geometry.lut_scheme] == kind:
+        return geometry
+    console.print(f"{method} has {kind.name} in the LUT lanes: give --lut-scheme {kind.name} to the other commands too")
+    return board.geometry_for(activation_bits=geometry.activation_bits, lut_scheme=LUT_SCHEMES[kind.name])
 
 
 def _layers(graph: IntegerGraph) -> list[dict]:

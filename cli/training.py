@@ -6,6 +6,8 @@ from typing import Any
 from torch import nn
 
 from ..hdl.geometry import Geometry
+from ..quant.allocation import Budget
+from ..quant.assign import LaneMix
 from ..quant.data import Dataset
 from ..quant.quantize import QuantizationResult, quantize
 from ..quant.train import Progress, TrainingOptions, accuracy, train
@@ -35,17 +37,19 @@ def train_float(model: nn.Module, data: Dataset, options: TrainingOptions, histo
 
 def quantize_for(
     model: nn.Module, data: Dataset, geometry: Geometry, *, activation_bits: int | None = None, method: str,
-    options: TrainingOptions, name: str, history: History | None = None,
+    ratio: LaneMix | None = None, budget: Budget | None = None, options: TrainingOptions, name: str,
+    history: History | None = None,
 ) -> QuantizationResult:
-    """Quantizes a trained model for a geometry's lanes, with a bar while it is fine-tuned."""
+    """Quantizes a trained model for a geometry's lanes (or a ratio), with a bar while it is fine-tuned."""
     title = "Quantize and fine-tune" if options.epochs else "Quantize (calibrate)"
     with bar(title) as advance:
         result = quantize(
             model,
             data,
-            lane_mix=lane_mix(geometry),
+            lane_mix=ratio or lane_mix(geometry),
             activation_bits=activation_bits or geometry.activation_bits,
             method=method,
+            budget=budget,
             options=options,
             progress=_moving(advance),
             name=name,

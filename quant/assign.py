@@ -1,14 +1,7 @@
-"""Assignment: which filter of a layer gets which weight format, so that every tile has the accelerator's lane mix.
-
-Two measures of a filter's sensitivity:
-
-- `variance` (needs no data): the filters with the largest error ‖w − Q4(w)‖² get 8 bits (a stand-in, free of data, for
-  the Hessian eigenvalue of ILMPQ); of the rest, those of small variance get the LUT lanes' scheme (Mix and Match).
-- `output-error`: the filters with the largest error of the output map ‖W·Â − Q4(W)·Â‖₂ get 8 bits (FILM-QNN
-  Algorithm 1); of the rest, those that lose least by the LUT lanes' scheme instead of Fixed-4 get it.
+"""Assignment of weight formats to filters, so that every tile has the accelerator's lane mix.
 
 Channels that meet in an add or a max pool, and a depthwise layer with its input, share one order in the hardware: they
-are assigned jointly, one class for each channel index, by the sum of the layers' relative sensitivities.
+are assigned jointly, one class for each channel index. `methods.py` says by what measures.
 """
 
 import dataclasses
@@ -16,13 +9,13 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from .fold import FoldedConvolution, FoldedGraph, convolve
+from .fold import FoldedConvolution, FoldedGraph
 from .formats import FIXED4, FIXED8, SP2_4, WeightFormat
-from .model import QuantizedConvolution, QuantizedNetwork
-from .quantizers import Formats, fake_quantize_weight, weight_error, weight_scale
+from .model import QuantizedNetwork
+from .quantizers import Formats
+from .sensitivity import Measures
 
-_BATCH = 16
-METHODS = ("variance", "output-error")
+_SMALLEST_MEAN = 1e-30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +55,25 @@ class LaneMix:
             raise ValueError(f"lane mix must be fixed-8:fixed-4:LUT, for example 2:8:22, not {text!r}")
         fixed8, fixed4, lut = (int(part) for part in parts)
         return cls(fixed8, fixed4, lut, lut_format)
+
+    def on(self, lanes: "LaneMix") -> "LaneMix":
+        """This mix as the ratio of formats for a tile of other lanes: itself.
+
+        A share above the tile's costs more tiles, but runs; filters of a class that the tile lacks do not.
+
+        Raises
+        ------
+        ValueError: the tile has no lanes for some of the filters.
+        """
+        for field, name in (("fixed8", "Fixed-8"), ("fixed4", "Fixed-4"), ("lut", "LUT")):
+            if getattr(self, field) and not getattr(lanes, field):
+                raise ValueError(
+                    f"ratio {self} has filters for {name} lanes, but the tile, {lanes}, has none; make that part 0"
+                )
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.fixed8}:{self.fixed4}:{self.lut}"
 
     @property
     def tile(self) -> int:
@@ -123,45 +135,33 @@ def joint_groups(graph: FoldedGraph) -> tuple[JointGroup, ...]:
     )
 
 
-def assign(
-    network: QuantizedNetwork, mix: LaneMix, *, method: str = "variance", images: Tensor | None = None
-) -> dict[str, Formats]:
-    """A format for every filter of every convolution, by layer name; `QuantizedNetwork.set_formats` takes it.
+def assign_lanes(network: QuantizedNetwork, mix: LaneMix, wide: Measures, narrow: Measures) -> dict[str, Formats]:
+    """A format for every filter, in the proportions of a lane mix: by layer name, for `QuantizedNetwork.set_formats`.
+
+    Fixed-8 for the filters with the largest `wide`; of the rest Fixed-4 for those with the largest `narrow`, the LUT
+    lanes' format for the others. Both are added over the layers of a joint group.
 
     Parameters
     ----------
-    images: a batch, for `output-error`; the activations are the network's own, quantized.
-
-    Raises
-    ------
-    ValueError: `method` is unknown, or needs images.
+    wide, narrow: comparable between layers, see `relative`; layers without weights to round are not in them.
     """
-    if method not in METHODS:
-        raise ValueError(f"assignment method must be one of {', '.join(METHODS)}, not {method!r}")
-    if method == "variance":
-        measures = {name: _variance_measures(module, mix) for name, module in _trained(network).items()}
-    elif images is None:
-        raise ValueError("assignment by output-error needs images; use variance where there are none")
-    else:
-        measures = _output_measures(network, mix, images)
     result: dict[str, Formats] = {}
     for group in joint_groups(network.graph):
-        wide, narrow = torch.zeros(group.channels), torch.zeros(group.channels)
-        for name in group.layers:
-            if name in measures:
-                wide, narrow = wide + measures[name][0], narrow + measures[name][1]
-        formats = _choose(wide, narrow, mix)
+        members = [name for name in group.layers if name in wide]
+        zeros = torch.zeros(group.channels)
+        formats = _choose(
+            sum((wide[name] for name in members), zeros), sum((narrow[name] for name in members), zeros), mix
+        )
         result.update(dict.fromkeys(group.layers, formats))
     return result
 
 
-def _trained(network: QuantizedNetwork) -> dict[str, QuantizedConvolution]:
-    """The convolutions whose weights a format rounds; pseudo-layers are exact in every format."""
-    return {name: module for name, module in network.convolutions.items() if not module.layer.exact}
+def relative(measures: Measures) -> Measures:
+    """Every measure over its layer's mean, so that the layers of a joint group weigh alike."""
+    return {name: values / values.mean().clamp_min(_SMALLEST_MEAN) for name, values in measures.items()}
 
 
 def _choose(wide: Tensor, narrow: Tensor, mix: LaneMix) -> Formats:
-    """Fixed-8 for the largest `wide`; of the rest Fixed-4 for the largest `narrow`, the LUT format for the others."""
     channels = len(wide)
     fixed8, fixed4, _ = mix.counts(channels)
     by_need = torch.argsort(wide, descending=True, stable=True).tolist()
@@ -169,52 +169,3 @@ def _choose(wide: Tensor, narrow: Tensor, mix: LaneMix) -> Formats:
     rest = [index for index in torch.argsort(narrow, descending=True, stable=True).tolist() if index not in eight]
     four = set(rest[:fixed4])
     return tuple(FIXED8 if index in eight else FIXED4 if index in four else mix.lut_format for index in range(channels))
-
-
-def _four_bits(mix: LaneMix) -> WeightFormat:
-    """The 4-bit format against which the need for 8 bits is measured."""
-    return FIXED4 if mix.fixed4 else mix.lut_format
-
-
-def _variance_measures(module: QuantizedConvolution, mix: LaneMix) -> tuple[Tensor, Tensor]:
-    weight = module.weight.detach()
-    formats = (_four_bits(mix),) * len(weight)
-    error = weight_error(weight, weight_scale(weight, formats, method=module.scale_method), formats)
-    variance = weight.flatten(1).var(dim=1, correction=0)
-    return _relative(error), _relative(variance)
-
-
-@torch.no_grad()
-def _output_measures(network: QuantizedNetwork, mix: LaneMix, images: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """Squared errors of the output maps, over the power of the layer's whole map."""
-    kinds = dict.fromkeys((_four_bits(mix), FIXED4, mix.lut_format))
-    modules = _trained(network)
-    differences: dict[tuple[str, WeightFormat], Tensor] = {}
-    for name, module in modules.items():
-        weight = module.weight.detach()
-        for kind in kinds:
-            formats = (kind,) * len(weight)
-            scale = weight_scale(weight, formats, method=module.scale_method)
-            differences[name, kind] = fake_quantize_weight(weight, scale, formats) - weight
-    errors = {key: torch.zeros(len(difference)) for key, difference in differences.items()}
-    power = dict.fromkeys(modules, 1e-30)
-    for batch in images.split(_BATCH):
-        tensors = network.tensors(batch)
-        for name, module in modules.items():
-            value, zero = tensors[module.layer.input], torch.zeros_like(module.bias)
-            power[name] += convolve(module.layer, value, module.weight, zero).square().sum().item()
-            for kind in kinds:
-                error = convolve(module.layer, value, differences[name, kind], zero)
-                errors[name, kind] += error.square().sum(dim=(0, 2, 3))
-    return {
-        name: (
-            errors[name, _four_bits(mix)] / power[name],
-            (errors[name, mix.lut_format] - errors[name, FIXED4]) / power[name],
-        )
-        for name in modules
-    }
-
-
-def _relative(measure: Tensor) -> Tensor:
-    """Over the layer's mean, so that layers of a group weigh alike."""
-    return measure / measure.mean().clamp_min(1e-30)

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from .assign import LaneMix, assign
+from .allocation import Budget
+from .assign import LaneMix
 from .capture import capture
 from .data import Dataset
 from .export import Agreement, agreement, align_scales, export, integer_accuracy
 from .fold import fold
 from .graph import IntegerGraph
+from .methods import assign, find_method
 from .model import QuantizedNetwork
 from .quantizers import Formats
 from .train import ProgressCallback, TrainingOptions, accuracy, train
@@ -18,8 +20,6 @@ from .train import ProgressCallback, TrainingOptions, accuracy, train
 CALIBRATION_IMAGES = 256
 ASSIGNMENT_IMAGES = 64
 AGREEMENT_IMAGES = 64
-REASSIGNED_SHARE = 2 / 3
-"""Share of the epochs in which formats are assigned anew; then they stay (FILM-QNN: 100 of 150)."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,6 +54,7 @@ def quantize(
     lane_mix: LaneMix,
     activation_bits: int = 5,
     method: str = "variance",
+    budget: Budget | None = None,
     epochs: int = 0,
     options: TrainingOptions | None = None,
     tensor_bits: Mapping[str, int] | None = None,
@@ -69,16 +70,18 @@ def quantize(
     data: the training images calibrate and fine-tune, the test images measure.
     lane_mix: of the accelerator's tiles.
     activation_bits: of hidden maps, 2 … 8.
-    method: of the assignment, `variance` or `output-error`.
-    epochs: of fine-tuning; 0 only calibrates. Formats are assigned anew before each of the first two thirds.
-    options: of fine-tuning instead of the defaults; `epochs` then comes from them.
+    method: of the assignment, a name in `methods.METHODS`; it says when formats are assigned anew.
+    budget: for methods with an integer program.
+    epochs: of fine-tuning by the method's recipe; 0 only calibrates.
+    options: of fine-tuning instead of the recipe; `epochs` then comes from them.
     tensor_bits, scale_method: see `QuantizedNetwork`.
 
     Raises
     ------
     CaptureError, QuantizationError, TrainingError, GraphError, ValueError: see the steps; every one is a ValueError.
     """
-    options = options or TrainingOptions(epochs=epochs, learning_rate=1e-3)
+    preset = find_method(method)
+    options = options or preset.options(epochs=epochs)
     if options.epochs and data.train_labels is None:
         raise ValueError(f"data {data.name!r} has no labels to fine-tune with; add labels, or use epochs=0 (calibrate)")
     network = prepare(
@@ -86,14 +89,17 @@ def quantize(
         name=name,
     )  # fmt: skip
     batch = data.train_images[:ASSIGNMENT_IMAGES]
-    network.set_formats(assign(network, lane_mix, method=method, images=batch))
+
+    def renew() -> None:
+        network.set_formats(assign(network, lane_mix, method=method, images=batch, budget=budget))
+
+    renew()
     losses: list[float] = []
     if options.epochs and data.train_labels is not None:
-        last_assignment = round(options.epochs * REASSIGNED_SHARE)
 
         def before_epoch(epoch: int) -> None:
-            if epoch <= last_assignment:
-                network.set_formats(assign(network, lane_mix, method=method, images=batch))
+            if epoch > 1 and preset.assigns_before(epoch, options.epochs):
+                renew()
             else:
                 network.update_scales()
 

@@ -175,7 +175,7 @@ class _Blocks:
             direction = vector.clone().requires_grad_()
             change = convolve(layer, values[layer.input], direction, zero)
             slopes = [(gradient * change.detach()).sum(dim=(2, 3), keepdim=True) for gradient in gradients[name]]
-            weighted = sum(slope * gradient for slope, gradient in zip(slopes, gradients[name]))
+            weighted = torch.stack([slope * gradient for slope, gradient in zip(slopes, gradients[name])]).sum(dim=0)
             total += torch.autograd.grad(change, direction, weighted)[0]
         return total / self.count
 

@@ -109,6 +109,10 @@ def test_elaborate_writes_verilog(folder):
         (["quantize", "mynet:strange", "--data", "data.npz", "--epochs", "0", "-o", "x.imx"], "silu"),
         (["quantize", "mynet:build", "--data", "none.npz", "-o", "x.imx"], "none.npz does not exist"),
         (["simulate", "my.imx", "--board", "small", "--data", "digits"], "shape"),
+        (["quantize", "mynet:build", "--data", "data.npz", "--method", "hbp", "--budget", "size=9%", "--epochs", "0",
+          "-o", "x.imx"], "25.00 % of 8 bits everywhere"),
+        (["quantize", "mynet:build", "--data", "data.npz", "--method", "msq", "--lut-scheme", "pot-4", "--epochs", "0",
+          "-o", "x.imx"], "'msq' needs LUT lanes for sp2-4"),
     ],
 )
 def test_bad_input_is_one_message_without_a_traceback(model, arguments, message):

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from intramix.quant.assign import LaneMix, assign, joint_groups
+from intramix.quant.assign import LaneMix, joint_groups
 from intramix.quant.capture import capture
 from intramix.quant.fold import fold
 from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4, WeightFormat
+from intramix.quant.methods import assign
 from intramix.quant.model import QuantizedNetwork
 from intramix.quant.models import Demo
 from intramix.quant.quantize import prepare
@@ -53,6 +54,15 @@ def test_counts_fit_the_tiles_that_are_needed_anyway(mix: tuple[int, int, int], 
 def test_mix_that_cannot_be_parsed(text: str) -> None:
     with pytest.raises(ValueError, match="lane mix must be fixed-8:fixed-4:LUT, for example 2:8:22"):
         LaneMix.parse(text)
+
+
+def test_ratio_against_the_lanes() -> None:
+    lanes = LaneMix(0, 8, 24, SP2_4)
+    assert LaneMix(0, 1, 1, SP2_4).on(lanes) == LaneMix(0, 1, 1, SP2_4)
+    with pytest.raises(ValueError, match="ratio 5:35:60 has filters for Fixed-8 lanes, but the tile, 0:8:24, has none"):
+        LaneMix(5, 35, 60, SP2_4).on(lanes)
+    with pytest.raises(ValueError, match="ratio 1:1:1 has filters for LUT lanes, but the tile, 1:1:0, has none"):
+        LaneMix(1, 1, 1).on(LaneMix(1, 1, 0))
 
 
 def test_illegal_mixes() -> None:
@@ -167,10 +177,10 @@ def test_output_error_minimises_the_error_of_the_map() -> None:
 
 
 def test_output_error_needs_images() -> None:
-    with pytest.raises(ValueError, match="output-error needs images; use variance"):
+    with pytest.raises(ValueError, match="'output-error' needs images; use variance"):
         assign(single(torch.ones(2, 2)), LaneMix(1, 1, 1), method="output-error")
 
 
 def test_unknown_method() -> None:
-    with pytest.raises(ValueError, match="must be one of variance, output-error, not 'hessian'"):
+    with pytest.raises(ValueError, match="must be one of variance, output-error, msq, ilmpq"):
         assign(single(torch.ones(2, 2)), LaneMix(1, 1, 1), method="hessian")

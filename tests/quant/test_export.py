@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from intramix.quant.assign import LaneMix, assign
+from intramix.quant.assign import LaneMix
 from intramix.quant.executor import execute
 from intramix.quant.export import agreement, align_scales, export, image_codes, integer_scores, requantization
 from intramix.quant.formats import POT_4, SP2_4
 from intramix.quant.graph import BIAS_BITS, MAXIMUM_SHIFT, MULTIPLIER_BITS, Convolution, IntegerGraph, TensorType
+from intramix.quant.methods import assign
 from intramix.quant.model import QuantizedNetwork
 from intramix.quant.models import Demo
 from intramix.quant.quantize import prepare
