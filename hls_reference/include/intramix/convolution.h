@@ -9,9 +9,9 @@
 #define INTRAMIX_CONVOLUTION_H
 
 #include "engines.h"
-#include "views.h"
 #include "requantize.h"
 #include "residual.h"
+#include "views.h"
 
 namespace intramix {
 
@@ -78,7 +78,10 @@ input_rows:
     }
 }
 
-inline void load_weights(const beat_t *weights, const Layer &layer, const Step &step, weight_tile_t tile) {
+inline void load_weights(bool enabled, const beat_t *weights, const Layer &layer, const Step &step,
+                         weight_tile_t tile) {
+#pragma HLS INLINE off
+    if (!enabled) return;
     int taps = layer.kernel_rows * layer.kernel_columns;
     int beats = taps * FRAMES_PER_TAP * FRAME_BEATS;
     int address = layer.weights + (step.filter_tile * layer.input_beats + step.channel_tile) * beats;
@@ -108,13 +111,12 @@ tile_constants:
     }
 }
 
-inline void load(bool enabled, const beat_t *maps, const beat_t *weights, const constant_t *constants,
-                 const Layer &layer, const Step &step, input_tile_t input, weight_tile_t weight,
-                 constant_tile_t constant, output_tile_t identity) {
+// The input and, in an output tile's last step, what its requantization needs.
+inline void load_maps(bool enabled, const beat_t *maps, const constant_t *constants, const Layer &layer,
+                      const Step &step, input_tile_t input, constant_tile_t constant, output_tile_t identity) {
 #pragma HLS INLINE off
     if (!enabled) return;
     load_input(maps, layer, step, input);
-    load_weights(weights, layer, step, weight);
     if (is_last(step, layer)) {
         int channels[TM];
         Region region = region_of(step, layer);
@@ -243,7 +245,7 @@ inline void store(bool enabled, beat_t *maps, const Layer &layer, const Step &st
     if (enabled && is_last(step, layer)) store_region(maps, layer, region_of(step, layer), output);
 }
 
-// Three steps at once: each function has its own ports and its own half of the buffers.
+// Three steps at once, loaded by two functions: each function has its own ports and its own half of the buffers.
 inline void stage(bool loads, bool computes, bool stores, Step loaded, Step computed, Step stored, const Layer &layer,
                   const beat_t *maps_in, beat_t *maps_out, const beat_t *weights, const constant_t *constants,
                   input_tile_t load_input_tile, weight_tile_t load_weight_tile, constant_tile_t load_constant_tile,
@@ -252,8 +254,8 @@ inline void stage(bool loads, bool computes, bool stores, Step loaded, Step comp
                   output_tile_t output, const output_tile_t finished) {
 #pragma HLS INLINE off
 #pragma HLS DATAFLOW
-    load(loads, maps_in, weights, constants, layer, loaded, load_input_tile, load_weight_tile, load_constant_tile,
-         load_identity_tile);
+    load_maps(loads, maps_in, constants, layer, loaded, load_input_tile, load_constant_tile, load_identity_tile);
+    load_weights(loads, weights, layer, loaded, load_weight_tile);
     compute(computes, layer, computed, input, weight, constant, identity, sums, output);
     store(stores, maps_out, layer, stored, finished);
 }
