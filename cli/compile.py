@@ -55,6 +55,7 @@ def compile(
         f"{sum(layer.steps for layer in program.layers):,} steps, {seconds:.1f} s"
     )
     if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
         save(program, output)
         console.print(f"wrote {output}")
     if json_path:

@@ -87,6 +87,7 @@ def demo(
     )
     with timed("compile"), step("Compile"):
         program = compile_graph(result.graph, geometry, keep_maps=True)
+    output.mkdir(parents=True, exist_ok=True)
     save_model(result.graph, output / "demo.imx")
     save_program(program, output / "demo.imp")
     write_whole(output / "listing.txt", listing(program))

@@ -57,7 +57,8 @@ def totals(figures: Mapping[str, Any]) -> None:
     )
     console.print(
         f"[dim]simulated RTL, batch 1; memory {ddr['peak_bytes_per_second'] / 1e9:g} GB/s peak, "
-        f"{percent(ddr['efficiency'])} granted, {ddr['latency_cycles']} cycles of read latency[/]"
+        f"{percent(ddr['efficiency'])} granted, {ddr['latency_cycles']} cycles of read latency; a layer's cycles run from "
+        "the last word stored by the layer before to its own, so overlapping layers may show above 100 %[/]"
     )
 
 
