@@ -7,8 +7,10 @@ from .console import console, table
 
 
 def mix(counts: Mapping[str, int]) -> str:
-    """`4 fixed-8 + 12 fixed-4`, or a dash."""
-    return " + ".join(f"{count} {name}" for name, count in counts.items() if count) or "–"
+    """`4 fixed-8 + 12 fixed-4`, widest first, LUT schemes last; or a dash."""
+    used = [(name, count) for name, count in counts.items() if count]
+    used.sort(key=lambda item: (-int(item[0].rpartition("-")[2]), not item[0].startswith("fixed"), item[0]))
+    return " + ".join(f"{count} {name}" for name, count in used) or "–"
 
 
 def percent(share: float) -> str:
@@ -57,8 +59,9 @@ def totals(figures: Mapping[str, Any]) -> None:
     )
     console.print(
         f"[dim]simulated RTL, batch 1; memory {ddr['peak_bytes_per_second'] / 1e9:g} GB/s peak, "
-        f"{percent(ddr['efficiency'])} granted, {ddr['latency_cycles']} cycles of read latency; a layer's cycles run from "
-        "the last word stored by the layer before to its own, so overlapping layers may show above 100 %[/]"
+        f"{percent(ddr['efficiency'])} granted, {ddr['latency_cycles']} cycles of read latency. "
+        "A layer's cycles run from the last word stored by the layer before to its own: layers overlap, and one may show "
+        "above 100 %[/]"
     )
 
 
