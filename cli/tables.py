@@ -60,7 +60,7 @@ def totals(figures: Mapping[str, Any]) -> None:
     console.print(
         f"[dim]simulated RTL, batch 1; memory {ddr['peak_bytes_per_second'] / 1e9:g} GB/s peak, "
         f"{percent(ddr['efficiency'])} granted, {ddr['latency_cycles']} cycles of read latency. "
-        "A layer's cycles run from the last word stored by the layer before to its own: layers overlap, and one may show "
+        "A layer's cycles run from the last word stored by the layer before to its own: layers overlap, one may show "
         "above 100 %[/]"
     )
 
