@@ -212,7 +212,7 @@ def layer_cycles(shape: LayerShape, tile: TileModel, *, depthwise_lanes: int = 1
 
     Parameters
     ----------
-    depthwise_lanes: channels that a depthwise layer computes at once: 1 in the paper, Tn in these kernels.
+    depthwise_lanes: channels that a depthwise layer computes at once: Tn in these kernels; for the paper see docs/hls.md.
     """
     cut = dataclasses.replace(tile, tr=min(tile.tr, shape.output_rows), tc=min(tile.tc, shape.output_columns))
     steps = math.ceil(shape.output_rows / cut.tr) * math.ceil(shape.output_columns / cut.tc)
