@@ -212,7 +212,8 @@ def layer_cycles(shape: LayerShape, tile: TileModel, *, depthwise_lanes: int = 1
 
     Parameters
     ----------
-    depthwise_lanes: channels that a depthwise layer computes at once: Tn in these kernels; for the paper see docs/hls.md.
+    depthwise_lanes: channels that a depthwise layer computes at once: Tn in these kernels; docs/hls.md says what
+        the paper may mean.
     """
     cut = dataclasses.replace(tile, tr=min(tile.tr, shape.output_rows), tc=min(tile.tc, shape.output_columns))
     steps = math.ceil(shape.output_rows / cut.tr) * math.ceil(shape.output_columns / cut.tc)
