@@ -15,7 +15,8 @@ from ..quant.data import load_data
 from ..quant.fileformat import save
 from ..quant.graph import Convolution, IntegerGraph
 from ..quant.methods import METHODS, find_method
-from ..quant.models import ZOO, load_model
+from ..quant.models import ZOO, fold_normalisation, load_model
+from ..quant.models.weights import IMAGENET
 from ..quant.train import TrainingOptions
 from .console import console, table
 from .errors import UserError
@@ -30,6 +31,10 @@ from .training import History, quantize_for, train_float
 @click.argument("model")
 @board_options("pynq-z2")
 @click.option("--data", required=True, metavar="NAME|FILE", help="`digits`, or an .npz with images (and labels).")
+@click.option("--weights", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="State dict of the float model, .pth or .safetensors.")
+@click.option("--normalisation", type=click.Choice(("none", "imagenet")), default="none", show_default=True,
+              help="Of the images that the weights were trained with; it is folded into the first convolution.")
 @click.option("--method", type=click.Choice(METHODS), default="variance", show_default=True,
               help="How filters are given their formats.")
 @click.option("--ratio", metavar="A:B:C",
@@ -49,13 +54,14 @@ from .training import History, quantize_for, train_float
               help="Integer model (.imx) to write.")
 @json_option
 def quantize(
-    model: str, board: Board, geometry: Geometry, data: str, method: str, ratio: str | None, budget: str | None,
-    hidden_bits: int | None, float_epochs: int, epochs: int | None, learning_rate: float | None,
-    batch_size: int | None, seed: int, output: Path, json_path: Path | None,
+    model: str, board: Board, geometry: Geometry, data: str, weights: Path | None, normalisation: str, method: str,
+    ratio: str | None, budget: str | None, hidden_bits: int | None, float_epochs: int, epochs: int | None,
+    learning_rate: float | None, batch_size: int | None, seed: int, output: Path, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
 
-    MODEL is a name of the zoo (demo) or package.module:callable; a file in the working directory counts as importable.
+    MODEL is package.module:callable (a file in the working directory counts as importable), or one of the zoo: demo,
+    resnet-small, mobilenet-small, resnet18, resnet34, resnet50, vgg16, vgg16_bn, mobilenet_v2.
     """
     import torch
 
@@ -71,7 +77,9 @@ def quantize(
         raise UserError(f"data {data} has no labels to train with: add labels, or use --epochs 0 to calibrate only")
     classes = 10 if dataset.train_labels is None else int(dataset.train_labels.max()) + 1
     torch.manual_seed(seed)
-    network = load_model(model, channels=dataset.image_shape[0], classes=classes)
+    network = load_model(model, channels=dataset.image_shape[0], classes=classes, weights=weights)
+    if normalisation == "imagenet":
+        fold_normalisation(network, *IMAGENET)
     history = History()
     if float_epochs:
         train_float(network, dataset, TrainingOptions(epochs=float_epochs, seed=seed), history)
@@ -80,6 +88,7 @@ def quantize(
         network, dataset, geometry, activation_bits=hidden_bits, method=method, ratio=mix_given, budget=limit,
         options=options, name=name, history=history,
     )  # fmt: skip
+    output.parent.mkdir(parents=True, exist_ok=True)
     save(result.graph, output)
     accuracy = {
         "float": result.float_accuracy, "quantized": result.quantized_accuracy, "integer": result.integer_accuracy,

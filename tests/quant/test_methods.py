@@ -112,11 +112,12 @@ def test_hbp_uses_several_widths_and_the_lanes_own_size(network: QuantizedNetwor
 
 def test_recipe_of_film_qnn() -> None:
     recipe = METHODS["film-qnn"].options()
-    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.warm_up) == (150, 512, 0.512, 8.0)
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.warm_up) == (150, 512, 0.0512, 8.0)
     assert (recipe.optimizer, recipe.momentum, recipe.weight_decay) == ("sgd", 0.875, 1 / 32768)
     assert recipe.label_smoothing == 0.1
-    assert METHODS["film-qnn"].options(batch_size=1024).learning_rate == pytest.approx(1.024)
+    assert METHODS["film-qnn"].options(batch_size=1024).learning_rate == pytest.approx(0.1024)
     assert METHODS["film-qnn"].options(batch_size=64, learning_rate=0.01).learning_rate == 0.01
+    assert METHODS["film-qnn"].options(epochs=15).warm_up == pytest.approx(0.8)
     assert METHODS["msq"].options(epochs=None, seed=3).epochs == 8
 
 
