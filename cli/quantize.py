@@ -30,7 +30,11 @@ from .training import History, quantize_for, train_float
 @click.command()
 @click.argument("model")
 @board_options("pynq-z2")
-@click.option("--data", required=True, metavar="NAME|FILE", help="`digits`, or an .npz with images (and labels).")
+@click.option("--data", required=True, metavar="NAME|FILE|FOLDER",
+              help="`digits`, `procedural`, an .npz with images (and labels), CIFAR-10's or an ImageNet-style folder.")
+@click.option("--image-size", type=click.IntRange(8), help="Of procedural (32) and of image files (224).")
+@click.option("--images-per-class", type=click.IntRange(1), help="At most, of procedural and of image files.")
+@click.option("--classes", type=click.IntRange(1), help="Scores of the model (default: the data's classes).")
 @click.option("--weights", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="State dict of the float model, .pth or .safetensors.")
 @click.option("--normalisation", type=click.Choice(("none", "imagenet")), default="none", show_default=True,
@@ -54,8 +58,8 @@ from .training import History, quantize_for, train_float
               help="Integer model (.imx) to write.")
 @json_option
 def quantize(
-    model: str, board: Board, geometry: Geometry, data: str, weights: Path | None, normalisation: str, method: str,
-    ratio: str | None, budget: str | None, hidden_bits: int | None, float_epochs: int, epochs: int | None,
+    model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
+    classes: int | None, weights: Path | None, normalisation: str, method: str, ratio: str | None, budget: str | None, hidden_bits: int | None, float_epochs: int, epochs: int | None,
     learning_rate: float | None, batch_size: int | None, seed: int, output: Path, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
@@ -72,10 +76,10 @@ def quantize(
     geometry = _with_scheme(geometry, board, method)
     limit = Budget.parse(budget) if budget else None
     mix_given = LaneMix.parse(ratio, LUT_FORMATS[geometry.lut_scheme]).on(lane_mix(geometry)) if ratio else None
-    dataset = load_data(data)
+    dataset = load_data(data, image_size=image_size, images_per_class=images_per_class)
     if dataset.train_labels is None and (options.epochs or float_epochs):
         raise UserError(f"data {data} has no labels to train with: add labels, or use --epochs 0 to calibrate only")
-    classes = 10 if dataset.train_labels is None else int(dataset.train_labels.max()) + 1
+    classes = classes or (10 if dataset.train_labels is None else int(dataset.train_labels.max()) + 1)
     torch.manual_seed(seed)
     network = load_model(model, channels=dataset.image_shape[0], classes=classes, weights=weights)
     if normalisation == "imagenet":

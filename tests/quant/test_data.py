@@ -100,5 +100,5 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(DataError, match=r"'cifar' is neither 'digits' nor a file that ends in \.npz"):
+    with pytest.raises(DataError, match="'cifar' is neither 'digits' nor 'procedural' nor a folder"):
         load_data("cifar")
