@@ -1,0 +1,155 @@
+"""Whole networks through the RTL, every stored value compared, with a table per layer and what bounds it.
+
+    python -m benchmarks.networks --board pynq-z2 --network resnet18 [--size 224] [--batch N] [--seed S] [--json FILE]
+
+Networks are those of the zoo with seeded weights, their batch norms settled and their activations calibrated on
+generated images, or with `--model FILE` an integer model of `intramix quantize`. A batch is run one image after the other.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from intramix.cli.console import console, step, table
+from intramix.cli.lanes import lane_mix
+from intramix.cli.output import write_json
+from intramix.cli.tables import percent, totals
+from intramix.cli.verification import build, check, conditions_of, figures_of, verdict
+from intramix.compiler.compile import compile_graph
+from intramix.hdl.geometry import Geometry
+from intramix.platforms.boards import BOARDS
+from intramix.platforms.boards import board as find_board
+from intramix.quant.data import Dataset
+from intramix.quant.fileformat import load
+from intramix.quant.graph import IntegerGraph
+from intramix.quant.models import load_model
+from intramix.quant.quantize import quantize
+
+from .traffic import bounds
+
+CALIBRATION_IMAGES = 4
+
+
+def generated_images(count: int, size: int, seed: int) -> torch.Tensor:
+    """Smooth coloured noise at several scales: uint8, count × 3 × size × size."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.zeros(count, 3, size, size)
+    for cells in (2, 7, 28, 112):
+        noise = torch.rand(count, 3, min(cells, size), min(cells, size), generator=generator) - 0.5
+        images += nn.functional.interpolate(noise, size=(size, size), mode="bilinear", align_corners=False)
+    low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
+    return ((images - low) / (high - low) * 255).round().to(torch.uint8)
+
+
+def seeded_network(
+    name: str, geometry: Geometry, *, size: int, batch: int, seed: int
+) -> tuple[IntegerGraph, np.ndarray]:
+    """A network of the zoo with seeded weights as an integer graph, and images for it."""
+    torch.manual_seed(seed)
+    model = load_model(name, channels=3, classes=1000)
+    images = generated_images(CALIBRATION_IMAGES + batch, size, seed)
+    _settle(model, images[:CALIBRATION_IMAGES].float() / 255)
+    data = Dataset(f"generated, seed {seed}", images[:CALIBRATION_IMAGES], images[CALIBRATION_IMAGES:])
+    with step(f"Quantize {name}"):
+        graph = quantize(model, data, lane_mix=lane_mix(geometry), scale_method="maximum", name=name).graph
+    return graph, images[CALIBRATION_IMAGES:].numpy()
+
+
+@torch.no_grad()
+def _settle(model: nn.Module, images: torch.Tensor) -> None:
+    """Gives every batch norm the statistics of these images, so that activations neither die nor explode."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean
+    model.train()
+    model(images)
+    model.eval()
+
+
+def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, model: Path | None) -> dict[str, Any]:
+    """Figures of one network on one board: as `simulate` (docs/json.md), with `bound_by` and `bounds` per layer."""
+    board = find_board(board_name)
+    geometry = board.geometry
+    if model is None:
+        graph, images = seeded_network(network, geometry, size=size, batch=batch, seed=seed)
+    else:
+        graph = load(model)
+        images = generated_images(batch, graph.tensors[graph.input].height, seed).numpy()
+    started = time.monotonic()
+    with step("Compile"):
+        program = compile_graph(graph, geometry)
+    compiled = time.monotonic()
+    conditions = conditions_of(board)
+    device = build(program, conditions)
+    built = time.monotonic()
+    report, seconds = check(device, program, graph, images)
+    figures = figures_of(program, board, conditions, report, simulated_cycles=device.cycles, seconds=seconds)
+    needs = bounds(program, conditions)
+    for layer in figures["layers"]:
+        layer["bounds"] = {name: round(value) for name, value in needs[layer["number"]].items()}
+        layer["bound_by"] = max(layer["bounds"], key=layer["bounds"].__getitem__)
+    figures |= {
+        "network": network if model is None else str(model),
+        "input_size": size,
+        "batch": batch,
+        "seed": seed,
+        "seconds_compile": round(compiled - started, 1),
+        "seconds_build": round(built - compiled, 1),
+        "seconds_simulate": round(seconds, 1),
+    }
+    _print(figures)
+    if not verdict(report):
+        raise SystemExit(3)
+    return figures
+
+
+def _print(figures: dict[str, Any]) -> None:
+    columns = [
+        ("#", "right"), ("layer", "left"), ("MACs", "right"), ("cycles", "right"), ("steps", "right"),
+        ("ideal", "right"), ("array", "right"), ("bound by", "left"), ("its least", "right"), ("DDR bytes", "right"),
+        ("RTL = model", "left"),
+    ]  # fmt: skip
+    rows = [
+        [
+            str(layer["number"]), layer["name"], f"{layer['macs']:,}", f"{layer['cycles']:,.0f}", f"{layer['steps']:,}",
+            f"{layer['ideal_cycles']:,.0f}", percent(layer["array_utilisation"]), layer["bound_by"],
+            f"{layer['bounds'][layer['bound_by']]:,}", f"{layer['read_bytes'] + layer['write_bytes']:,}",
+            "differs" if layer["values_mismatched"] else "equal",
+        ]
+        for layer in figures["layers"]
+    ]  # fmt: skip
+    size = figures["input_size"]
+    table(f"{figures['network']} on {figures['board']}, {size} × {size}", columns, rows)
+    totals(figures)
+    console.print(
+        f"compiled in {figures['seconds_compile']} s, built in {figures['seconds_build']} s, simulated in "
+        f"{figures['seconds_simulate']} s ({figures['simulated_cycles_per_second']:,.0f} cycles/s)"
+    )
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--board", default="pynq-z2", choices=list(BOARDS))
+    parser.add_argument("--network", default="resnet18")
+    parser.add_argument("--size", type=int, default=224, help="rows and columns of the images")
+    parser.add_argument("--batch", type=int, default=1, help="images, run one after the other")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--model", type=Path, help="an .imx file instead of a network of the zoo")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    figures = measure(
+        options.board, options.network, size=options.size, batch=options.batch, seed=options.seed, model=options.model
+    )
+    if options.json:
+        write_json(options.json, figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""What bounds a layer: cycles that its steps and each of its streams would take alone."""
+
+from collections import defaultdict
+
+from intramix.compiler.compile import read_bytes, write_bytes
+from intramix.compiler.program import Program
+from intramix.hdl.isa import INSTRUCTION_BYTES, Opcode, decode
+from intramix.sim.conditions import DdrConditions
+
+
+def bounds(program: Program, conditions: DdrConditions) -> dict[int, dict[str, float]]:
+    """By layer number, the least cycles that each resource needs for it, however well everything overlaps.
+
+    compute: the steps of its COMPUTEs. drain: the groups' captures, one in `drain_cycles`. weights, maps, residual,
+    stores: bytes over the rate of the bus that carries them (residuals share the maps' bus). memory: all bytes over the
+    DDR's rate.
+    """
+    geometry = program.geometry
+    maps_rate = geometry.maps_bus_bits / 8
+    weights_rate = geometry.weights_bus_bits / 8 * geometry.weight_ports
+    need: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for start in range(0, len(program.instructions), INSTRUCTION_BYTES):
+        opcode, fields = decode(program.instructions[start : start + INSTRUCTION_BYTES])
+        layer = need[fields["layer"]]
+        count = read_bytes(geometry, opcode, fields) + write_bytes(geometry, opcode, fields)
+        layer["memory"] += count / conditions.bytes_per_cycle
+        if opcode is Opcode.COMPUTE:
+            groups = fields["outputs_y"] * fields["outputs_x"]
+            window = fields["kernel_y"] * fields["kernel_x"] * fields["channels"]
+            layer["compute"] += groups * fields["passes"] * window
+            layer["drain"] += groups * geometry.drain_cycles * (1 - fields["mode"])
+        elif opcode in (Opcode.LOAD_WEIGHTS, Opcode.LOAD_CONSTANTS):
+            layer["weights"] += count / weights_rate
+        elif opcode is Opcode.LOAD_MAP:
+            layer["residual" if fields["residual"] else "maps"] += count / maps_rate
+        elif opcode is Opcode.STORE:
+            layer["stores"] += count / maps_rate
+    return {number: {name: value for name, value in layer.items() if value} for number, layer in need.items()}
