@@ -3,7 +3,7 @@
     python -m benchmarks.networks --board pynq-z2 --network resnet18 [--size 224] [--batch N] [--seed S] [--json FILE]
 
 Networks are those of the zoo with seeded weights, their batch norms settled and their activations calibrated on
-generated images, or with `--model FILE` an integer model of `intramix quantize`. A batch is run one image after the other.
+generated images, or with `--model FILE` an integer model of `intramix quantize`. Images of a batch run one by one.
 """
 
 import argparse
