@@ -21,6 +21,7 @@ from intramix.cli.output import write_json
 from intramix.cli.tables import percent, totals
 from intramix.cli.verification import build, check, conditions_of, figures_of, verdict
 from intramix.compiler.compile import compile_graph
+from intramix.explore.bounds import bounds
 from intramix.hdl.geometry import Geometry
 from intramix.platforms.boards import BOARDS
 from intramix.platforms.boards import board as find_board
@@ -29,8 +30,6 @@ from intramix.quant.fileformat import load
 from intramix.quant.graph import IntegerGraph
 from intramix.quant.models import load_model
 from intramix.quant.quantize import quantize
-
-from .traffic import bounds
 
 CALIBRATION_IMAGES = 4
 
@@ -90,7 +89,7 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
     built = time.monotonic()
     report, seconds = check(device, program, graph, images)
     figures = figures_of(program, board, conditions, report, simulated_cycles=device.cycles, seconds=seconds)
-    needs = bounds(program, conditions)
+    needs = bounds(program, bytes_per_cycle=conditions.bytes_per_cycle)
     for layer in figures["layers"]:
         layer["bounds"] = {name: round(value) for name, value in needs[layer["number"]].items()}
         layer["bound_by"] = max(layer["bounds"], key=layer["bounds"].__getitem__)

@@ -1,1 +1,1 @@
-"""Resource and cycle models, design-space search."""
+"""Models of what a program and a geometry cost."""

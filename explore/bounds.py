@@ -1,14 +1,13 @@
-"""What bounds a layer: cycles that its steps and each of its streams would take alone."""
+"""The roofline of a program: cycles that a layer's steps and each of its streams would take alone."""
 
 from collections import defaultdict
 
-from intramix.compiler.compile import read_bytes, write_bytes
-from intramix.compiler.program import Program
-from intramix.hdl.isa import INSTRUCTION_BYTES, Opcode, decode
-from intramix.sim.conditions import DdrConditions
+from ..compiler.compile import read_bytes, write_bytes
+from ..compiler.program import Program
+from ..hdl.isa import INSTRUCTION_BYTES, Opcode, decode
 
 
-def bounds(program: Program, conditions: DdrConditions) -> dict[int, dict[str, float]]:
+def bounds(program: Program, *, bytes_per_cycle: float) -> dict[int, dict[str, float]]:
     """By layer number, the least cycles that each resource needs for it, however well everything overlaps.
 
     compute: the steps of its COMPUTEs. drain: the groups' captures, one in `drain_cycles`. weights, maps, residual,
@@ -23,7 +22,7 @@ def bounds(program: Program, conditions: DdrConditions) -> dict[int, dict[str, f
         opcode, fields = decode(program.instructions[start : start + INSTRUCTION_BYTES])
         layer = need[fields["layer"]]
         count = read_bytes(geometry, opcode, fields) + write_bytes(geometry, opcode, fields)
-        layer["memory"] += count / conditions.bytes_per_cycle
+        layer["memory"] += count / bytes_per_cycle
         if opcode is Opcode.COMPUTE:
             groups = fields["outputs_y"] * fields["outputs_x"]
             window = fields["kernel_y"] * fields["kernel_x"] * fields["channels"]
