@@ -111,7 +111,9 @@ def _merge(sequences: Sequences, after: list[int]) -> list[Instruction]:
     words = tiles = 0  # in the rings, in program order
 
     def room(item: WeightItem) -> bool:
-        return words + item.words <= geometry.weight_depth and tiles + item.tiles <= geometry.constant_tiles
+        # Into an empty ring even more than it holds: the next COMPUTE frees words while the last ones are loaded.
+        fits = not item.words or not words or words + item.words <= geometry.weight_depth
+        return fits and tiles + item.tiles <= geometry.constant_tiles
 
     for number, item in enumerate(sequences.computes):
         while maps.done < min(item.maps + AHEAD, len(sequences.maps)) and after[maps.done] <= number:

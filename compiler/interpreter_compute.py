@@ -210,6 +210,14 @@ def released_weights(instruction: Instruction) -> int:
 def _weight_runs(i: Instruction, weights: WeightRing) -> list[np.ndarray]:
     """Multiplicands (window × To × Ti) of every pass."""
     runs = []
+    if weights.written - weights.released > weights.depth:
+        used, freed = i["passes"] * i["weight_words"], released_weights(i)
+        i.need(
+            i["outputs_y"] * i["outputs_x"] == 1 and used == freed == weights.written - weights.released,
+            "release",
+            f"{weights.written - weights.released} words stream through a ring of {weights.depth}: one group must read "
+            "each of them once and free it",
+        )
     for number in range(i["passes"]):
         digit = i["weight_digit_mask"] >> number & 1
         start = weights.released + i["weight_offset"] + digit * i["weight_words"]

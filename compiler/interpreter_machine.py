@@ -138,7 +138,11 @@ class Machine:
         for field in ("address", "port_stride"):
             i.need(i[field] % unit == 0, field, f"must be a multiple of the bus's {unit} bytes, not {i[field]}")
         room = ring.depth - (ring.written - ring.released)
-        i.need(i["words"] <= room, "words", f"{i['words']} words do not fit the ring in program order: {room} are free")
+        i.need(
+            i["words"] <= room or room == ring.depth,
+            "words",
+            f"{i['words']} words do not fit the ring in program order: {room} are free",
+        )
         size = geometry.weight_slice_bits // 8
         addresses = [i["address"] + port * i["port_stride"] for port in range(geometry.weight_ports)]
         slices = [self._read(i, address, i["words"] * size).reshape(-1, size) for address in addresses]

@@ -113,27 +113,32 @@ class WeightRing:
 
     Members
     -------
-    words: uint8, depth × bytes of a stored word.
-    weights: int16, depth × To × Ti, what the lanes multiply codes by: offset binary for fixed-point and SP2 lanes
+    words: uint8, places × bytes of a stored word; depth places, or more once a longer load has streamed through.
+    weights: int16, places × To × Ti, what the lanes multiply codes by: offset binary for fixed-point and SP2 lanes
         (w + 8, w + 128), signed for PoT.
-    written, released: unbounded counters; word n lies at n mod depth.
+    written, released: unbounded counters; word n lies at n mod places.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry, self.depth = geometry, geometry.weight_depth
-        self.words = np.zeros((self.depth, geometry.weight_word_bits // 8), np.uint8)
-        self.weights = np.zeros((self.depth, geometry.tile_filters, geometry.word_channels), np.int16)
         self.written = self.released = 0
+        self._resize(self.depth)
+
+    def _resize(self, size: int) -> None:
+        self.words = np.zeros((size, self.geometry.weight_word_bits // 8), np.uint8)
+        self.weights = np.zeros((size, self.geometry.tile_filters, self.geometry.word_channels), np.int16)
 
     def append(self, words: np.ndarray) -> None:
-        places = (self.written + np.arange(len(words))) % self.depth
+        if len(words) > len(self.words):  # only into an empty ring: they stream
+            self._resize(len(words))
+        places = (self.written + np.arange(len(words))) % len(self.words)
         self.words[places] = words
         self.weights[places] = stored_weights(self.geometry, words)
         self.written += len(words)
 
     def run(self, start: int, count: int) -> np.ndarray:
         """`weights` of `count` words from the unbounded number `start` on."""
-        return self.weights[(start + np.arange(count)) % self.depth]
+        return self.weights[(start + np.arange(count)) % len(self.words)]
 
 
 def stored_weights(geometry: Geometry, words: np.ndarray) -> np.ndarray:

@@ -46,6 +46,7 @@ class LayerSchedule:
             self.outputs = list(zip(placement.first_word, placement.first_word[1:]))
         self.loads = MapLoads(sequences, layer, self.outputs)
         self.weights_until = self.constants_until = 0
+        self.streams = parameters is not None and parameters.streams(self.geometry)
 
     def run(self) -> None:
         """Appends the layer.
@@ -70,7 +71,7 @@ class LayerSchedule:
             limit = pixels
             if single and (visit is sequence[0] or visit is sequence[-1]):
                 limit = min(pixels, self._edge_pixels(visit))
-            cuts = list(pieces(visit.block, limit))
+            cuts = list(pieces(visit.block, 1 if self.streams else limit))
             loads: dict[int, list[MapItem]] = {}
             if visit.loads:
                 if item is not None:
@@ -79,6 +80,9 @@ class LayerSchedule:
             if self.parameters is not None:
                 self._stream_parameters(visit, self.parameters)
             for number, piece in enumerate(cuts):
+                if self.streams and number > 0 and self.parameters is not None:
+                    self.weights_until = visit.tile
+                    self._stream_parameters(visit, self.parameters)
                 self.sequences.maps += loads.get(number, [])
                 item = self._compute(visit, piece, slot, address, last=number == len(cuts) - 1)
                 item.opens_input = number in loads
@@ -178,7 +182,7 @@ class LayerSchedule:
                     "residual_digits": digits_of(layer.residual, geometry) - 1,
                     "residual_scale": layer.convolution.residual_multiplier,
                 }
-            releases = run * parameters.digits if last and visit.frees_weights else 0
+            releases = run * parameters.digits if self.streams or (last and visit.frees_weights) else 0
             instruction = convolve(
                 layer.where,
                 layer.number,

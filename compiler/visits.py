@@ -3,9 +3,10 @@
 A *visit* is one tile (for a max pool: up to four channel words) over one block. Where the whole input fits, its
 single block stays while the tiles follow each other, so that weights stream once. Where it does not, the cheapest of
 three orders is taken: all weights stay in the ring for the layer; tiles outside, each reading all blocks; or blocks
-outside, each streaming all weights. Where all weights can stay, the input is cut into as many blocks of rows as make
-the layer shortest: one is loaded while the one before is computed, and stored rows reach the next layer early.
-Depthwise layers and max pools have tiles outside, each reading only its own channel words.
+outside, each streaming all weights. A tile whose weights do not fit the ring at all streams them through it once for
+every group. Where all weights can stay, the input is cut into as many blocks of rows as make the layer shortest: one is
+loaded while the one before is computed, and stored rows reach the next layer early. Depthwise layers and max pools have
+tiles outside, each reading only its own channel words.
 """
 
 import dataclasses
@@ -93,15 +94,17 @@ def visits(
 
 
 def _check_ring(layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock) -> None:
-    longest = max(parameters.run_words) * parameters.digits
-    if longest > geometry.weight_depth:
+    if parameters.streams(geometry) and digits_of(layer.source, geometry) > 1:
+        longest = max(parameters.run_words) * parameters.digits
         positions = layer.kernel[0] * layer.kernel[1]
         raise CompileError(
             layer.where,
-            f"a filter takes {longest} weight words ({layer.kernel[0]}×{layer.kernel[1]} positions × "
+            f"its input has two digits, which read all weights twice, a filter takes {longest} weight words "
+            f"({layer.kernel[0]}×{layer.kernel[1]} positions × "
             f"{max(parameters.run_words) // positions} channel words × {parameters.digits} weight digits), and the "
             f"ring holds weight_depth = {geometry.weight_depth}",
-            f"raise the geometry's weight_depth to {1 << (longest - 1).bit_length()}, or its word_channels",
+            f"raise the geometry's weight_depth to {1 << (longest - 1).bit_length()}, or quantize tensor "
+            f"{layer.source.name!r} to {geometry.activation_bits} bits",
         )
 
 

@@ -43,6 +43,10 @@ class ParameterBlock:
     first_word: tuple[int, ...]
     constants: int
 
+    def streams(self, geometry: Geometry) -> bool:
+        """Whether a tile's words do not fit the ring: they then pass through it once for every group."""
+        return max(self.run_words) * self.digits > geometry.weight_depth
+
 
 def source_words(layer: LoweredLayer, source_order: np.ndarray, placement: Placement) -> list[tuple[int, int]]:
     """Per tile the range of input channel words that its filters read."""

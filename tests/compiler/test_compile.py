@@ -118,6 +118,19 @@ def test_input_larger_than_the_memory(geometries):
         assert any(fields["chunks"] > 1 for fields in loads) == (depth == 64)
 
 
+@pytest.mark.parametrize("residual_bits", [None, 4])
+def test_filter_larger_than_the_ring_streams_through_it(geometries, residual_bits):
+    graph = single_convolution(
+        5, channels=8, filters=24, size=(5, 4), padding=Padding(1, 1, 1, 1), input_bits=4, output_bits=4,
+        residual_bits=residual_bits,
+    )  # fmt: skip
+    geometry = dataclasses.replace(geometries["narrow"], weight_depth=16)
+    program = check(graph, geometry)
+    computes = [fields for opcode, fields in instructions(program) if opcode is Opcode.COMPUTE]
+    assert all(fields["release"] and fields["outputs_y"] * fields["outputs_x"] == 1 for fields in computes)
+    assert max(fields["weight_words"] for fields in computes) > geometry.weight_depth
+
+
 def test_steps_are_those_of_the_instructions(geometries):
     graph = random_graph(11, blocks=3)
     program = compile_graph(graph, geometries["plain"])
@@ -174,10 +187,14 @@ def test_max_pool_of_digits_is_refused(geometries):
             {"activation_depth": 16},
             r"layer '\w+': one window needs 18 activation words .* activation_depth = 16; raise",
         ),
-        ({"weight_depth": 16}, r"layer '\w+': a filter takes 18 weight words .* weight_depth = 16; raise .* to 32"),
+        (
+            {"weight_depth": 16},
+            r"layer '\w+': its input has two digits, .* takes 18 weight words .* weight_depth = 16; raise .* to 32",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(geometries, change, message):
-    graph = single_convolution(1, channels=8, filters=8, input_bits=4, output_bits=4, mix=FormatMix(0, 1, 0))
+    bits = 8 if "weight_depth" in change else 4
+    graph = single_convolution(1, channels=8, filters=8, input_bits=bits, output_bits=4, mix=FormatMix(0, 1, 0))
     with pytest.raises(CompileError, match=message):
         compile_graph(graph, dataclasses.replace(geometries["narrow"], **change))
