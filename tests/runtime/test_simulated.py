@@ -12,7 +12,7 @@ from intramix.hdl.isa import Error
 from intramix.hdl.registers import Status
 from intramix.quant.executor import execute
 from intramix.quant.formats import FIXED4, POT_4, SP2_4
-from intramix.quant.random_graph import FormatMix, random_codes, random_graph
+from intramix.quant.random_graph import FormatMix, random_codes, random_graph, single_convolution
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import AcceleratorError, DeviceError, RejectedError, RunTimeout, SignatureMismatch
 from intramix.runtime.simulated import BusViolation, SimulatedDevice
@@ -71,6 +71,19 @@ def network(geometry: Geometry, seed: int, **options):
 def small():
     with SimulatedDevice(SMALL, stalled(1)) as device:
         yield device
+
+
+def test_filter_larger_than_the_weight_ring():
+    """288 weight words stream through a ring of 256, once for each group."""
+    graph = single_convolution(
+        1, channels=64, filters=10, size=(6, 7), kernel=(6, 6), input_bits=5, output_bits=5, mix=mix_of(SMALL)
+    )
+    with SimulatedDevice(SMALL, stalled(2)) as device:
+        driver = Driver(device)
+        driver.load(compile_graph(graph, SMALL))
+        report = verify(driver, graph, random_codes(graph, 1, images=1))
+    assert report.passed, report
+    assert report.compared == 20
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
