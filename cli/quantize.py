@@ -1,7 +1,6 @@
 """`intramix quantize`: a PyTorch model into an integer model."""
 
 import time
-from collections import Counter
 from pathlib import Path
 
 import click
@@ -13,18 +12,23 @@ from ..quant.allocation import Budget
 from ..quant.assign import LaneMix
 from ..quant.data import load_data
 from ..quant.fileformat import save
-from ..quant.graph import Convolution, IntegerGraph
+from ..quant.layer_report import layer_reports
 from ..quant.methods import METHODS, find_method
 from ..quant.models import ZOO, fold_normalisation, load_model
 from ..quant.models.weights import IMAGENET
+from ..quant.preflight import inspect_model
 from ..quant.train import TrainingOptions
-from .console import console, table
+from .console import console
 from .errors import UserError
 from .lanes import LUT_FORMATS, lane_mix
 from .options import LUT_SCHEMES, board_options, json_option
-from .output import write_json
-from .tables import mix, percent
+from .output import write_json, write_whole
+from .quantization_report import layer_figures, render_quantization, show_findings, show_layers
+from .tables import percent
 from .training import History, quantize_for, train_float
+
+REPORT_IMAGES = 16
+"""Images that the layers' distance from the float model is measured with."""
 
 
 @click.command()
@@ -56,11 +60,14 @@ from .training import History, quantize_for, train_float
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="Integer model (.imx) to write.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Also write a page (HTML) with every operator and layer, and the bits of every channel.")
 @json_option
 def quantize(
     model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
-    classes: int | None, weights: Path | None, normalisation: str, method: str, ratio: str | None, budget: str | None, hidden_bits: int | None, float_epochs: int, epochs: int | None,
-    learning_rate: float | None, batch_size: int | None, seed: int, output: Path, json_path: Path | None,
+    classes: int | None, weights: Path | None, normalisation: str, method: str, ratio: str | None, budget: str | None,
+    hidden_bits: int | None, float_epochs: int, epochs: int | None, learning_rate: float | None,
+    batch_size: int | None, seed: int, output: Path, report: Path | None, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
 
@@ -88,6 +95,8 @@ def quantize(
     if float_epochs:
         train_float(network, dataset, TrainingOptions(epochs=float_epochs, seed=seed), history)
     name = model if model in ZOO else model.rpartition(":")[2]
+    findings = inspect_model(network, dataset.image_shape)
+    show_findings(findings, whole=bool(report))
     result = quantize_for(
         network, dataset, geometry, activation_bits=hidden_bits, method=method, ratio=mix_given, budget=limit,
         options=options, name=name, history=history,
@@ -97,16 +106,13 @@ def quantize(
     accuracy = {
         "float": result.float_accuracy, "quantized": result.quantized_accuracy, "integer": result.integer_accuracy,
     }  # fmt: skip
-    layers = _layers(result.graph)
-    rows = [
-        [entry["name"], entry["kind"], mix(entry["formats"]), f"{entry['macs']:,}", f"{entry['weight_bytes']:,}"]
-        for entry in layers
-    ]
-    columns = [("layer", "left"), ("kind", "left"), ("filters by format", "left"), ("MACs", "right"),
-               ("weight bytes", "right")]  # fmt: skip
-    table(f"{name}, {method}", columns, rows)
+    layers = layer_reports(result.network, result.graph, dataset.test_images[:REPORT_IMAGES])
+    show_layers(f"{name}, {method}", layers)
     console.print(" · ".join(f"{key} {percent(value)}" for key, value in accuracy.items() if value is not None))
     console.print(f"wrote {output}")
+    if report:
+        write_whole(report, render_quantization(f"{name}, {method}, {board.name}", findings, layers, accuracy))
+        console.print(f"[bold]{report}[/] has every operator and layer, and the bits of every channel.")
     if json_path:
         write_json(json_path, {
             "network": name,
@@ -114,7 +120,7 @@ def quantize(
             "board": board.name,
             "activation_bits": hidden_bits or geometry.activation_bits,
             "accuracy": accuracy,
-            "layers": layers,
+            "layers": [layer_figures(entry) for entry in layers],
             "seconds": round(time.monotonic() - started, 2),
         })
 
@@ -127,19 +133,3 @@ def _with_scheme(geometry: Geometry, board: Board, method: str) -> Geometry:
         return geometry
     console.print(f"{method} has {kind.name} in the LUT lanes: give --lut-scheme {kind.name} to the other commands too")
     return board.geometry_for(activation_bits=geometry.activation_bits, lut_scheme=LUT_SCHEMES[kind.name])
-
-
-def _layers(graph: IntegerGraph) -> list[dict]:
-    entries = []
-    for layer in graph.layers:
-        output = graph.tensors[layer.output]
-        formats: Counter[str] = Counter()
-        macs = bits = 0
-        if isinstance(layer, Convolution):
-            formats.update(entry.name for entry in layer.formats)
-            macs = layer.weight.size * output.height * output.width
-            bits = sum(entry.bits for entry in layer.formats) * layer.weight[0].size
-        entries.append({
-            "name": layer.name, "kind": layer.kind, "formats": dict(formats), "macs": macs, "weight_bytes": bits // 8,
-        })  # fmt: skip
-    return entries

@@ -7,7 +7,7 @@ operators become plain ones). `operators.py` reads the operators.
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,26 @@ NO_PADDING = Padding()
 
 
 class CaptureError(ValueError):
-    """A model that cannot be captured; the message lists every operator that stands in the way."""
+    """A model that cannot be captured; the message lists every operator that stands in the way.
+
+    Members
+    -------
+    entries: the model's operators in order, as far as they were read: operations, and problems of those that cannot be.
+    """
+
+    def __init__(self, message: str, entries: "Sequence[Operation | Problem]" = ()) -> None:
+        super().__init__(message)
+        self.entries = tuple(entries)
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """An operator that the accelerator has not: where it is, what it is, why, and what would work."""
+
+    name: str
+    operator: str
+    reason: str
+    remedy: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -140,8 +159,7 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], *, name: str | 
     parameters = _parameters(program)
     input_name = next(spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT")
     values: dict[fx.Node, Any] = {}
-    operations: list[Operation] = []
-    problems: list[str] = []
+    entries: list[Operation | Problem] = []
     names = _Names()
     graph_input = names.unique("input")
     for node in program.graph.nodes:
@@ -152,21 +170,22 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], *, name: str | 
             try:
                 result = read(node, values, names.proposed(layer))
             except Unsupported as problem:
-                problems.append(f"  {layer}: {node.target}: {problem.reason}; {problem.remedy}")
+                entries.append(Problem(layer, str(node.target), problem.reason, problem.remedy))
                 result = _unknown(node)
             if isinstance(result, Operation):
                 names.unique(layer)
-                operations.append(result)
+                entries.append(result)
                 result = Value(result.name, result.shape, flat=_is_vector(node))
             values[node] = result
+    problems = dict.fromkeys(entry for entry in entries if isinstance(entry, Problem))
     if problems:
-        listing = "\n".join(dict.fromkeys(problems))
-        raise CaptureError(f"{type(model).__name__} has operators that the accelerator cannot run:\n{listing}")
+        listing = "\n".join(f"  {it.name}: {it.operator}: {it.reason}; {it.remedy}" for it in problems)
+        raise CaptureError(f"{type(model).__name__} has operators that the accelerator cannot run:\n{listing}", entries)
     return CapturedGraph(
         name=name or type(model).__name__,
         input=graph_input,
         input_shape=input_shape,
-        operations=tuple(operations),
+        operations=tuple(entry for entry in entries if isinstance(entry, Operation)),
         outputs=_outputs(program, values, graph_input),
     )
 

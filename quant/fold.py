@@ -81,6 +81,7 @@ class FoldedGraph:
     -------
     shapes: channels, height, width by tensor.
     signed: whether a tensor can have negative values, by tensor (the input image has none).
+    tensor_of: the tensor that holds a captured operation's result, by the operation's name.
     """
 
     name: str
@@ -89,6 +90,7 @@ class FoldedGraph:
     outputs: tuple[str, ...]
     shapes: dict[str, tuple[int, int, int]]
     signed: dict[str, bool]
+    tensor_of: dict[str, str]
 
     @property
     def convolutions(self) -> tuple[FoldedConvolution, ...]:
@@ -193,7 +195,7 @@ class _Folder:
         shapes = {self.captured.input: self.captured.input_shape} | {layer.output: layer.shape for layer in layers}
         return FoldedGraph(
             name=self.captured.name, input=self.captured.input, layers=layers, outputs=outputs, shapes=shapes,
-            signed={name: self._signed(name) for name in shapes},
+            signed={name: self._signed(name) for name in shapes}, tensor_of=dict(self.tensor),
         )  # fmt: skip
 
     # One operation each ---------------------------------------------------------------------------------------------

@@ -202,11 +202,8 @@ class QuantizedNetwork(nn.Module):
 
     def _check_padding(self) -> None:
         for layer in self.graph.convolutions:
-            if layer.padding and self.graph.signed[layer.input]:
-                raise QuantizationError(
-                    f"layer {layer.name!r} zero-pads {layer.input!r}, which can be negative and so needs a zero point; "
-                    f"put a ReLU or ReLU6 after {layer.input!r}, or use padding=0 in {layer.name!r}"
-                )
+            if fault := padding_fault(self.graph, layer):
+                raise QuantizationError(f"layer {layer.name!r} {fault[0]}; {fault[1]}")
 
     def _bits(self, chosen: Mapping[str, int]) -> dict[str, int]:
         """Bits by owner of a quantizer."""
@@ -232,6 +229,16 @@ class QuantizedNetwork(nn.Module):
     def _is_multiplied(self, members: list[str]) -> bool:
         """Whether a convolution that is no stand-alone add reads one of the tensors."""
         return any(layer.kind != "add" for layer in self.graph.convolutions if layer.input in members)
+
+
+def padding_fault(graph: FoldedGraph, layer: FoldedConvolution) -> tuple[str, str] | None:
+    """Why a layer cannot pad its input with zeros, and what would work; None if it can (DESIGN section 3)."""
+    if not (layer.padding and graph.signed[layer.input]):
+        return None
+    return (
+        f"zero-pads {layer.input!r}, which can be negative and so needs a zero point",
+        f"put a ReLU or ReLU6 after {layer.input!r}, or use padding=0 in {layer.name!r}",
+    )
 
 
 def image_values(images: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-NOISE = 0.05
-CONTRAST = 0.22
+NOISE = 0.04
+CONTRAST = 0.25
 """Least distance of the shape's colour from the background's, of the RGB cube's side."""
-STROKES = 3
+STROKES = 2
 _BATCH_PIXELS = 1 << 20
 
 Outline = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -64,7 +64,7 @@ def _cover(labels: np.ndarray, x: np.ndarray, y: np.ndarray, size: int, random: 
     def uniform(low: float, high: float) -> np.ndarray:
         return random.uniform(low, high, (count, 1, 1)).astype(np.float32)
 
-    radius, angle, aspect = uniform(0.2, 0.38), uniform(0, 2 * math.pi), uniform(0.8, 1.25)
+    radius, angle, aspect = uniform(0.22, 0.39), uniform(0, 2 * math.pi), uniform(0.8, 1.25)
     left, top = x - uniform(0.38, 0.62), y - uniform(0.38, 0.62)
     cosine, sine = np.cos(angle), np.sin(angle)
     u = (left * cosine + top * sine) / radius * np.sqrt(aspect)
