@@ -57,6 +57,8 @@ REPORT_IMAGES = 16
               help="Epochs of fine-tuning; 0 only calibrates (default: the method's; film-qnn's is 150).")
 @click.option("--learning-rate", type=float, help="Of the fine-tuning (default: the method's).")
 @click.option("--batch-size", type=click.IntRange(1), help="Of the fine-tuning (default: the method's).")
+@click.option("--refine", is_flag=True,
+              help="With --epochs 0: round weights by the layers' outputs, and correct biases.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="Integer model (.imx) to write.")
@@ -67,7 +69,7 @@ def quantize(
     model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
     classes: int | None, weights: Path | None, normalisation: str, method: str, ratio: str | None, budget: str | None,
     hidden_bits: int | None, float_epochs: int, epochs: int | None, learning_rate: float | None,
-    batch_size: int | None, seed: int, output: Path, report: Path | None, json_path: Path | None,
+    batch_size: int | None, refine: bool, seed: int, output: Path, report: Path | None, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
 
@@ -99,7 +101,7 @@ def quantize(
     show_findings(findings, whole=bool(report))
     result = quantize_for(
         network, dataset, geometry, activation_bits=hidden_bits, method=method, ratio=mix_given, budget=limit,
-        options=options, name=name, history=history,
+        options=options, refined=refine, name=name, history=history,
     )  # fmt: skip
     output.parent.mkdir(parents=True, exist_ok=True)
     save(result.graph, output)

@@ -37,8 +37,8 @@ def train_float(model: nn.Module, data: Dataset, options: TrainingOptions, histo
 
 def quantize_for(
     model: nn.Module, data: Dataset, geometry: Geometry, *, activation_bits: int | None = None, method: str,
-    ratio: LaneMix | None = None, budget: Budget | None = None, options: TrainingOptions, name: str,
-    history: History | None = None,
+    ratio: LaneMix | None = None, budget: Budget | None = None, options: TrainingOptions,
+    refined: bool = False, name: str, history: History | None = None,
 ) -> QuantizationResult:
     """Quantizes a trained model for a geometry's lanes (or a ratio), with a bar while it is fine-tuned."""
     title = "Quantize and fine-tune" if options.epochs else "Quantize (calibrate)"
@@ -51,6 +51,7 @@ def quantize_for(
             method=method,
             budget=budget,
             options=options,
+            refined=refined,
             progress=_moving(advance),
             name=name,
         )

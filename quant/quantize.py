@@ -15,11 +15,13 @@ from .graph import IntegerGraph
 from .methods import assign, find_method
 from .model import QuantizedNetwork
 from .quantizers import Formats
+from .refine import refine
 from .train import ProgressCallback, TrainingOptions, accuracy, train
 
 CALIBRATION_IMAGES = 256
 ASSIGNMENT_IMAGES = 64
 AGREEMENT_IMAGES = 64
+REFINEMENT_IMAGES = 64
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,6 +61,7 @@ def quantize(
     options: TrainingOptions | None = None,
     tensor_bits: Mapping[str, int] | None = None,
     scale_method: str = "mse",
+    refined: bool = False,
     progress: ProgressCallback | None = None,
     name: str | None = None,
 ) -> QuantizationResult:
@@ -75,6 +78,7 @@ def quantize(
     epochs: of fine-tuning by the method's recipe; 0 only calibrates.
     options: of fine-tuning instead of the recipe; `epochs` then comes from them.
     tensor_bits, scale_method: see `QuantizedNetwork`.
+    refined: without fine-tuning, round the weights by the layers' outputs and correct the biases (`refine.py`).
 
     Raises
     ------
@@ -84,6 +88,8 @@ def quantize(
     options = options or preset.options(epochs=epochs)
     if options.epochs and data.train_labels is None:
         raise ValueError(f"data {data.name!r} has no labels to fine-tune with; add labels, or use epochs=0 (calibrate)")
+    if options.epochs and refined:
+        raise ValueError("refined networks are not fine-tuned; use epochs=0 with refinement, or leave it out")
     network = prepare(
         model, data.train_images, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method,
         name=name,
@@ -107,6 +113,8 @@ def quantize(
             network, data.train_images, data.train_labels, options, progress=progress, before_epoch=before_epoch
         )
         network.update_scales()
+    if refined:
+        refine(network, data.train_images[:REFINEMENT_IMAGES])
     align_scales(network)
     graph = export(network)
     labels = data.test_labels if len(graph.outputs) == 1 else None
