@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-NOISE = 0.04
+NOISE = 0.05
 CONTRAST = 0.25
 """Least distance of the shape's colour from the background's, of the RGB cube's side."""
-STROKES = 2
+STROKES = 3
 _BATCH_PIXELS = 1 << 20
 
 Outline = Callable[[np.ndarray, np.ndarray], np.ndarray]
