@@ -118,7 +118,7 @@ class LayerSchedule:
             self.sequences.weights.append(WeightItem(instruction, tiles=count))
             self.constants_until = tile + count
         if tile >= self.weights_until:
-            end, first = tile + 1, block.first_word[tile]
+            end, first = tiles if block.shared else tile + 1, block.first_word[tile]
             while end < tiles and block.first_word[end + 1] - first <= geometry.weight_depth // 4:
                 end += 1
             words = block.first_word[end] - first

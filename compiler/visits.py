@@ -71,7 +71,9 @@ def visits(
             blocks = _blocks(layer, geometry, words[1] - words[0])
             for number, block in enumerate(blocks):
                 last = number == len(blocks) - 1
-                yield Visit(tile, block, words, True, 0, last, last, False, False)
+                # Words that all tiles share stay for the last of them.
+                shared = parameters is not None and parameters.shared and tile < len(inputs) - 1
+                yield Visit(tile, block, words, True, 0, last and not shared, last, False, False)
         return
     assert parameters is not None
     words = inputs[0]

@@ -32,6 +32,7 @@ class ParameterBlock:
     run_words: per tile, weight words of one run.
     digits: runs of a tile: weight digits.
     first_word: per tile, its first weight word; one more entry at the end.
+    shared: the words of all tiles are the same, and lie there once.
     constants: bytes from the region's base of the first tile's constants; the others follow, To × 8 bytes each.
     """
 
@@ -41,6 +42,7 @@ class ParameterBlock:
     run_words: tuple[int, ...]
     digits: int
     first_word: tuple[int, ...]
+    shared: bool
     constants: int
 
     def streams(self, geometry: Geometry) -> bool:
@@ -151,7 +153,9 @@ def add_parameters(
         weights = tile_weights(layer, source_order, filters, span, width)
         words.append(pack_weight_words(geometry, stored_codes(geometry, weights, digits)))
         runs.append(len(weights))
-    stream = np.concatenate(words)
+    # The filters of an average pool, say, are all alike, and so are their tiles, but for the constants.
+    shared = layer.depthwise and len(words) > 1 and all(np.array_equal(words[0], other) for other in words[1:])
+    stream = words[0] if shared else np.concatenate(words)
     ports, slice_bytes = geometry.weight_ports, geometry.weight_slice_bits // 8
     port_stride = align(len(stream) * slice_bytes)
     start = align(len(parameters))
@@ -163,4 +167,6 @@ def add_parameters(
     for filters in placement.lanes:
         parameters.extend(constants_bytes(geometry, layer, filters, digits))
     first = (0, *itertools.accumulate(run * digits for run in runs))
-    return ParameterBlock(start, port_stride, slice_bytes, tuple(runs), digits, first, constants)
+    if shared:
+        first = (0,) * len(runs) + (len(stream),)
+    return ParameterBlock(start, port_stride, slice_bytes, tuple(runs), digits, first, shared, constants)
