@@ -156,18 +156,19 @@ def split(layer: LoweredLayer, geometry: Geometry, planes: int, capacity: int) -
 
 
 def grid(layer: LoweredLayer, geometry: Geometry, lane_rows_out: int, columns: int) -> list[Block]:
-    """Blocks of `lane_rows_out` output rows a lane and `columns` output columns, in order."""
-    height, width = layer.target.height, layer.target.width
+    """Blocks of `lane_rows_out` output rows a lane (of the last rows as few as they need) and `columns` output columns,
+    in order."""
+    height, width, lanes = layer.target.height, layer.target.width, geometry.pixel_lanes
     return [
         make_block(
             layer,
             geometry,
             first_row=row,
-            lane_rows_out=lane_rows_out,
+            lane_rows_out=min(lane_rows_out, -(-(height - row) // lanes)),
             first_column=column,
             columns=min(columns, width - column),
         )
-        for row in range(0, height, geometry.pixel_lanes * lane_rows_out)
+        for row in range(0, height, lanes * lane_rows_out)
         for column in range(0, width, columns)
     ]
 
