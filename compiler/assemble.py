@@ -65,7 +65,7 @@ def _connect(sequences: Sequences) -> list[int]:
 
     stores = [store for compute in computes for store in compute.stores]
     reached = -1
-    for number, (item, needed) in enumerate(zip(maps, _milestones(maps, stores))):
+    for number, (item, needed) in enumerate(zip(maps, _milestones(sequences, stores))):
         if needed > reached:
             reached = needed
             stores[needed].signal(Token.STORED)
@@ -75,19 +75,27 @@ def _connect(sequences: Sequences) -> list[int]:
     return after
 
 
-def _milestones(maps: list[MapItem], stores: list[Instruction]) -> list[int]:
-    """By LOAD_MAP the STORE that it waits for, not before the one it needs: of each layer's, `MILESTONES` at most."""
+def _milestones(sequences: Sequences, stores: list[Instruction]) -> list[int]:
+    """By LOAD_MAP the STORE that it waits for, not before the one it needs: of each layer's, `MILESTONES` at most, but
+    never one that comes only after a COMPUTE that needs the load."""
+    maps, owner = sequences.maps, sequences.store_owner
+    latest: list[int] = []
+    for number, compute in enumerate(sequences.computes):
+        latest += [number] * (compute.maps - len(latest))
     by_layer: dict[int, set[int]] = {}
-    for item in maps:
+    deadline: dict[int, int] = {}
+    for number, item in enumerate(maps):
         if item.stored >= 0:
             by_layer.setdefault(stores[item.stored].fields["layer"], set()).add(item.stored)
+            deadline[item.stored] = min(deadline.get(item.stored, latest[number]), latest[number])
     chosen: dict[int, int] = {-1: -1}
     for needs in by_layer.values():
         ordered = sorted(needs)
         size = -(-len(ordered) // MILESTONES)
         for start in range(0, len(ordered), size):
             part = ordered[start : start + size]
-            chosen.update(dict.fromkeys(part, part[-1]))
+            for need in part:
+                chosen[need] = max(other for other in part if other == need or owner[other] < deadline[need])
     return [chosen[item.stored] for item in maps]
 
 

@@ -15,9 +15,9 @@ from .lowered import LoweredLayer, lower
 from .memory import plan_memory
 from .order import choose_orders
 from .program import LayerRecord, Program
-from .schedule import LayerSchedule
 from .sequences import Sequences
-from .weights import add_parameters, align
+from .turns import choose_turns
+from .weights import ParameterBlock, add_parameters, align
 
 LOG_RECORD_BYTES = 16
 """Bytes of one record of the log: CRC-32, layer, words, cycle."""
@@ -40,9 +40,8 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
     choice = choose_orders(layers, geometry)
     if graph.input not in choice.orders:
         choice.orders[graph.input] = natural(graph.tensors[graph.input].channels, geometry.word_channels)
-    layouts, sizes = plan_memory(graph, geometry, choice.orders, factor, keep_maps=keep_maps)
-    sequences = Sequences(geometry, layouts, choice.placements)
     parameters = bytearray()
+    blocks: list[ParameterBlock | None] = []
     for layer in layers:
         block = None
         if layer.weight is not None:
@@ -50,7 +49,13 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
             assert placement is not None
             order, digits = choice.orders[layer.source.name], choice.weight_digits[layer.name]
             block = add_parameters(geometry, layer, order, placement, digits, parameters)
-        LayerSchedule(sequences, layer, block).run()
+        blocks.append(block)
+    turns = choose_turns(layers, geometry, choice.orders, blocks)
+    numbers = [number for number, turn in enumerate(turns) for _ in turn.members]
+    layouts, sizes = plan_memory(graph, geometry, choice.orders, factor, keep_maps=keep_maps, turns=numbers)
+    sequences = Sequences(geometry, layouts, choice.placements)
+    for turn in turns:
+        turn.schedule(sequences)
     parameters.extend(bytes(align(len(parameters)) - len(parameters)))
     instructions = assemble(sequences)
     return Program(

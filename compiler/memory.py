@@ -1,7 +1,7 @@
 """The memory plan: where every map lies in DDR."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -42,7 +42,13 @@ def allocate(lifetimes: Iterable[Lifetime]) -> tuple[dict[str, int], int]:
 
 
 def plan_memory(
-    graph: IntegerGraph, geometry: Geometry, orders: dict[str, np.ndarray], factor: int, *, keep_maps: bool
+    graph: IntegerGraph,
+    geometry: Geometry,
+    orders: dict[str, np.ndarray],
+    factor: int,
+    *,
+    keep_maps: bool,
+    turns: Sequence[int] | None = None,
 ) -> tuple[dict[str, MapLayout], dict[str, int]]:
     """The layout of every tensor, by name, and the bytes of the regions INPUT, OUTPUT and WORKSPACE.
 
@@ -51,8 +57,10 @@ def plan_memory(
     orders: channel order of every tensor.
     factor: space-to-depth factor of the network's input.
     keep_maps: give every map memory of its own; otherwise maps share memory where none is still needed.
+    turns: when each layer runs, from 0; those of the same number run side by side. None: one after the other.
     """
-    last_use = {name: number for number, layer in enumerate(graph.layers) for name in layer.inputs}
+    turns = range(len(graph.layers)) if turns is None else turns
+    last_use = {name: turn for turn, layer in zip(turns, graph.layers) for name in layer.inputs}
     regions: dict[str, list[Lifetime]] = {"INPUT": [], "OUTPUT": [], "WORKSPACE": []}
     layouts = {}
 
@@ -74,7 +82,7 @@ def plan_memory(
             zero_point=tensor.zero_point,
         )
 
-    written = {graph.input: -1} | {layer.output: number for number, layer in enumerate(graph.layers)}
+    written = {graph.input: -1} | {layer.output: turn for turn, layer in zip(turns, graph.layers)}
     end = len(graph.layers)
     for name, first in written.items():
         region = "INPUT" if name == graph.input else "OUTPUT" if name in graph.outputs else "WORKSPACE"

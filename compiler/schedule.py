@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..hdl.geometry import CONSTANT_BITS
 from ..hdl.isa import MAXIMUM_PASSES, Region
-from .blocks import Piece, pieces
+from .blocks import Block, Piece, pieces
 from .emit import PASSES, Instruction, Walk, convolve, load_constants, load_weights, maximum, store
 from .loads import MapLoads, piece_rows, place_in
 from .lowered import LoweredLayer, digits_of
@@ -26,9 +26,25 @@ class LayerSchedule:
     sequences: what it is appended to; of the layers before.
     layer: the layer.
     parameters: where its weights and constants are; None for a max pool.
+    lane_rows: output rows of a lane in each block of its input, as `visits` takes it.
+
+    Raises
+    ------
+    CompileError: no cut of the layer fits the geometry's memories.
+
+    Members
+    -------
+    visits: in order.
+    stores: those appended so far.
     """
 
-    def __init__(self, sequences: Sequences, layer: LoweredLayer, parameters: ParameterBlock | None) -> None:
+    def __init__(
+        self,
+        sequences: Sequences,
+        layer: LoweredLayer,
+        parameters: ParameterBlock | None,
+        lane_rows: int | None = None,
+    ) -> None:
         self.sequences = sequences
         self.geometry = sequences.geometry
         self.layer = layer
@@ -46,25 +62,19 @@ class LayerSchedule:
             self.outputs = list(zip(placement.first_word, placement.first_word[1:]))
         self.loads = MapLoads(sequences, layer, self.outputs)
         self.weights_until = self.constants_until = 0
+        self.visits = list(visits(layer, self.geometry, self.inputs, parameters, lane_rows))
+        self.stores: list[Instruction] = []
+        sequences.boundaries[self.target.name] = [low for low, _ in self.outputs]
         self.streams = parameters is not None and parameters.streams(self.geometry)
 
-    def run(self) -> None:
-        """Appends the layer.
-
-        Raises
-        ------
-        CompileError: no cut of the layer fits the geometry's memories.
-        """
-        stores = [store for item in self._items() for store in item.stores]
-        stores[0].fields["crc_start"] = 1
-        stores[-1].fields |= {"crc_emit": 1, "crc_slot": self.layer.number}
-        self.sequences.boundaries[self.target.name] = [low for low, _ in self.outputs]
-
-    def _items(self) -> Iterator[ComputeItem]:
+    def run(self) -> Iterator[Block]:
+        """Appends the layer, block by block: each is given when all its instructions are there. The last STORE writes
+        the layer's record."""
         pixels = output_pixels(self.layer, self.geometry, max(high - low for low, high in self.inputs))
         slot = address = 0
         item: ComputeItem | None = None
-        sequence = list(visits(self.layer, self.geometry, self.inputs, self.parameters))
+        block = self.visits[0].block
+        sequence = self.visits
         single = sum(visit.loads for visit in sequence) == 1
         for visit in sequence:
             # A layer in one block follows the one before and is followed piece by piece: the first and last are small.
@@ -76,6 +86,8 @@ class LayerSchedule:
             if visit.loads:
                 if item is not None:
                     item.closes_input = True
+                    yield block
+                block = visit.block
                 slot, address, loads = self.loads.load_input(visit, cuts, first=visit is sequence[0], only=single)
             if self.parameters is not None:
                 self._stream_parameters(visit, self.parameters)
@@ -86,9 +98,10 @@ class LayerSchedule:
                 self.sequences.maps += loads.get(number, [])
                 item = self._compute(visit, piece, slot, address, last=number == len(cuts) - 1)
                 item.opens_input = number in loads
-                yield item
         assert item is not None
         item.closes_input = True
+        self.stores[-1].fields |= {"crc_emit": 1, "crc_slot": self.layer.number}
+        yield block
 
     def _edge_pixels(self, visit: Visit) -> int:
         """Pixels of a piece of the first or last visit."""
@@ -210,10 +223,11 @@ class LayerSchedule:
             output_slot=output_slot,
         )
         self.sequences.computes.append(item)
+        self.stores += item.stores
         return item
 
     def _stores(self, visit: Visit, piece: Piece, base: int) -> list[Instruction]:
-        """A STORE for each digit of each lane that has rows."""
+        """A STORE for each lane that has rows; or one for each of its digits where one cannot write both."""
         block, target = visit.block, self.target
         begin, end = self.outputs[visit.tile]
         planes = end - begin if self.parameters is None else self.geometry.tile_words
@@ -225,21 +239,35 @@ class LayerSchedule:
             if not count:
                 continue
             row = block.first_row + lane * block.lane_rows_out + piece.row
-            for digit in range(target.digits):
+            place = {
+                "planes": end - begin,
+                "plane_stride": target.plane_bytes,
+                "chunks": 1 if contiguous else count,
+                "chunk_stride": 0 if contiguous else target.columns * target.word_bytes,
+                "chunk_words": count * piece.columns if contiguous else piece.columns,
+                "plane_pitch": piece.pixels,
+            }
+            parts = target.digits
+            if parts > 1 and end - begin == planes and contiguous and count == piece.rows:
+                # Planes follow one another on chip: they are the chunks, and the digits are the planes.
+                parts = 1
+                place |= {
+                    "planes": target.digits,
+                    "plane_stride": target.digit_bytes,
+                    "chunks": planes,
+                    "chunk_stride": target.plane_bytes,
+                    "plane_pitch": planes * piece.pixels,
+                }
+            for digit in range(parts):
                 stores.append(
                     store(
                         self.layer.where,
                         self.layer.number,
                         region=Region[target.region],
                         address=place_in(target, digit * target.channel_words + begin, row, column),
-                        planes=end - begin,
-                        plane_stride=target.plane_bytes,
-                        chunks=1 if contiguous else count,
-                        chunk_stride=0 if contiguous else target.columns * target.word_bytes,
-                        chunk_words=count * piece.columns if contiguous else piece.columns,
                         lane=lane,
                         base=base + digit * planes * piece.pixels,
-                        plane_pitch=piece.pixels,
+                        **place,
                     )
                 )
                 number = len(self.sequences.store_owner)

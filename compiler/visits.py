@@ -51,7 +51,11 @@ class Visit:
 
 
 def visits(
-    layer: LoweredLayer, geometry: Geometry, inputs: list[tuple[int, int]], parameters: ParameterBlock | None
+    layer: LoweredLayer,
+    geometry: Geometry,
+    inputs: list[tuple[int, int]],
+    parameters: ParameterBlock | None,
+    lane_rows: int | None = None,
 ) -> Iterator[Visit]:
     """The visits of a layer, in order.
 
@@ -59,6 +63,7 @@ def visits(
     ----------
     inputs: per tile the range of input channel words that it reads.
     parameters: None for a max pool.
+    lane_rows: None, or output rows of a lane in each block; then all weights must fit the ring, and they stay.
 
     Raises
     ------
@@ -68,7 +73,11 @@ def visits(
         _check_ring(layer, geometry, parameters)
     if layer.weight is None or layer.depthwise:
         for tile, words in enumerate(inputs):
-            blocks = _blocks(layer, geometry, words[1] - words[0])
+            blocks = (
+                _blocks(layer, geometry, words[1] - words[0])
+                if lane_rows is None
+                else grid(layer, geometry, lane_rows, layer.target.width)
+            )
             for number, block in enumerate(blocks):
                 last = number == len(blocks) - 1
                 # Words that all tiles share stay for the last of them.
@@ -77,10 +86,10 @@ def visits(
         return
     assert parameters is not None
     words = inputs[0]
-    blocks = _blocks(layer, geometry, words[1])
-    if parameters.first_word[-1] <= geometry.weight_depth:
-        blocks = _overlapping(layer, geometry, parameters, words[1], blocks)
-    order = _cheapest(geometry, parameters, blocks, words[1] * digits_of(layer.source, geometry))
+    if lane_rows is None:
+        blocks, order = _blocks_and_order(layer, geometry, words[1], parameters)
+    else:
+        blocks, order = grid(layer, geometry, lane_rows, layer.target.width), "stay"
     if order == "tiles":
         for tile in range(len(inputs)):
             for number, block in enumerate(blocks):
@@ -108,6 +117,16 @@ def _check_ring(layer: LoweredLayer, geometry: Geometry, parameters: ParameterBl
             f"raise the geometry's weight_depth to {1 << (longest - 1).bit_length()}, or quantize tensor "
             f"{layer.source.name!r} to {geometry.activation_bits} bits",
         )
+
+
+def _blocks_and_order(
+    layer: LoweredLayer, geometry: Geometry, words: int, parameters: ParameterBlock
+) -> tuple[list[Block], str]:
+    """The blocks of a convolution over all channels, and the order of tiles and blocks."""
+    blocks = _blocks(layer, geometry, words)
+    if parameters.first_word[-1] <= geometry.weight_depth:
+        blocks = _overlapping(layer, geometry, parameters, words, blocks)
+    return blocks, _cheapest(geometry, parameters, blocks, words * digits_of(layer.source, geometry))
 
 
 def _blocks(layer: LoweredLayer, geometry: Geometry, words: int) -> list[Block]:

@@ -154,7 +154,8 @@ def add_parameters(
         words.append(pack_weight_words(geometry, stored_codes(geometry, weights, digits)))
         runs.append(len(weights))
     # The filters of an average pool, say, are all alike, and so are their tiles, but for the constants.
-    shared = layer.depthwise and len(words) > 1 and all(np.array_equal(words[0], other) for other in words[1:])
+    fits = runs[0] * digits <= geometry.weight_depth
+    shared = layer.depthwise and fits and len(words) > 1 and all(np.array_equal(words[0], word) for word in words)
     stream = words[0] if shared else np.concatenate(words)
     ports, slice_bytes = geometry.weight_ports, geometry.weight_slice_bits // 8
     port_stride = align(len(stream) * slice_bytes)
