@@ -11,10 +11,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from intramix.cli.lanes import LUT_FORMATS
 from intramix.cli.output import write_json
 from intramix.cli.verification import build, check, conditions_of, figures_of, verdict
 from intramix.compiler.compile import compile_graph
+from intramix.compiler.lanes import LUT_FORMATS
 from intramix.platforms.boards import board as find_board
 from intramix.quant.graph import Padding
 from intramix.quant.random_graph import FormatMix, random_codes, single_convolution

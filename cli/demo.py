@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import numpy as np
 
 from ..hdl.geometry import Geometry
 from ..platforms.boards import Board
@@ -66,7 +65,7 @@ def demo(
         from ..quant.train import TrainingOptions
         from .report import render
         from .training import History, quantize_for, train_float
-        from .verification import build, check, conditions_of, figures_of, verdict
+        from .verification import accuracy_of, build, check, conditions_of, figures_of, verdict
 
     torch.set_num_threads(1)  # for a net this small a second thread costs more than it brings
     data = load_data("digits")
@@ -99,11 +98,10 @@ def demo(
         report, run_seconds = check(device, program, result.graph, image_codes(chosen))
     figures = figures_of(program, board, conditions, report, simulated_cycles=device.cycles, seconds=run_seconds)
     labels = data.test_labels[:images].numpy()
-    scores = np.stack([run.codes[result.graph.outputs[0]].reshape(-1) for run in report.runs])
     figures["accuracy"] = {
         "float": float_accuracy,
         "quantized": result.integer_accuracy,
-        "rtl": float((scores.argmax(axis=1) == labels).mean()),
+        "rtl": accuracy_of(report, result.graph.outputs[0], labels),
     }
     figures["seconds"] = seconds
     layer_table(figures)

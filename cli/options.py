@@ -7,15 +7,13 @@ from typing import Any
 
 import click
 
-from ..hdl.geometry import Geometry, LaneClass
+from ..compiler.lanes import LUT_FORMATS
+from ..hdl.geometry import Geometry
 from ..platforms.boards import BOARDS, Board
 from ..platforms.boards import board as find_board
 
-LUT_SCHEMES = {
-    "fixed-4": LaneClass.LUT_FIXED4,
-    "sp2-4": LaneClass.LUT_SP2,
-    "pot-4": LaneClass.LUT_POT,
-}
+LUT_SCHEMES = {kind.name: lane for lane, kind in LUT_FORMATS.items()}
+"""Classes of LUT lanes by the name of the weight format they are made for."""
 
 
 def board_options(default: str) -> Callable:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from ..compiler.lanes import LUT_FORMATS
 from ..hdl.geometry import Geometry
 from ..platforms.boards import Board
 from ..quant.allocation import Budget
@@ -20,7 +21,7 @@ from ..quant.preflight import inspect_model
 from ..quant.train import TrainingOptions
 from .console import console
 from .errors import UserError
-from .lanes import LUT_FORMATS, lane_mix
+from .lanes import lane_mix
 from .options import LUT_SCHEMES, board_options, json_option
 from .output import write_json, write_whole
 from .quantization_report import layer_figures, render_quantization, show_findings, show_layers

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from ..compiler.compile import compile_graph
 from ..hdl.geometry import Geometry
@@ -19,7 +18,7 @@ from .options import board_options, json_option
 from .output import write_json, write_whole
 from .report import render
 from .tables import layer_table, totals
-from .verification import build, check, conditions_of, figures_of, verdict
+from .verification import accuracy_of, build, check, conditions_of, figures_of, verdict
 
 
 @click.command()
@@ -65,9 +64,7 @@ def simulate(
     )
     figures["accuracy"] = None
     if dataset.test_labels is not None and len(graph.outputs) == 1:
-        output = graph.outputs[0]
-        answers = np.array([run.codes[output].reshape(-1).argmax() for run in report.runs])
-        figures["accuracy"] = {"rtl": float((answers == dataset.test_labels[:images].numpy()).mean())}
+        figures["accuracy"] = {"rtl": accuracy_of(report, graph.outputs[0], dataset.test_labels[:images].numpy())}
     figures["seconds"] = {stage: round(value, 2) for stage, value in seconds.items()}
     layer_table(figures)
     totals(figures)

@@ -72,6 +72,12 @@ def figures_of(
     }
 
 
+def accuracy_of(report: VerificationReport, output: str, labels: np.ndarray) -> float:
+    """Share of the images run whose largest score in the map `output` is their label's."""
+    answers = np.array([run.codes[output].reshape(-1).argmax() for run in report.runs])
+    return float((answers == labels).mean())
+
+
 def verdict(report: VerificationReport) -> bool:
     """Says whether the hardware and the integer model are equal, and where they first differ."""
     if report.passed:

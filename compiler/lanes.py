@@ -13,7 +13,10 @@ import numpy as np
 
 from ..hdl.encoding import code_table
 from ..hdl.geometry import Geometry, LaneClass
+from ..quant.formats import FIXED4, POT_4, SP2_4
 
+LUT_FORMATS = {LaneClass.LUT_FIXED4: FIXED4, LaneClass.LUT_SP2: SP2_4, LaneClass.LUT_POT: POT_4}
+"""The weight format that a class of LUT lanes is made for."""
 DIGIT_CLASSES = (LaneClass.FIXED8, LaneClass.FIXED4, LaneClass.LUT_FIXED4)
 """Lanes that take weights of −128 … 127 as two digits."""
 

@@ -2,15 +2,12 @@
 
 import dataclasses
 
-from ..hdl.geometry import LaneClass
+from ..compiler.lanes import LUT_FORMATS
 from ..quant.assign import LaneMix
-from ..quant.formats import FIXED4, POT_4, SP2_4
 from ..quant.graph import IntegerGraph, Padding
 from ..quant.random_graph import FormatMix, single_convolution
 from .builds import HlsBuild
 from .shapes import NETWORKS
-
-LUT_FORMATS = {LaneClass.LUT_FIXED4: FIXED4, LaneClass.LUT_SP2: SP2_4, LaneClass.LUT_POT: POT_4}
 
 REPRESENTATIVES: dict[str, tuple[str, ...]] = {
     "resnet18": ("conv1", "layer1.0.conv2", "layer2.0.conv1", "layer2.0.downsample", "layer4.0.conv1", "fc"),

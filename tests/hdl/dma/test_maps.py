@@ -201,21 +201,13 @@ def test_bus_error_names_the_layer_and_ends_in_rest():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_abort_comes_to_rest(seed):
+def test_abort_comes_to_rest(seed, abort_and_rest):
     bench = Bench(geometry(), seed, latency=[0, 25][seed % 2], stall=[0.0, 0.6][seed // 4])
     bench.loads = [random_load(bench.g, bench.dice, layer) for layer in range(8)]
 
     async def check(ctx):
         await ctx.tick().repeat(1 + bench.dice.randrange(100))
-        ctx.set(bench.dut.abort, 1)
-        await ctx.tick().repeat(2)
-        bench.memory.quiet = True
-        for _ in range(2000):
-            if ctx.get(bench.dut.idle):
-                break
-            await ctx.tick()
-        await ctx.tick()
-        assert bench.memory.in_flight == 0
+        await abort_and_rest(ctx, bench)
         tokens = len(bench.tokens)
         for _ in range(100):
             await ctx.tick()

@@ -267,7 +267,7 @@ def test_bus_error_names_the_layer_and_ends_in_rest():
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_abort_comes_to_rest_and_writes_nothing_else(seed):
+def test_abort_comes_to_rest_and_writes_nothing_else(seed, abort_and_rest):
     bench = Bench(geometry(), seed, latency=[0, 25][seed % 2], stall=[0.0, 0.6][seed // 6])
     reference = Reference(bench)
     before = bytes(bench.memory.data)
@@ -278,15 +278,7 @@ def test_abort_comes_to_rest_and_writes_nothing_else(seed):
 
     async def check(ctx):
         await ctx.tick().repeat(1 + bench.dice.randrange(150))
-        ctx.set(bench.dut.abort, 1)
-        await ctx.tick().repeat(2)
-        bench.memory.quiet = True
-        for _ in range(2000):
-            if ctx.get(bench.dut.idle):
-                break
-            await ctx.tick()
-        await ctx.tick()
-        assert bench.memory.in_flight == 0
+        await abort_and_rest(ctx, bench)
         tokens, beats = len(bench.tokens), bench.memory.write_beats
         for _ in range(100):
             await ctx.tick()

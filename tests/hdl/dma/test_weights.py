@@ -264,7 +264,7 @@ def _overlap(fields: dict[str, int], address: int) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_abort_comes_to_rest(seed):
+def test_abort_comes_to_rest(seed, abort_and_rest):
     bench = Bench(geometry(weight_ports=2), seed, latency=[0, 25][seed % 2], stall=[0.0, 0.6][seed // 4])
     for _ in range(6):
         bench.load_weights(8)
@@ -272,16 +272,7 @@ def test_abort_comes_to_rest(seed):
 
     async def check(ctx):
         await ctx.tick().repeat(1 + bench.dice.randrange(60))
-        ctx.set(bench.dut.abort, 1)
-        await ctx.tick().repeat(2)
-        bench.memory.quiet = True
-        for _ in range(2000):
-            if ctx.get(bench.dut.idle):
-                break
-            await ctx.tick()
-        await ctx.tick()
-        assert ctx.get(bench.dut.idle)
-        assert bench.memory.in_flight == 0
+        await abort_and_rest(ctx, bench)
         await ctx.tick().repeat(100)
         assert ctx.get(bench.dut.idle)
 
