@@ -1,6 +1,7 @@
 """Boards and parts as data. A variant of a board is `dataclasses.replace` with two lines."""
 
 import dataclasses
+from typing import Any
 
 from ..hdl.geometry import Dsp, Geometry, GeometryError, LaneClass
 
@@ -64,6 +65,10 @@ class Board:
 
 
 XC7Z020 = Part(name="xc7z020clg400-1", family="xc7", lut=53_200, ff=106_400, dsp=220, bram36=140)
+XC7Z045 = Part(name="xc7z045ffg900-2", family="xc7", lut=218_600, ff=437_200, dsp=900, bram36=545)
+XCZU9EG = Part(name="xczu9eg-ffvb1156-2-e", family="xcup", lut=274_080, ff=548_160, dsp=2_520, bram36=912)
+XCZU15EG = Part(name="xczu15eg-ffvb1156-2-e", family="xcup", lut=341_280, ff=682_560, dsp=3_528, bram36=744)
+"""Its 112 UltraRAMs are not used."""
 
 LUT_LIMIT = 0.85
 """Share of a part's LUTs above which routing is not to be expected; DSPs and BRAMs may all be used."""
@@ -112,7 +117,88 @@ _PYNQ_Z2 = Board(
     ),
 )
 
-BOARDS = {board.name: board for board in (_SMALL, _PYNQ_Z2)}
+_ZC706 = Board(
+    name="zc706",
+    title="Xilinx ZC706",
+    part=XC7Z045,
+    clock_hz=100_000_000,
+    memory="DDR3-1066, 32 bit",
+    memory_bytes_per_second=4.2e9,
+    geometry=Geometry(
+        word_channels=32,
+        pixel_lanes=4,
+        fixed8_lanes=4,
+        fixed4_lanes=18,
+        lut_lanes=42,
+        lut_scheme=LaneClass.LUT_FIXED4,
+        dsp=Dsp.DSP48E1,
+        activation_depth=4096,
+        residual_depth=1024,
+        output_depth=1024,
+        weight_depth=1024,
+        post_units=8,
+        weight_ports=4,
+    ),
+)
+
+_ULTRASCALE: dict[str, Any] = {
+    "dsp": Dsp.DSP48E2,
+    "accumulator_bits": 27,
+    "maps_bus_bits": 128,
+    "weights_bus_bits": 128,
+    "weight_ports": 4,
+    "address_bits": 40,
+    "maximum_burst": 256,
+}
+"""What the geometries of Zynq UltraScale+ share: the DSP, and 128-bit AXI4 ports to 40-bit addresses."""
+
+_ZCU102 = Board(
+    name="zcu102",
+    title="Xilinx ZCU102",
+    part=XCZU9EG,
+    clock_hz=150_000_000,
+    memory="DDR4-2133, 64 bit",
+    memory_bytes_per_second=17e9,
+    geometry=Geometry(
+        word_channels=32,
+        pixel_lanes=8,
+        fixed8_lanes=4,
+        fixed4_lanes=28,
+        lut_lanes=32,
+        lut_scheme=LaneClass.LUT_FIXED4,
+        activation_depth=4096,
+        residual_depth=2048,
+        output_depth=2048,
+        weight_depth=1024,
+        post_units=8,
+        **_ULTRASCALE,
+    ),
+)
+
+_ZU15EG = Board(
+    name="zu15eg",
+    title="(any XCZU15EG)",
+    part=XCZU15EG,
+    clock_hz=150_000_000,
+    memory="DDR4-2133, 64 bit",
+    memory_bytes_per_second=17e9,
+    geometry=Geometry(
+        word_channels=32,
+        pixel_lanes=8,
+        fixed8_lanes=5,
+        fixed4_lanes=40,
+        lut_lanes=51,
+        lut_scheme=LaneClass.LUT_FIXED4,
+        activation_depth=4096,
+        residual_depth=1024,
+        output_depth=1024,
+        weight_depth=1024,
+        post_units=12,
+        **_ULTRASCALE,
+    ),
+)
+
+BOARDS = {board.name: board for board in (_SMALL, _PYNQ_Z2, _ZC706, _ZCU102, _ZU15EG)}
 
 
 def board(name: str) -> Board:

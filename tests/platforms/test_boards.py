@@ -2,13 +2,30 @@ import dataclasses
 
 import pytest
 
-from intramix.hdl.geometry import GeometryError, LaneClass
+from intramix.hdl.geometry import Dsp, GeometryError, LaneClass
 from intramix.platforms.boards import BOARDS, XC7Z020, UnknownBoardError, board
 from intramix.platforms.synthesis import Resources, SynthesisError, synthesize
 
 
-def test_pynq_z2_computes_2048_macs_a_cycle():
-    assert board("pynq-z2").geometry.macs_per_cycle == 2048
+@pytest.mark.parametrize(("name", "macs"), [("pynq-z2", 2048), ("zc706", 8192), ("zcu102", 16384), ("zu15eg", 24576)])
+def test_macs_a_cycle(name, macs):
+    assert board(name).geometry.macs_per_cycle == macs
+
+
+@pytest.mark.parametrize("activation_bits", [4, 5])
+@pytest.mark.parametrize("name", [name for name, each in BOARDS.items() if each.part])
+def test_presets_fit_the_dsps_and_memories_of_their_parts(name, activation_bits):
+    """Counted from the geometry alone, before any synthesis: what a preset must not exceed."""
+    part = board(name).part
+    g = board(name).geometry_for(activation_bits=activation_bits)
+    half_lanes = 2 * g.fixed8_lanes + g.fixed4_lanes
+    multipliers = g.word_channels * -(-half_lanes // 2) * -(-g.pixel_lanes // 2)
+    requantizers = 2 * g.post_units * g.pixel_lanes
+    assert multipliers + requantizers <= part.dsp
+    words = g.activation_depth + g.residual_depth + g.output_depth
+    bits = g.pixel_lanes * words * g.word_bits + g.weight_depth * g.weight_word_bits
+    assert bits <= part.bram36 * 36 * 1024
+    assert (g.dsp is Dsp.DSP48E2) == (part.family == "xcup")
 
 
 def test_unknown_board_lists_the_known():
