@@ -18,6 +18,7 @@ from torch import nn
 from intramix.cli.console import console, step, table
 from intramix.cli.lanes import lane_mix
 from intramix.cli.output import write_json
+from intramix.cli.quantization_report import show_narrowed
 from intramix.cli.tables import percent, totals
 from intramix.cli.verification import build, check, conditions_of, figures_of, verdict
 from intramix.compiler.compile import compile_graph
@@ -55,8 +56,12 @@ def seeded_network(
     _settle(model, images[:CALIBRATION_IMAGES].float() / 255)
     data = Dataset(f"generated, seed {seed}", images[:CALIBRATION_IMAGES], images[CALIBRATION_IMAGES:])
     with step(f"Quantize {name}"):
-        graph = quantize(model, data, lane_mix=lane_mix(geometry), scale_method="maximum", name=name).graph
-    return graph, images[CALIBRATION_IMAGES:].numpy()
+        result = quantize(
+            model, data, lane_mix=lane_mix(geometry), scale_method="maximum",
+            accumulator_bits=geometry.accumulator_bits, name=name,
+        )  # fmt: skip
+    show_narrowed(result.narrowed, geometry.accumulator_bits)
+    return result.graph, images[CALIBRATION_IMAGES:].numpy()
 
 
 @torch.no_grad()

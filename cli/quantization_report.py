@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ..quant.accumulators import Narrowed
 from ..quant.layer_report import LayerReport
 from ..quant.preflight import FOLDED, REJECTED, Finding
-from .console import table
+from .console import console, table
 from .tables import mix, percent
 
 _COLOURS = {FOLDED: "dim", REJECTED: "bold red"}
@@ -34,6 +35,12 @@ def show_findings(findings: Sequence[Finding], *, whole: bool) -> None:
 def show_layers(title: str, layers: Sequence[LayerReport]) -> None:
     """The table of layers, with totals."""
     table(title, _LAYER_COLUMNS, [_layer_row(entry) for entry in layers], _totals(layers))
+
+
+def show_narrowed(narrowed: Sequence[Narrowed], accumulator_bits: int) -> None:
+    """Says which filters have fewer bits than the method gave them."""
+    for entry in narrowed:
+        console.print(f"[yellow]{entry}[/], so that their sums fit {accumulator_bits}-bit accumulators")
 
 
 def layer_figures(entry: LayerReport) -> dict[str, Any]:

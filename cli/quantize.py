@@ -24,7 +24,7 @@ from .errors import UserError
 from .lanes import lane_mix
 from .options import LUT_SCHEMES, board_options, json_option
 from .output import write_json, write_whole
-from .quantization_report import layer_figures, render_quantization, show_findings, show_layers
+from .quantization_report import layer_figures, render_quantization, show_findings, show_layers, show_narrowed
 from .tables import percent
 from .training import History, quantize_for, train_float
 
@@ -111,6 +111,7 @@ def quantize(
     }  # fmt: skip
     layers = layer_reports(result.network, result.graph, dataset.test_images[:REPORT_IMAGES])
     show_layers(f"{name}, {method}", layers)
+    show_narrowed(result.narrowed, geometry.accumulator_bits)
     console.print(" · ".join(f"{key} {percent(value)}" for key, value in accuracy.items() if value is not None))
     console.print(f"wrote {output}")
     if report:
@@ -123,6 +124,10 @@ def quantize(
             "board": board.name,
             "activation_bits": hidden_bits or geometry.activation_bits,
             "accuracy": accuracy,
+            "narrowed": [
+                {"layer": each.layer, "filters": each.filters, "given": each.given.name, "taken": each.taken.name}
+                for each in result.narrowed
+            ],
             "layers": [layer_figures(entry) for entry in layers],
             "seconds": round(time.monotonic() - started, 2),
         })

@@ -52,6 +52,7 @@ def quantize_for(
             budget=budget,
             options=options,
             refined=refined,
+            accumulator_bits=geometry.accumulator_bits,
             progress=_moving(advance),
             name=name,
         )

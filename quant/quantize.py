@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from .accumulators import Narrowed, fit_accumulators
 from .allocation import Budget
 from .assign import LaneMix
 from .capture import capture
@@ -37,6 +38,7 @@ class QuantizationResult:
         quantization, of the integer graph by the executor. None without labels, or with several outputs.
     losses: mean loss per epoch of fine-tuning.
     agreement: how far the codes of fake quantization and of the integer graph differ, by tensor, on test images.
+    narrowed: filters that have fewer bits than the method gave them, so that their sums fit the accumulators.
     """
 
     graph: IntegerGraph
@@ -47,6 +49,7 @@ class QuantizationResult:
     integer_accuracy: float | None
     losses: tuple[float, ...]
     agreement: tuple[Agreement, ...]
+    narrowed: tuple[Narrowed, ...] = ()
 
 
 def quantize(
@@ -62,6 +65,7 @@ def quantize(
     tensor_bits: Mapping[str, int] | None = None,
     scale_method: str = "mse",
     refined: bool = False,
+    accumulator_bits: int | None = None,
     progress: ProgressCallback | None = None,
     name: str | None = None,
 ) -> QuantizationResult:
@@ -79,6 +83,7 @@ def quantize(
     options: of fine-tuning instead of the recipe; `epochs` then comes from them.
     tensor_bits, scale_method: see `QuantizedNetwork`.
     refined: without fine-tuning, round the weights by the layers' outputs and correct the biases (`refine.py`).
+    accumulator_bits: of the accelerator; filters whose sums could exceed them get fewer bits (`accumulators.py`).
 
     Raises
     ------
@@ -95,11 +100,18 @@ def quantize(
         name=name,
     )  # fmt: skip
     batch = data.train_images[:ASSIGNMENT_IMAGES]
+    assigned: dict[str, Formats] = {}
 
-    def renew() -> None:
-        network.set_formats(assign(network, lane_mix, method=method, images=batch, budget=budget))
+    def fit() -> tuple[Narrowed, ...]:
+        """Sets the assigned formats, or as many bits of them as the accumulators take."""
+        network.set_formats(assigned)
+        return () if accumulator_bits is None else fit_accumulators(network, accumulator_bits)
 
-    renew()
+    def renew() -> tuple[Narrowed, ...]:
+        assigned.update(assign(network, lane_mix, method=method, images=batch, budget=budget))
+        return fit()
+
+    narrowed = renew()
     losses: list[float] = []
     if options.epochs and data.train_labels is not None:
 
@@ -112,7 +124,7 @@ def quantize(
         losses = train(
             network, data.train_images, data.train_labels, options, progress=progress, before_epoch=before_epoch
         )
-        network.update_scales()
+        narrowed = fit()
     if refined:
         refine(network, data.train_images[:REFINEMENT_IMAGES])
     align_scales(network)
@@ -127,6 +139,7 @@ def quantize(
         integer_accuracy=None if labels is None else integer_accuracy(graph, data.test_images, labels),
         losses=tuple(losses),
         agreement=agreement(network, graph, data.test_images[:AGREEMENT_IMAGES]),
+        narrowed=narrowed,
     )
 
 
