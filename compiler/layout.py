@@ -1,6 +1,7 @@
 """How a feature map lies in DDR: [digit][channel word][row][column], `Ti · A` bits a word, dense, little-endian."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -95,15 +96,22 @@ class MapLayout:
         if codes.size and (codes.min() < 0 or codes.max() >= 1 << self.bits):
             raise ValueError(f"map {self.name} must have codes 0 … {(1 << self.bits) - 1}, not "
                              f"{codes.min()} … {codes.max()}")
-        folded = self._fold(codes.astype(np.uint8))
+        folded = self._fold(codes.astype(np.uint8, copy=False))
         stored = np.zeros((len(self.order), self.rows, self.columns), np.uint8)
         used = self.order >= 0
         stored[used] = folded[self.order[used]]
         planes = [stored] if self.digits == 1 else [stored >> DIGIT_BITS, stored & ((1 << DIGIT_BITS) - 1)]
-        words = np.stack(planes).reshape(self.digits, self.channel_words, self.word_channels, self.rows, self.columns)
-        words = np.moveaxis(words, 2, -1)  # digit, channel word, row, column, slot
-        bits = (words[..., None] >> np.arange(self.slot_bits, dtype=np.uint8)) & 1
-        return np.packbits(bits.reshape(-1), bitorder="little").tobytes()
+        packed = np.stack(planes).reshape(self.digits, self.channel_words, -1, self._run, self.rows, self.columns)
+        # Neighbouring slots are joined, then pairs of them, until a run is one integer.
+        for kind, bits in self._joins:
+            joined = np.left_shift(packed[:, :, :, 1::2], bits, dtype=kind)
+            joined |= packed[:, :, :, 0::2]
+            packed = joined
+        runs = packed.view(np.uint8).reshape(*packed.shape, -1)[:, :, :, 0]  # digit, word, run, row, column, byte
+        result = np.empty((*runs.shape[:2], self.rows, self.columns, *self._run_places), np.uint8)
+        for run, place in np.ndindex(*self._run_places):  # long inner loops: rows and columns
+            result[..., run, place] = runs[:, :, run, ..., place]
+        return result.tobytes()
 
     def unpack(self, data: Bytes | np.ndarray) -> np.ndarray:
         """The inverse of `pack`: uint8 codes, channels × height × width.
@@ -115,16 +123,38 @@ class MapLayout:
         raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes | bytearray) else data
         if raw.size != self.bytes:
             raise ValueError(f"map {self.name} is {self.bytes} bytes, not {raw.size}")
-        bits = np.unpackbits(raw, bitorder="little").reshape(-1, self.slot_bits)
-        slots = (bits << np.arange(self.slot_bits, dtype=np.uint8)).sum(axis=1, dtype=np.uint8)
-        words = slots.reshape(self.digits, self.channel_words, self.rows, self.columns, self.word_channels)
-        planes = np.moveaxis(words, -1, 2).reshape(self.digits, len(self.order), self.rows, self.columns)
+        places = raw.reshape(self.digits, self.channel_words, self.rows, self.columns, *self._run_places)
+        runs = np.zeros((*places.shape[:2], places.shape[4], self.rows, self.columns, self._run), np.uint8)
+        for run, place in np.ndindex(*self._run_places):
+            runs[:, :, run, ..., place] = places[..., run, place]
+        packed = runs.view(f"<u{self._run}").reshape(*runs.shape[:3], 1, self.rows, self.columns)
+        for kind, bits in reversed(self._joins):
+            parts = np.empty((*packed.shape[:4], 2, *packed.shape[4:]), f"<u{np.dtype(kind).itemsize // 2}")
+            parts[:, :, :, :, 0] = packed & ((1 << bits) - 1)
+            parts[:, :, :, :, 1] = packed >> bits
+            packed = parts.reshape(*packed.shape[:3], -1, *packed.shape[4:])
+        planes = packed.reshape(self.digits, len(self.order), self.rows, self.columns)
         stored = planes[0] if self.digits == 1 else (planes[0] << DIGIT_BITS) | planes[1]
         factor = self.space_to_depth
         folded = np.zeros((self.channels * factor**2, self.rows, self.columns), np.uint8)
         used = self.order >= 0
         folded[self.order[used]] = stored[used]
         return self._unfold(folded)
+
+    @property
+    def _run(self) -> int:
+        """Slots that fill whole bytes and are at most 64 bits: 1, 2, 4 or 8."""
+        return math.gcd(self.word_channels, 8)
+
+    @property
+    def _run_places(self) -> tuple[int, int]:
+        """Runs of a word, bytes of a run."""
+        return self.word_channels // self._run, self._run * self.slot_bits // 8
+
+    @property
+    def _joins(self) -> list[tuple[str, int]]:
+        """How the slots of a run become one integer, two into one: the integer's type and the bits of each half."""
+        return [(f"<u{2 << level}", self.slot_bits << level) for level in range(self._run.bit_length() - 1)]
 
     def _fold(self, codes: np.ndarray) -> np.ndarray:
         factor = self.space_to_depth
