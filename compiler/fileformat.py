@@ -65,6 +65,7 @@ def save(program: Program, path: "str | os.PathLike[str]") -> None:
         "sizes": program.sizes,
         "layers": [dataclasses.asdict(record) for record in program.layers],
         "keeps_maps": program.keeps_maps,
+        "selftest": [[slot, *record] for slot, record in program.selftest.items()],
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -155,4 +156,5 @@ def _program(
         sizes=manifest["sizes"],
         layers=tuple(LayerRecord(**record) for record in manifest["layers"]),
         keeps_maps=manifest["keeps_maps"],
+        selftest={slot: (crc, words) for slot, crc, words in manifest.get("selftest", [])},
     )

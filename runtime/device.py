@@ -1,8 +1,9 @@
 """What the driver needs of a device: registers, memory that both sides see, and an interrupt."""
 
 import abc
+import asyncio
 from types import TracebackType
-from typing import Self
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from .errors import DeviceError
 
 ALIGNMENT = 64
 """Bytes to which every base address is aligned."""
+
+
+AnyDevice = TypeVar("AnyDevice", bound="Device")
 
 
 class Buffer(abc.ABC):
@@ -69,6 +73,18 @@ class Device(abc.ABC):
     def wait_interrupt(self, seconds: float) -> bool:
         """Waits until the interrupt is high, at most so many seconds of the accelerator's clock: whether it is."""
 
+    async def interrupted(self, seconds: float) -> bool:
+        """`wait_interrupt` for an event loop, whose other tasks go on meanwhile.
+
+        Here it waits in a thread; a device that can signal to an event loop overrides it.
+        """
+        thread = asyncio.ensure_future(asyncio.to_thread(self.wait_interrupt, seconds))
+        try:
+            return await asyncio.shield(thread)
+        except asyncio.CancelledError:
+            await asyncio.wait([thread])  # nobody else may use the device before
+            raise
+
     @abc.abstractmethod
     def close(self) -> None:
         """Gives everything back. May be called twice."""
@@ -83,7 +99,7 @@ class Device(abc.ABC):
             raise ValueError(f"register {register} takes 0 … 2^32 − 1, not {value}")
         self.write_offset(_offset(register), value)
 
-    def __enter__(self) -> Self:
+    def __enter__(self: AnyDevice) -> AnyDevice:
         return self
 
     def __exit__(

@@ -1,36 +1,31 @@
 """The host driver: one for simulated accelerators and for boards."""
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..compiler.program import Program
-from ..hdl.geometry import ISA_VERSION
-from ..hdl.isa import INSTRUCTION_BYTES, Region
-from ..hdl.registers import COUNTERS, MAGIC, WATCHDOG_DEFAULT, Control, Status
+from ..hdl.isa import INSTRUCTION_BYTES
+from ..hdl.registers import WATCHDOG_DEFAULT, Status
+from .batch import Progress, RunOptions, run_batch
+from .control import ControlPort, text
 from .device import Buffer, Device
-from .errors import (
-    AcceleratorError,
-    DeviceError,
-    NoAcceleratorError,
-    NotLoadedError,
-    RejectedError,
-    RunTimeout,
-    SignatureMismatch,
-    decode_error,
-)
-from .images import to_codes, to_values
-from .results import LOG_RECORD_BYTES, ImageRun, LayerLog, RunResult
+from .errors import AcceleratorError, DeviceError, NotLoadedError, RejectedError, RunTimeout, SignatureMismatch
+from .images import check, to_values
+from .memory import Frame, ProgramMemory
+from .results import ImageRun, LayerLog, RunResult, decode_log
+from .waiting import Waiting, run_awaiting, run_blocking
 
-Progress = Callable[[int, int], None]
-"""Called with the number of layers finished and of layers in all, while a run goes on."""
+__all__ = ["Driver", "Progress"]
 
 _SLICE_CYCLES = 50_000
 """Cycles between two looks at a run's progress."""
 _SLACK_CYCLES = 2 * WATCHDOG_DEFAULT
 """Every run may take so much longer than estimated: the watchdog is to speak first."""
-_MASK = (1 << 32) - 1
 
 
 class Driver:
@@ -48,20 +43,12 @@ class Driver:
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        self.control = ControlPort(device)
         self._program: Program | None = None
-        self._buffers: dict[str, Buffer] = {}
-        identity = device.read_register("ID")
-        if identity != MAGIC:
-            raise NoAcceleratorError(
-                f"no Intramix accelerator answers: register ID reads {identity:#010x}, not {MAGIC:#010x}; "
-                "check that the bitstream is loaded and the base address is that of its control port"
-            )
-        version = device.read_register("VERSION")
-        if version != ISA_VERSION:
-            raise SignatureMismatch(
-                f"the accelerator has version {version} of the instruction set, this driver version {ISA_VERSION}: "
-                "build the bitstream again, or use the Intramix that built it"
-            )
+        self._memory: ProgramMemory | None = None
+        self._last = 0  # number of the frame that ran last
+        self._running = False
+        self._queue: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     # Programs -----------------------------------------------------------------------------------------------------
 
@@ -77,6 +64,18 @@ class Driver:
             raise NotLoadedError("no program is loaded: call load(program) first")
         return self._program
 
+    @property
+    def memory(self) -> ProgramMemory:
+        """The memory of the program loaded.
+
+        Raises
+        ------
+        NotLoadedError: there is none.
+        """
+        if self._memory is None:
+            raise NotLoadedError("no program is loaded: call load(program) first")
+        return self._memory
+
     def load(self, program: Program, *, watchdog: int = WATCHDOG_DEFAULT) -> None:
         """Puts a program into the device's memory and sets the registers up for it. A program loaded before is dropped.
 
@@ -87,32 +86,27 @@ class Driver:
         Raises
         ------
         SignatureMismatch: the program was compiled for another geometry.
-        DeviceError: the device has too little memory.
+        ProgramError: the program is cut short.
+        DeviceError: the device has too little memory. No program is loaded then.
         """
-        signature, expected = self.device.read_register("SIGNATURE"), program.geometry.signature
+        signature, expected = self.control.signature, program.geometry.signature
         if signature != expected:
             raise SignatureMismatch(
                 f"program {program.name} was compiled for the geometry {expected:#010x}, the accelerator is "
                 f"{signature:#010x}: compile it for this accelerator, or load the bitstream of that geometry"
             )
         self.unload()
-        sizes = {name: program.sizes.get(name, 0) for name in (*Region.__members__, "LOG")}
-        sizes |= {"PROGRAM": len(program.instructions)}
-        sizes["PARAMETERS"] = max(sizes["PARAMETERS"], len(program.parameters))
-        for name, size in sizes.items():
-            self._buffers[name] = self.device.allocate(max(size, 1))
-        for name, contents in (("PROGRAM", program.instructions), ("PARAMETERS", program.parameters)):
-            buffer = self._buffers[name]
-            buffer.view[: len(contents)] = np.frombuffer(contents, np.uint8)
-            buffer.to_device()
-        self._clear()
-        for name in (*Region.__members__, "LOG", "PROGRAM"):
-            address = self._buffers[name].address
-            self._configure(f"{name}_LOW", address & _MASK)
-            self._configure(f"{name}_HIGH", address >> 32)
-        self._configure("INSTRUCTIONS", len(program.instructions) // INSTRUCTION_BYTES)
-        self._configure("WATCHDOG", watchdog)
-        self._program = program
+        memory = ProgramMemory(self.device, program)
+        try:
+            self.control.configure(
+                memory.shared | memory.frames[0].buffers,
+                INSTRUCTIONS=len(program.instructions) // INSTRUCTION_BYTES,
+                WATCHDOG=watchdog,
+            )
+        except BaseException:
+            memory.free()
+            raise
+        self._program, self._memory, self._last = program, memory, 0
 
     def unload(self) -> None:
         """Gives the loaded program's memory back; a run under way is stopped first.
@@ -121,124 +115,72 @@ class Driver:
         ------
         DeviceError: the accelerator does not come to rest, and may still write to that memory.
         """
-        if self._buffers:
+        if self._memory is not None:
             self.stop()
-        for buffer in self._buffers.values():
-            buffer.free()
-        self._buffers.clear()
-        self._program = None
+            self._memory.free()
+        self._memory = self._program = None
 
     # Runs ---------------------------------------------------------------------------------------------------------
 
-    def run(self, images: Any, *, timeout: float | None = None, progress: Progress | None = None) -> RunResult:
-        """Runs images, one after the other.
+    def run(
+        self, images: Any, *, timeout: float | None = None, progress: Progress | None = None, counters: bool = True
+    ) -> RunResult:
+        """Runs images; while one is computed, the host prepares the next and reads the outputs of the one before.
 
         Parameters
         ----------
-        images: N × C × H × W or C × H × W: integers are codes, floating-point numbers are quantized (see `to_codes`).
+        images: N × C × H × W or C × H × W: integers are codes, floating-point numbers are quantized (see `images`).
         timeout: seconds of the accelerator's clock that an image may take. None: an ample estimate.
+        progress: told of every image's layers.
+        counters: read every hardware counter after each image; False: only CYCLES, a shorter pause between images.
 
         Raises
         ------
         ImageError, ImageTypeError: the images do not fit.
         AcceleratorError: the accelerator stopped with an error; its report says where and what to do.
         RunTimeout: it did not end in time; it is asked to stop, and a later run works when it could.
+        RejectedError: another run is under way.
         """
-        program = self.program
-        codes = to_codes(images, program.input)
-        runs = []
-        for image in codes:
-            self.start(image)
-            try:
-                self.wait(timeout=timeout, progress=progress)
-            except KeyboardInterrupt:
-                self.stop()
-                raise
-            runs.append(self._collect())
-        stacked = {
-            layout.name: np.stack([run.codes[layout.name] for run in runs])
-            if runs else np.zeros((0, layout.channels, layout.height, layout.width), np.uint8)
-            for layout in program.outputs
-        }
-        values = {layout.name: to_values(stacked[layout.name], layout) for layout in program.outputs}
-        return RunResult(values, stacked, tuple(runs), self.device.clock_hz)
+        return run_blocking(self._run(images, RunOptions(timeout, progress, counters)), self.device.wait_interrupt)
+
+    async def run_async(
+        self, images: Any, *, timeout: float | None = None, progress: Progress | None = None, counters: bool = True
+    ) -> RunResult:
+        """`run` for an event loop, whose other tasks go on while the accelerator computes.
+
+        Runs that are awaited at the same time queue up. A run that is cancelled is stopped.
+        """
+        loop = asyncio.get_running_loop()
+        if self._queue is None or self._queue[0] is not loop:
+            self._queue = loop, asyncio.Lock()
+        async with self._queue[1]:
+            return await run_awaiting(
+                self._run(images, RunOptions(timeout, progress, counters)), self.device.interrupted
+            )
 
     def start(self, codes: np.ndarray) -> None:
-        """Starts the run of one image (codes, C × H × W) and returns at once.
+        """Starts the run of one image (codes, C × H × W) and returns at once; `wait` waits for it.
 
         Raises
         ------
         RejectedError: the accelerator is busy.
         """
-        program, image = self.program, self._buffers["INPUT"]
-        status = self.status()
-        if status & (Status.BUSY | Status.DRAINING):
-            raise RejectedError(f"the accelerator is busy (status {_text(status)}): wait() for it, or stop() it")
-        packed = np.frombuffer(program.input.pack(codes), np.uint8)
-        image.view[program.input.offset : program.input.offset + packed.size] = packed
-        image.to_device()
-        log = self._buffers["LOG"]
-        log.view[:] = 0
-        log.to_device()
-        self._clear()
-        self.device.write_register("CONTROL", Control.START | Control.INTERRUPT_ENABLE)
-        if self.status() & Status.REJECTED:
-            raise RejectedError(f"the accelerator rejected the start (status {_text(self.status())})")
+        self.control.require_rest()
+        frame = self.memory.frames[0]
+        frame.write_input(self.program, codes)
+        self.begin(frame)
 
     def wait(self, *, timeout: float | None = None, progress: Progress | None = None) -> None:
-        """Waits for the end of a run (see `run`)."""
-        seconds = self.estimate() if timeout is None else timeout
-        step = _SLICE_CYCLES / self.device.clock_hz
-        left = seconds
-        while not self.device.wait_interrupt(min(step, left)):
-            left -= step
-            if progress:
-                progress(self.layers_finished(), len(self.program.layers))
-            if left <= 0:
-                status = self.status()
-                finished = self.layers_finished()
-                self.stop()
-                raise RunTimeout(
-                    f"the run did not end within {seconds:g} s: status {_text(status)}, {finished} of "
-                    f"{len(self.program.layers)} layers finished; it was stopped. Raise the timeout of a large network"
-                )
-        if progress:
-            progress(self.layers_finished(), len(self.program.layers))
-        if self.status() & Status.ERROR:
-            raise AcceleratorError(
-                decode_error(
-                    self.device.read_register("ERROR"),
-                    self.device.read_register("ERROR_INSTRUCTION"),
-                    self.program.layers,
-                )
-            )
+        """Waits for the end of a run that was started (see `run`)."""
+        run_blocking(self.finish(RunOptions(timeout, progress)), self.device.wait_interrupt)
 
     def stop(self) -> None:
-        """Asks a run to stop and waits until nothing is in flight. Does nothing when idle.
-
-        Raises
-        ------
-        DeviceError: transactions under way were not answered, so the accelerator cannot come to rest.
-        """
-        if not self.status() & (Status.BUSY | Status.DRAINING):
-            return
-        self.device.write_register("CONTROL", Control.STOP | Control.INTERRUPT_ENABLE)
-        for _ in range(100):
-            if not self.status() & (Status.BUSY | Status.DRAINING):
-                return
-            self.device.wait_interrupt(_SLICE_CYCLES / 10 / self.device.clock_hz)
-        raise DeviceError(
-            f"the accelerator does not come to rest (status {_text(self.status())}): memory does not answer; load the "
-            "bitstream again"
-        )
+        """Stops a run (see `ControlPort.stop`)."""
+        self.control.stop()
 
     def status(self) -> Status:
         """The STATUS register."""
-        return Status(self.device.read_register("STATUS"))
-
-    def counters(self) -> dict[str, int]:
-        """Counters of the last run (hdl/registers.py)."""
-        return {name: self.device.read_register(name) for name, _ in COUNTERS}
+        return self.control.status()
 
     def estimate(self) -> float:
         """Seconds of the accelerator's clock that any run of the program ends in: a step a cycle, 1/8 byte a cycle."""
@@ -246,7 +188,78 @@ class Driver:
         cycles = sum(layer.steps + 8 * (layer.read_bytes + layer.write_bytes) for layer in layers)
         return (cycles + _SLACK_CYCLES) / self.device.clock_hz
 
-    # Results ------------------------------------------------------------------------------------------------------
+    def _run(self, images: Any, options: RunOptions) -> Waiting[RunResult]:
+        program = self.program
+        batch = check(images, program.input)
+        with self._alone():
+            began = time.perf_counter()
+            runs = yield from run_batch(self, batch, options)
+            seconds = time.perf_counter() - began
+        stacked = {
+            layout.name: np.stack([run.codes[layout.name] for run in runs])
+            if runs else np.zeros((0, layout.channels, layout.height, layout.width), np.uint8)
+            for layout in program.outputs
+        }
+        values = {layout.name: to_values(stacked[layout.name], layout) for layout in program.outputs}
+        return RunResult(values, stacked, tuple(runs), self.device.clock_hz, seconds)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        if self._running:
+            raise RejectedError("the accelerator is busy with a run that is awaited: await this one too, and it waits")
+        self.control.require_rest()
+        self._running = True
+        try:
+            yield
+        finally:
+            self._running = False
+
+    # The parts of a run (batch.py) --------------------------------------------------------------------------------
+
+    def begin(self, frame: Frame) -> None:
+        """Starts a run on a frame whose input is in place, with the accelerator at rest.
+
+        Raises
+        ------
+        RejectedError: it is not.
+        """
+        self._last = frame.number
+        self.control.start(frame.buffers)
+
+    def finish(self, options: RunOptions) -> Waiting[None]:
+        """Waits for the end of the run that goes on (see `run`)."""
+        layers, progress = self.program.layers, options.progress
+        seconds = self.estimate() if options.timeout is None else options.timeout
+        step = _SLICE_CYCLES / self.device.clock_hz if progress else seconds
+        left = seconds
+        while not (yield min(step, left)):
+            left -= step
+            if progress:
+                progress(len(self.log()), len(layers))
+            if left <= 0:
+                status, finished = self.status(), len(self.log())
+                self.stop()
+                raise RunTimeout(
+                    f"the run did not end within {seconds:g} s: status {text(status)}, {finished} of {len(layers)} "
+                    "layers finished; it was stopped. Raise the timeout of a large network"
+                )
+        if progress:
+            progress(len(self.log()), len(layers))
+        if report := self.control.error(layers):
+            raise AcceleratorError(report)
+
+    def collect(self, frame: Frame, counters: Mapping[str, int]) -> ImageRun:
+        """What a run left in its frame's memory."""
+        output, log = frame.buffers["OUTPUT"], frame.buffers["LOG"]
+        output.from_device()
+        log.from_device()
+        codes = {
+            layout.name: layout.unpack(output.view[layout.offset : layout.offset + layout.bytes])
+            for layout in self.program.outputs
+        }
+        return ImageRun(codes, counters, decode_log(log.view, self.program.layers))
+
+    # What the last run left ---------------------------------------------------------------------------------------
 
     def read_map(self, name: str) -> np.ndarray:
         """Codes of a tensor that the last run stored: uint8, C × H × W.
@@ -265,44 +278,16 @@ class Driver:
             raise DeviceError(
                 f"the memory of tensor {name!r} was used again: compile with keep_maps to read every tensor"
             )
-        buffer = self._buffers[layout.region]
+        buffer = self._buffer(layout.region)
         buffer.from_device()
         return layout.unpack(buffer.view[layout.offset : layout.offset + layout.bytes])
 
     def log(self) -> tuple[LayerLog, ...]:
         """The log of the last run, a record per layer that finished, in order of execution."""
-        self._buffers["LOG"].from_device()
-        records = self._buffers["LOG"].view
-        entries: list[LayerLog] = []
-        for layer in self.program.layers:
-            place = layer.number * LOG_RECORD_BYTES
-            crc, number, words, finished = records[place : place + LOG_RECORD_BYTES].view("<u4").tolist()
-            if words == 0:
-                continue
-            if number != layer.number:
-                raise DeviceError(f"log record {layer.number} is that of layer {number}: the log was overwritten")
-            before = entries[-1].finished if entries else 0
-            entries.append(LayerLog(number, layer.name, crc, words, finished, finished - before))
-        return tuple(entries)
+        buffer = self._buffer("LOG")
+        buffer.from_device()
+        return decode_log(buffer.view, self.program.layers)
 
-    def layers_finished(self) -> int:
-        """Layers of the current run whose log record is written."""
-        return len(self.log())
-
-    def _collect(self) -> ImageRun:
-        codes = {layout.name: self.read_map(layout.name) for layout in self.program.outputs}
-        return ImageRun(codes, self.counters(), self.log())
-
-    def _configure(self, name: str, value: int) -> None:
-        self.device.write_register(name, value)
-        if self.status() & Status.REJECTED:
-            raise RejectedError(
-                f"the accelerator rejected a write to {name} (status {_text(self.status())}): wait until it is idle"
-            )
-
-    def _clear(self) -> None:
-        self.device.write_register("CONTROL", Control.CLEAR | Control.INTERRUPT_ENABLE)
-
-
-def _text(status: Status) -> str:
-    return " | ".join(flag.name for flag in Status if flag in status and flag.name) or "IDLE"
+    def _buffer(self, name: str) -> Buffer:
+        """The buffer of a region, as the last run saw it."""
+        return (self.memory.shared | self.memory.frames[self._last].buffers)[name]

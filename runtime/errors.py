@@ -19,6 +19,10 @@ class SignatureMismatch(DeviceError):
     """The program was compiled for another geometry, or another version of the instruction set, than the hardware's."""
 
 
+class ProgramError(DeviceError):
+    """A program that is not whole."""
+
+
 class RejectedError(DeviceError):
     """The accelerator rejected a register write."""
 

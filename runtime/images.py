@@ -9,12 +9,21 @@ from .errors import ImageError, ImageTypeError
 
 
 def to_codes(images: Any, layout: MapLayout) -> np.ndarray:
-    """Codes of a batch for a network's input: uint8, N × C × H × W.
+    """Codes of a batch for a network's input: uint8, N × C × H × W; see `check` for what images may be."""
+    batch = check(images, layout)
+    codes = np.empty(batch.shape, np.uint8)
+    for place, image in enumerate(batch):
+        codes[place] = quantize(image, layout)
+    return codes
+
+
+def check(images: Any, layout: MapLayout) -> np.ndarray:
+    """A batch, N × C × H × W, of the numbers that were given, all of which have a code.
 
     Parameters
     ----------
-    images: N × C × H × W, or one image C × H × W. Integers are codes already; floating-point numbers are real values,
-        which are quantized: floor(x / scale + 1/2) + zero point, clipped to the codes that exist.
+    images: N × C × H × W, or one image C × H × W. Integers are codes already; floating-point numbers are real values
+        (see `quantize`).
 
     Raises
     ------
@@ -39,14 +48,21 @@ def to_codes(images: Any, layout: MapLayout) -> np.ndarray:
     if images.dtype.kind == "f":
         if not np.isfinite(batch).all():
             raise ImageError(f"images for the input {layout.name} contain values that are not finite")
-        codes = np.floor(batch.astype(np.float64) / layout.scale + 0.5) + layout.zero_point
-        return np.clip(codes, 0, maximum).astype(np.uint8)
-    if batch.size and (batch.min() < 0 or batch.max() > maximum):
+    elif batch.size and (batch.min() < 0 or batch.max() > maximum):
         raise ImageError(
             f"codes for the input {layout.name} must be 0 … {maximum}, not {batch.min()} … {batch.max()}; "
             "pass floating-point numbers to have them quantized"
         )
-    return batch.astype(np.uint8)
+    return batch
+
+
+def quantize(image: np.ndarray, layout: MapLayout) -> np.ndarray:
+    """The codes of an image that was checked, uint8: integers as they are, real values as floor(x / scale + 1/2) + zero
+    point, clipped to the codes that exist."""
+    if image.dtype.kind != "f":
+        return image.astype(np.uint8, copy=False)
+    codes = np.floor(image.astype(np.float64) / layout.scale + 0.5) + layout.zero_point
+    return np.clip(codes, 0, (1 << layout.bits) - 1).astype(np.uint8)
 
 
 def to_values(codes: np.ndarray, layout: MapLayout) -> np.ndarray:

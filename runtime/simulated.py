@@ -1,6 +1,7 @@
 """The accelerator as a simulated device: Verilated RTL in a DDR model."""
 
 import os
+import threading
 
 import numpy as np
 
@@ -18,6 +19,10 @@ _BASE = 1 << 20
 """Address of the first allocation: what begins below it was computed wrongly."""
 _GUARD_BYTES = 4096
 """Between allocations: nothing may be read or written there."""
+
+
+_SLICE_CYCLES = 50_000
+"""Cycles simulated at once: a second or less, after which Ctrl-C is heard."""
 
 
 class BusViolation(DeviceError):
@@ -77,6 +82,7 @@ class SimulatedDevice(Device):
             library, master_ports(geometry), memory_bytes=memory_bytes, conditions=self.conditions, trace=trace
         )
         self._next = _BASE
+        self._lock = threading.Lock()
         self.simulation.allow(0, 0)
 
     @property
@@ -96,13 +102,15 @@ class SimulatedDevice(Device):
 
     def read_offset(self, offset: int) -> int:
         try:
-            return self.simulation.read(offset)
+            with self._lock:
+                return self.simulation.read(offset)
         except SimulationError as error:
             raise BusViolation(str(error)) from error
 
     def write_offset(self, offset: int, value: int) -> None:
         try:
-            self.simulation.write(offset, value)
+            with self._lock:
+                self.simulation.write(offset, value)
         except SimulationError as error:
             raise BusViolation(str(error)) from error
 
@@ -122,11 +130,17 @@ class SimulatedDevice(Device):
         return SimulatedBuffer(address, self.simulation.memory[address : address + rounded])
 
     def wait_interrupt(self, seconds: float) -> bool:
-        try:
-            self.simulation.run(max(1, round(seconds * self.clock_hz)))
-        except SimulationError as error:
-            raise BusViolation(str(error)) from error
-        return self.simulation.interrupt
+        left = max(1, round(seconds * self.clock_hz))
+        while left > 0:
+            try:
+                with self._lock:
+                    self.simulation.run(min(left, _SLICE_CYCLES))
+                    if self.simulation.interrupt:
+                        return True
+            except SimulationError as error:
+                raise BusViolation(str(error)) from error
+            left -= _SLICE_CYCLES
+        return False
 
     def close(self) -> None:
         self.simulation.close()

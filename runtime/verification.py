@@ -1,13 +1,11 @@
 """Every code of every map against the integer graph's executor, and every CRC of the log against theirs."""
 
 import dataclasses
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
-from ..compiler.program import Program
-from ..hdl.isa import INSTRUCTION_BYTES, Opcode, Region, decode
+from ..compiler.records import expected_crcs
 from ..quant.executor import execute
 from ..quant.graph import IntegerGraph
 from .driver import Driver
@@ -96,51 +94,6 @@ class VerificationReport:
             where = f" at {failure.first}" if failure.first else ""
             text += f"; first in layer {failure.layer} (tensor {failure.tensor}){where}"
         return text
-
-
-def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[int, tuple[int, int]]:
-    """CRC-32 and number of activation words that each layer's record must hold, by slot of the log.
-
-    The bytes are those of the expected maps, in the order in which the program's STORE instructions write them.
-
-    Parameters
-    ----------
-    tensors: codes by name, C × H × W.
-    """
-    outputs = {layer.number: program.maps[layer.output] for layer in program.layers}
-    packed: dict[str, np.ndarray] = {}
-    word_bytes = program.geometry.word_bytes
-    records: dict[int, tuple[int, int]] = {}
-    crc = words = 0
-    for place in range(0, len(program.instructions), INSTRUCTION_BYTES):
-        opcode, fields = decode(program.instructions[place : place + INSTRUCTION_BYTES])
-        if opcode is not Opcode.STORE:
-            continue
-        if fields["crc_start"]:
-            crc = words = 0
-        layout = outputs[fields["layer"]]
-        if layout.region != Region(fields["region"]).name:
-            raise ValueError(
-                f"layer {fields['layer']} stores to region {Region(fields['region']).name}, its map lies in "
-                f"{layout.region}: the program is damaged"
-            )
-        if layout.name not in packed:
-            packed[layout.name] = np.frombuffer(layout.pack(tensors[layout.name]), np.uint8)
-        data, size = packed[layout.name], fields["chunk_words"] * word_bytes
-        for plane in range(fields["planes"]):
-            for chunk in range(fields["chunks"]):
-                begin = (
-                    fields["address"] + plane * fields["plane_stride"] + chunk * fields["chunk_stride"] - layout.offset
-                )
-                if begin < 0 or begin + size > data.size:
-                    raise ValueError(
-                        f"layer {fields['layer']} stores beyond its map {layout.name}: the program is damaged"
-                    )
-                crc = zlib.crc32(data[begin : begin + size].tobytes(), crc)
-                words += fields["chunk_words"]
-        if fields["crc_emit"]:
-            records[fields["crc_slot"]] = (crc, words)
-    return records
 
 
 def verify(

@@ -73,8 +73,16 @@ void Port::check_burst(const char* channel, const AddressChannel& address) {
 
 uint32_t Port::answer(bool write, uint64_t begin, uint64_t end) const {
     for (const Fault& fault : ddr_.faults_)
-        if ((write ? fault.writes : fault.reads) && begin < fault.end && fault.begin < end) return fault.mode;
+        if (fault.mode != Fault::CORRUPT && (write ? fault.writes : fault.reads) && begin < fault.end && fault.begin < end)
+            return fault.mode;
     return RESPONSE_OKAY;
+}
+
+void Port::corrupt(uint64_t begin) {
+    for (const Fault& fault : ddr_.faults_)
+        if (fault.mode == Fault::CORRUPT && fault.reads)
+            for (unsigned byte = 0; byte < bytes_; ++byte)
+                if (fault.begin <= begin + byte && begin + byte < fault.end) out.rdata[byte] ^= 1;
 }
 
 void Port::sample(Burst& burst) {
@@ -114,6 +122,7 @@ void Port::tick_reads() {
             out.rlast = burst.done + 1 == burst.beats;
             out.rresp = response;
             std::memcpy(out.rdata, burst.data.data() + uint64_t(burst.done) * bytes_, bytes_);
+            corrupt(begin);
         }
     }
     out.arready = reads_.size() < ddr_.conditions_.outstanding && !ddr_.stall();

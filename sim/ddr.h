@@ -32,7 +32,8 @@ struct Conditions {
 
 // An answer other than data for bursts that touch an address range.
 struct Fault {
-    enum Mode : uint32_t { SLVERR = 2, DECERR = 3, SILENCE = 4 };  // SILENCE: not answered while the fault stands
+    // SILENCE: not answered while the fault stands. CORRUPT: reads of each byte of the range give it with bit 0 inverted.
+    enum Mode : uint32_t { SLVERR = 2, DECERR = 3, SILENCE = 4, CORRUPT = 5 };
     uint64_t begin, end;
     bool reads, writes;
     uint32_t mode;
@@ -107,6 +108,7 @@ private:
     void sample(Burst& burst);
     void land(const Burst& burst, unsigned beat);
     uint32_t answer(bool write, uint64_t begin, uint64_t end) const;
+    void corrupt(uint64_t begin);
 
     Ddr& ddr_;
     std::string name_;

@@ -26,6 +26,8 @@ class FaultMode(enum.IntEnum):
     DECERR = 3
     SILENCE = 4
     """Never, as long as the fault stands."""
+    CORRUPT = 5
+    """Reads give each byte of the range with its bit 0 inverted; writes are as usual."""
 
 
 @dataclasses.dataclass(frozen=True)

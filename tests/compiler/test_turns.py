@@ -8,12 +8,12 @@ import pytest
 
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.interpreter import interpret, memory_for, run_codes
+from intramix.compiler.records import expected_crcs
 from intramix.hdl.isa import INSTRUCTION_BYTES, Opcode, decode
 from intramix.quant.executor import execute
 from intramix.quant.formats import FIXED4
 from intramix.quant.graph import MaxPool, Padding
 from intramix.quant.random_graph import FormatMix, random_codes, single_convolution
-from intramix.runtime.verification import expected_crcs
 
 
 def pooled(seed, *, size, channels=4, filters, kernel, stride, padding):

@@ -1,5 +1,6 @@
 """The driver over a device made of the instruction interpreter: loading, runs, errors, time-outs, maps and logs."""
 
+import dataclasses
 import zlib
 
 import interpreted
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from intramix.compiler.compile import compile_graph
+from intramix.compiler.records import expected_crcs
 from intramix.hdl.geometry import Geometry
 from intramix.hdl.isa import Engine, Error
 from intramix.hdl.registers import COUNTERS, Status
@@ -20,12 +22,13 @@ from intramix.runtime.errors import (
     ImageTypeError,
     NoAcceleratorError,
     NotLoadedError,
+    ProgramError,
     RejectedError,
     RunTimeout,
     SignatureMismatch,
     decode_error,
 )
-from intramix.runtime.verification import expected_crcs, verify
+from intramix.runtime.verification import verify
 
 GEOMETRY = Geometry(word_channels=8, pixel_lanes=2, fixed8_lanes=2, fixed4_lanes=4, lut_lanes=2, address_bits=40)
 
@@ -309,6 +312,108 @@ def test_interrupted_run_is_stopped(driver, device, graph, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         driver.run(random_codes(graph, 1))
     assert driver.status() == Status.DONE | Status.ERROR
+
+
+def test_batch_overlaps_with_the_host(driver, device, graph, monkeypatch):
+    """While a frame is computed the host reads the one before and prepares the next; nobody touches its own memory."""
+    events = []
+    frames = {frame.buffers[name].address: f"{name}{frame.number}"
+              for frame in driver.memory.frames for name in frame.buffers}
+
+    def told(owner, method, label):
+        original = getattr(owner, method)
+
+        def wrapped(*arguments):
+            events.append(label)
+            return original(*arguments)
+
+        monkeypatch.setattr(owner, method, wrapped)
+
+    for buffer in device.buffers:
+        if frames.get(buffer.address, "LOG").startswith("LOG"):
+            continue
+        told(buffer, "to_device", f"write {frames[buffer.address]}")
+        told(buffer, "from_device", f"read {frames[buffer.address]}")
+    told(device, "_run", "start")
+    told(device, "wait_interrupt", "wait")
+    images = random_codes(graph, 1, images=4)
+    result = driver.run(images)
+    assert events == [
+        "write INPUT0", "start", "write INPUT1", "wait",
+        "start", "read OUTPUT0", "write INPUT0", "wait",
+        "start", "read OUTPUT1", "write INPUT1", "wait",
+        "start", "read OUTPUT0", "wait", "read OUTPUT1",
+    ]  # fmt: skip
+    for index, image in enumerate(images):
+        expected = execute(graph, image)
+        np.testing.assert_array_equal(result.codes[graph.outputs[0]][index], expected[graph.outputs[0]])
+
+
+def test_register_accesses_of_a_frame(driver, device, graph, monkeypatch):
+    accesses = []
+    read, write = device.read_offset, device.write_offset
+    monkeypatch.setattr(device, "read_offset", lambda offset: accesses.append(offset) or read(offset))
+    monkeypatch.setattr(device, "write_offset", lambda offset, value: accesses.append(offset) or write(offset, value))
+
+    def of_a_frame(**options):
+        counts = []
+        for frames in (2, 4, 6):
+            accesses.clear()
+            driver.run(random_codes(graph, 1, images=frames), **options)
+            counts.append(len(accesses))
+        return (counts[2] - counts[1]) / 2
+
+    # CLEAR, three bases, START, STATUS before it is computed; STATUS and the counters after.
+    assert of_a_frame() == 7 + len(COUNTERS)
+    assert of_a_frame(counters=False) == 8
+
+
+def test_only_cycles_are_read_where_counters_are_not_wanted(driver, graph):
+    result = driver.run(random_codes(graph, 6, images=2), counters=False)
+    assert [list(run.counters) for run in result.runs] == [["CYCLES"]] * 2
+    assert result.cycles > 0
+    assert result.seconds > 0
+
+
+def test_no_memory(device, program):
+    """A buffer that cannot be had gives those before it back, and the driver goes on without a program."""
+    allocate, asked = device.allocate, []
+
+    def scarce(size):
+        asked.append(size)
+        if len(asked) == 5:
+            raise DeviceError("not so much")
+        return allocate(size)
+
+    device.allocate = scarce
+    driver = Driver(device)
+    with pytest.raises(DeviceError, match=r"no memory for OUTPUT of program random-3 .* in all\): not so much"):
+        driver.load(program)
+    assert len(device.buffers) == 4
+    assert all(buffer.freed for buffer in device.buffers)
+    with pytest.raises(NotLoadedError):
+        driver.run(np.zeros((1, 3, 8, 7), np.uint8))
+    driver.load(program)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"instructions": lambda code: code[:-64]}, "not FINISH"),
+    ({"instructions": lambda code: code[:-1]}, "no whole number of 64"),
+    ({"instructions": lambda code: b""}, "no whole number of 64"),
+    ({"parameters": lambda data: data[:-64]}, "bytes of parameters, and its layers read"),
+])  # fmt: skip
+def test_program_cut_short(driver, program, graph, change, message):
+    cut = dataclasses.replace(program, **{name: edit(getattr(program, name)) for name, edit in change.items()})
+    with pytest.raises(ProgramError, match=message):
+        driver.load(cut)
+    driver.load(program)
+    driver.run(random_codes(graph, 1))
+
+
+def test_device_whose_registers_read_ones(device):
+    device.answers |= dict.fromkeys(device.registers, 0xFFFFFFFF)
+    with pytest.raises(NoAcceleratorError, match="0xffffffff"):
+        Driver(device)
 
 
 def test_stop_while_idle_does_nothing(driver):

@@ -4,12 +4,12 @@ import cocotb
 from cocotb.triggers import ClockCycles, with_timeout
 
 from intramix.compiler.compile import compile_graph
+from intramix.compiler.records import expected_crcs
 from intramix.hdl.geometry import ISA_VERSION
 from intramix.hdl.isa import Engine, Error, Opcode, Token, encode
 from intramix.hdl.registers import COUNTERS, MAGIC, OFFSET, REGISTERS, SPACE_BYTES, Access, Control, Status
 from intramix.quant.executor import execute
 from intramix.quant.random_graph import random_codes, random_graph
-from intramix.runtime.verification import expected_crcs
 from intramix.sim.testbench import Testbench
 
 OKAY = 0

@@ -1,0 +1,63 @@
+"""What the log of a run must hold: the CRC-32 that every layer's stores leave behind."""
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..hdl.isa import INSTRUCTION_BYTES, Opcode, Region, decode
+from .layout import MapLayout
+from .program import Program
+
+
+def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[int, tuple[int, int]]:
+    """CRC-32 and number of activation words that each layer's record must hold, by slot of the log.
+
+    The bytes are those of the expected maps, in the order in which the program's STORE instructions write them.
+
+    Parameters
+    ----------
+    tensors: codes by name, C × H × W.
+    """
+    outputs = {layer.number: program.maps[layer.output] for layer in program.layers}
+    packed: dict[str, np.ndarray] = {}
+    word_bytes = program.geometry.word_bytes
+    records: dict[int, tuple[int, int]] = {}
+    crc = words = 0
+    for place in range(0, len(program.instructions), INSTRUCTION_BYTES):
+        opcode, fields = decode(program.instructions[place : place + INSTRUCTION_BYTES])
+        if opcode is not Opcode.STORE:
+            continue
+        if fields["crc_start"]:
+            crc = words = 0
+        layout = outputs[fields["layer"]]
+        if layout.region != Region(fields["region"]).name:
+            raise ValueError(
+                f"layer {fields['layer']} stores to region {Region(fields['region']).name}, its map lies in "
+                f"{layout.region}: the program is damaged"
+            )
+        if layout.name not in packed:
+            packed[layout.name] = np.frombuffer(layout.pack(tensors[layout.name]), np.uint8)
+        data, size = packed[layout.name], fields["chunk_words"] * word_bytes
+        for plane in range(fields["planes"]):
+            for chunk in range(fields["chunks"]):
+                begin = (
+                    fields["address"] + plane * fields["plane_stride"] + chunk * fields["chunk_stride"] - layout.offset
+                )
+                if begin < 0 or begin + size > data.size:
+                    raise ValueError(
+                        f"layer {fields['layer']} stores beyond its map {layout.name}: the program is damaged"
+                    )
+                crc = zlib.crc32(data[begin : begin + size].tobytes(), crc)
+                words += fields["chunk_words"]
+        if fields["crc_emit"]:
+            records[fields["crc_slot"]] = (crc, words)
+    return records
+
+
+def selftest_image(layout: MapLayout) -> np.ndarray:
+    """The image that a self-test runs: codes of a network's input, uniform and the same everywhere (SHAKE-256)."""
+    shape = layout.channels, layout.height, layout.width
+    stream = hashlib.shake_256(b"intramix self-test").digest(int(np.prod(shape)))
+    return (np.frombuffer(stream, np.uint8) >> (8 - layout.bits)).reshape(shape)

@@ -1,0 +1,19 @@
+"""The self-test of a program: what every layer must leave in the log for the test image, by the integer executor."""
+
+import dataclasses
+
+from ..quant.executor import execute
+from ..quant.graph import IntegerGraph
+from .program import Program
+from .records import expected_crcs, selftest_image
+
+
+def with_selftest(program: Program, graph: IntegerGraph) -> Program:
+    """The program with the CRCs of its self-test, which a device needs neither the graph nor the executor for.
+
+    Parameters
+    ----------
+    graph: what the program was compiled from.
+    """
+    tensors = execute(graph, selftest_image(program.input))
+    return dataclasses.replace(program, selftest=expected_crcs(program, tensors))

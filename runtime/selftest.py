@@ -1,0 +1,105 @@
+"""The self-test: a run of a known image, and every layer's CRC compared with the one that the compiler stored."""
+
+import dataclasses
+
+import numpy as np
+
+from ..compiler.records import selftest_image
+from .driver import Driver
+from .errors import ProgramError
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerResult:
+    """One layer of a self-test.
+
+    Members
+    -------
+    number, name, output: of the layer, and its tensor.
+    expected, found: CRC-32 and activation words of its record; `found` is None where the layer left none.
+    """
+
+    number: int
+    name: str
+    output: str
+    expected: tuple[int, int]
+    found: tuple[int, int] | None
+
+    @property
+    def passed(self) -> bool:
+        return self.found == self.expected
+
+
+@dataclasses.dataclass(frozen=True)
+class SelfTestReport:
+    """What a self-test found.
+
+    Members
+    -------
+    network: name of the program.
+    layers: in order of execution.
+    cycles: of the run.
+    damage: what differs between the program in the device's memory and the program loaded, in words; None: nothing.
+    """
+
+    network: str
+    layers: tuple[LayerResult, ...]
+    cycles: int
+    damage: str | None
+
+    @property
+    def passed(self) -> bool:
+        return self.damage is None and bool(self.layers) and all(layer.passed for layer in self.layers)
+
+    @property
+    def first_failure(self) -> LayerResult | None:
+        """The first layer in order of execution whose CRC is wrong: its weights, its inputs or its arithmetic are."""
+        return next((layer for layer in self.layers if not layer.passed), None)
+
+    def __str__(self) -> str:
+        wrong = sum(not layer.passed for layer in self.layers)
+        text = f"{self.network}: {len(self.layers)} layers, {wrong} CRCs differ"
+        if failure := self.first_failure:
+            found = "none" if failure.found is None else f"{failure.found[0]:#010x} over {failure.found[1]:,} words"
+            text += (
+                f"; first in layer {failure.number} ({failure.name}): CRC-32 {found}, expected "
+                f"{failure.expected[0]:#010x} over {failure.expected[1]:,} words"
+            )
+        return text + (f"; {self.damage}" if self.damage else "")
+
+
+def selftest(driver: Driver, *, timeout: float | None = None) -> SelfTestReport:
+    """Runs the program loaded on the image that its expected CRCs were computed for, and compares.
+
+    A layer whose CRC differs while all before it are right has wrong weights, read a wrong map, or computed wrongly.
+
+    Raises
+    ------
+    ProgramError: the program has no expected CRCs.
+    AcceleratorError, RunTimeout: as `Driver.run`.
+    """
+    program = driver.program
+    if not program.selftest:
+        raise ProgramError(
+            f"program {program.name} has no CRCs for a self-test: compile it again without --no-selftest"
+        )
+    run = driver.run(selftest_image(program.input), timeout=timeout).runs[0]
+    found = {entry.number: (entry.crc, entry.words) for entry in run.log}
+    layers = tuple(
+        LayerResult(layer.number, layer.name, layer.output, program.selftest[layer.number], found.get(layer.number))
+        for layer in program.layers
+    )
+    return SelfTestReport(program.name, layers, run.cycles, _damage(driver))
+
+
+def _damage(driver: Driver) -> str | None:
+    for name, contents in (("PROGRAM", driver.program.instructions), ("PARAMETERS", driver.program.parameters)):
+        buffer = driver.memory.shared[name]
+        buffer.from_device()
+        different = buffer.view[: len(contents)] != np.frombuffer(contents, np.uint8)
+        if different.any():
+            return (
+                f"{int(different.sum())} bytes of {name} in memory are not the program's, the first at "
+                f"{int(different.argmax()):#x}: memory is damaged, or was overwritten; load the program again"
+            )
+    return None

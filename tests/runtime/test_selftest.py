@@ -1,0 +1,186 @@
+"""The self-test names the first layer that is wrong: on the interpreter, and on simulated RTL with faults in memory."""
+
+import dataclasses
+
+import interpreted
+import numpy as np
+import pytest
+
+from intramix.compiler.compile import compile_graph
+from intramix.compiler.records import selftest_image
+from intramix.compiler.selftest import with_selftest
+from intramix.hdl.geometry import Geometry
+from intramix.hdl.isa import INSTRUCTION_BYTES, Opcode, Region, decode
+from intramix.quant.random_graph import random_codes, random_graph
+from intramix.runtime.driver import Driver
+from intramix.runtime.errors import ProgramError
+from intramix.runtime.selftest import selftest
+from intramix.runtime.simulated import SimulatedDevice
+from intramix.runtime.verification import verify
+from intramix.sim.conditions import DdrConditions
+from intramix.sim.simulation import FaultMode
+
+GEOMETRY = Geometry(
+    word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_depth=1024,
+    residual_depth=512, output_depth=512, weight_depth=256, weights_bus_bits=32, maps_bus_bits=32,
+)  # fmt: skip
+FAST = DdrConditions(peak_bytes_per_second=1e12, latency_cycles=4, response_cycles=4)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return random_graph(31, activation_bits=5, blocks=5, size=(9, 8), channels=(8, 20))
+
+
+@pytest.fixture(scope="module")
+def program(graph):
+    return with_selftest(compile_graph(graph, GEOMETRY), graph)
+
+
+@pytest.fixture
+def simulated(program):
+    with SimulatedDevice(GEOMETRY, FAST) as device:
+        driver = Driver(device)
+        driver.load(program)
+        yield device, driver
+
+
+def instructions(program, number, opcode):
+    """Fields of a layer's instructions of one kind."""
+    for place in range(0, len(program.instructions), INSTRUCTION_BYTES):
+        found, fields = decode(program.instructions[place : place + INSTRUCTION_BYTES])
+        if found is opcode and fields["layer"] == number:
+            yield fields
+
+
+def readers(program, layout):
+    """Numbers of the layers that load anything of a map, in order of execution."""
+    return [
+        layer.number
+        for layer in program.layers
+        if any(
+            Region(fields["region"]).name == layout.region
+            and layout.offset <= fields["address"] < layout.offset + layout.bytes
+            for fields in instructions(program, layer.number, Opcode.LOAD_MAP)
+        )
+    ]
+
+
+def test_image_is_the_same_everywhere(program):
+    layout = program.input
+    image = selftest_image(layout)
+    assert image.shape == (layout.channels, layout.height, layout.width)
+    assert image.max() < 1 << layout.bits
+    assert len(np.unique(image)) > 1
+    wide = dataclasses.replace(layout, channels=1, height=1, width=4, bits=8)
+    # printf 'intramix self-test' | openssl dgst -shake256 -xoflen 4
+    assert selftest_image(wide).tobytes().hex() == "1dccd116"
+
+
+def test_passes_on_the_interpreter(program):
+    driver = Driver(interpreted.InterpretedDevice(GEOMETRY))
+    driver.load(program)
+    report = selftest(driver)
+    assert report.passed, report
+    assert len(report.layers) == len(program.layers)
+    assert "0 CRCs differ" in str(report)
+
+
+def test_absent_record(program):
+    device = interpreted.InterpretedDevice(GEOMETRY)
+    driver = Driver(device)
+    driver.load(program)
+
+    def damage(memory):
+        memory["LOG"][16 * program.layers[2].number : 16 * program.layers[2].number + 16] = bytes(16)
+
+    device.damage = damage
+    report = selftest(driver)
+    assert report.first_failure.name == program.layers[2].name
+    assert report.first_failure.found is None
+    assert "CRC-32 none" in str(report)
+
+
+def test_program_without_crcs(graph):
+    driver = Driver(interpreted.InterpretedDevice(GEOMETRY))
+    driver.load(compile_graph(graph, GEOMETRY))
+    with pytest.raises(ProgramError, match="compile it again"):
+        selftest(driver)
+
+
+def test_memory_reused(graph):
+    program = with_selftest(compile_graph(graph, GEOMETRY, keep_maps=False), graph)
+    driver = Driver(interpreted.InterpretedDevice(GEOMETRY))
+    driver.load(program)
+    assert selftest(driver).passed
+
+
+def test_flipped_bit_in_weights_in_memory(simulated, program, graph):
+    """For every convolution in turn: the upper bit of one weight."""
+    _, driver = simulated
+    assert selftest(driver).passed
+    named = 0
+    for layer in program.layers:
+        loads = list(instructions(program, layer.number, Opcode.LOAD_WEIGHTS))
+        if not loads:
+            continue
+        place = loads[0]["address"] + 1
+        weights = driver.memory.shared["PARAMETERS"].view
+        weights[place] ^= 0x08
+        report = selftest(driver)
+        weights[place] ^= 0x08
+        assert not report.passed
+        assert report.damage.startswith("1 bytes of PARAMETERS in memory are not the program's")
+        assert f"the first at {place:#x}" in report.damage
+        if report.first_failure is not None:  # the code may be that of no filter
+            assert report.first_failure.number == layer.number, report
+            named += 1
+    assert named >= 3
+    assert selftest(driver).passed
+    assert verify(driver, graph, random_codes(graph, 1)).passed
+
+
+def test_fault_in_the_read_path(simulated, program):
+    """Reads of one byte of a map give a wrong bit: the layer that reads it is named."""
+    device, driver = simulated
+    named = 0
+    for layer in program.layers[:-1]:
+        layout = program.maps[layer.output]
+        if layout.region != "WORKSPACE":
+            continue
+        for place in range(0, layout.bytes, layout.word_bytes + 1):
+            address = driver.memory.shared["WORKSPACE"].address + layout.offset + place
+            device.simulation.inject(address, address + 1, FaultMode.CORRUPT)
+            report = selftest(driver)
+            device.simulation.clear_faults()
+            assert report.damage is None
+            if report.first_failure is not None:  # a reader's rounding may hide one step of a code
+                assert report.first_failure.number in readers(program, layout), report
+                named += 1
+                break
+    assert named >= 3
+    assert selftest(driver).passed
+
+
+def test_flipped_bit_in_a_map_in_memory(simulated, program):
+    """A bit of a stored map flips before it is read: its reader is named, not the layer that stored it."""
+    device, driver = simulated
+    image, named = selftest_image(program.input), 0
+    for layer in program.layers[:-1]:
+        layout = program.maps[layer.output]
+        if layout.region != "WORKSPACE":
+            continue
+        driver.start(image)
+        records = driver.memory.frames[0].buffers["LOG"].view.view("<u4").reshape(-1, 4)
+        while records[layer.number, 2] == 0:  # written after the map's last word, and before that may be read
+            device.simulation.run(1)
+        words = driver.memory.shared["WORKSPACE"].view[layout.offset :][: layout.bytes].reshape(-1, layout.word_bytes)
+        words[-1, 0] ^= 0x10  # upper bit of the first code
+        driver.wait()
+        log = {entry.number: (entry.crc, entry.words) for entry in driver.log()}
+        wrong = [other.number for other in program.layers if log[other.number] != program.selftest[other.number]]
+        if wrong:
+            assert wrong[0] in readers(program, layout)
+            named += 1
+    assert named >= 3
+    assert selftest(driver).passed
