@@ -8,11 +8,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint hls bench clean
+.PHONY: help setup demo test pynq-test lint hls bench clean
 
 help:
 	@echo "make demo    train, quantize, compile, generate, simulate and check a small CNN"
 	@echo "make test    run the test suite"
+	@echo "make pynq-test  run the driver through the pynq package on the simulated accelerator"
 	@echo "make lint    ruff and mypy"
 	@echo "make hls     C-simulate the Vivado HLS reference kernels against PyTorch"
 	@echo "make bench   measure the figures of the README"
@@ -37,6 +38,19 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m "not long"
+
+# The pynq package of the boards' images needs NumPy 1 and an old pycparser; all else comes from $(VENV).
+PYNQ := build/pynq
+$(PYNQ)/.installed: $(STAMP)
+	$(PYTHON) -m venv --clear $(PYNQ)
+	$(PYNQ)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<74' wheel 'numpy<2' 'pycparser<3' pytest
+	$(PYNQ)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation pynq==3.0.1
+	@echo "import glob, site; site.addsitedir(glob.glob('$(CURDIR)/$(VENV)/lib/python3*/site-packages')[0])" \
+		> $$(echo $(PYNQ)/lib/python3*/site-packages)/intramix.pth
+	@touch $@
+
+pynq-test: $(PYNQ)/.installed
+	$(PYNQ)/bin/python -m pytest -p no:xdist tests/runtime/test_pynq.py
 
 # mypy does not follow an editable install's mapping of folders: it sees the package through links.
 lint: $(STAMP)

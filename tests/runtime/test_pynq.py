@@ -1,0 +1,197 @@
+"""The driver through the real `pynq` package on the simulated accelerator: what `make pynq-test` runs.
+
+Overlay, MMIO, allocate (with caches that must be flushed), Interrupt and Clocks are PYNQ's own.
+"""
+
+import asyncio
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+pynq = pytest.importorskip("pynq", reason="the pynq package has an environment of its own: make pynq-test")
+
+from intramix.compiler.compile import compile_graph
+from intramix.compiler.fileformat import save
+from intramix.compiler.selftest import with_selftest
+from intramix.hdl.geometry import Geometry
+from intramix.quant.executor import execute
+from intramix.quant.random_graph import random_codes, random_graph
+from intramix.runtime.driver import Driver
+from intramix.runtime.errors import DeviceError, NoAcceleratorError, RunTimeout, SignatureMismatch
+from intramix.runtime.pynq import PynqDevice
+from intramix.runtime.pynq_simulated import ENTRY, hand_off, install
+from intramix.runtime.selftest import selftest
+from intramix.runtime.verification import verify
+from intramix.sim.conditions import DdrConditions
+
+GEOMETRY = Geometry(
+    word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_depth=1024,
+    residual_depth=512, output_depth=512, weight_depth=256, weights_bus_bits=32, maps_bus_bits=32,
+)  # fmt: skip
+FAST = DdrConditions(peak_bytes_per_second=1e12, latency_cycles=4, response_cycles=4)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return random_graph(31, activation_bits=5, blocks=4, size=(9, 8), channels=(8, 20))
+
+
+@pytest.fixture(scope="module")
+def program(graph):
+    return with_selftest(compile_graph(graph, GEOMETRY), graph)
+
+
+@pytest.fixture
+def bitstream(tmp_path):
+    path = tmp_path / "intramix.bit"
+    path.write_bytes(b"a bitstream")
+    path.with_suffix(".hwh").write_text("its hand-off")
+    return path
+
+
+@pytest.fixture
+def board():
+    device = install(GEOMETRY, FAST, metadata=hand_off(ENTRY))
+    yield device
+    device.accelerator.close()
+
+
+@pytest.fixture
+def driver(board, bitstream, program):
+    with PynqDevice(bitstream) as device:
+        driver = Driver(device)
+        driver.load(program)
+        yield driver
+
+
+def check(graph, images, result):
+    for index, image in enumerate(images):
+        for name in graph.outputs:
+            np.testing.assert_array_equal(result.codes[name][index], execute(graph, image)[name])
+
+
+def test_batch(driver, graph):
+    images = random_codes(graph, 1, images=3)
+    check(graph, images, driver.run(images))
+
+
+def test_every_map_and_every_crc(driver, graph):
+    assert verify(driver, graph, random_codes(graph, 2)).passed
+    assert selftest(driver).passed
+
+
+def test_interrupt(driver, board, graph):
+    images = random_codes(graph, 3, images=3)
+    check(graph, images, asyncio.run(driver.run_async(images)))
+    assert board.interrupt.count >= 3
+    assert driver.device.polls is None
+
+
+def test_interrupt_in_the_loop_of_a_notebook(driver, graph):
+    """Two runs of one event loop, and a blocking one between them."""
+    images = random_codes(graph, 4, images=2)
+
+    async def cells():
+        check(graph, images, await driver.run_async(images))
+        check(graph, images, driver.run(images))
+        check(graph, images, await driver.run_async(images))
+
+    asyncio.run(cells())
+
+
+def test_polling_where_there_is_no_interrupt(board, bitstream, program, graph):
+    board.metadata = hand_off({**ENTRY, "interrupts": {}})
+    images = random_codes(graph, 5, images=2)
+    with PynqDevice(bitstream) as device:
+        driver = Driver(device)
+        driver.load(program)
+        check(graph, images, asyncio.run(driver.run_async(images)))
+        assert "no interrupt" in device.polls
+    assert board.interrupt.count == 0
+
+
+def test_polling_where_linux_has_no_uio_device(driver, graph):
+    pynq.interrupt._InterruptController._uio_devices.clear()
+    images = random_codes(graph, 5, images=2)
+    check(graph, images, asyncio.run(driver.run_async(images)))
+    assert "UIO device" in driver.device.polls
+
+
+def test_overlay_loaded_before(board, bitstream, program, graph):
+    overlay = pynq.Overlay(str(bitstream))
+    assert overlay.is_loaded()
+    with PynqDevice(overlay, ip="intramix_0", clock_hz=2000.0) as device:
+        driver = Driver(device)
+        driver.load(program)
+        images = random_codes(graph, 6)
+        check(graph, images[None], driver.run(images))
+
+
+def test_missing_files(board, bitstream):
+    bitstream.with_suffix(".hwh").unlink()
+    with pytest.raises(DeviceError, match=r"intramix.hwh does not exist: copy the .bit file and the .hwh"):
+        PynqDevice(bitstream)
+
+
+def test_unknown_block(board, bitstream):
+    with pytest.raises(DeviceError, match=r"no block 'dma': the overlay has intramix_0"):
+        PynqDevice(bitstream, ip="dma")
+
+
+def test_overlay_without_an_accelerator(board, bitstream):
+    board.metadata = hand_off({**ENTRY, "type": "xilinx.com:ip:axi_dma:7.1", "fullpath": "dma_0"})
+    with pytest.raises(DeviceError, match="no block of the overlay is an Intramix accelerator: the overlay has dma_0"):
+        PynqDevice(bitstream)
+
+
+def test_something_else_at_the_address(board, bitstream, monkeypatch):
+    monkeypatch.setattr(board.accelerator, "read_offset", lambda offset: 0xDEADBEEF)
+    with PynqDevice(bitstream) as device, pytest.raises(NoAcceleratorError, match="0xdeadbeef"):
+        Driver(device)
+
+
+def test_bitstream_of_another_geometry(driver, program, graph):
+    other = compile_graph(graph, dataclasses.replace(GEOMETRY, weight_depth=512))
+    with pytest.raises(SignatureMismatch, match="load the bitstream of that geometry"):
+        driver.load(other)
+    images = random_codes(graph, 1)
+    check(graph, images[None], driver.run(images))  # the program before is still there
+
+
+def test_memory_that_cannot_be_allocated(driver, program, graph):
+    hungry = dataclasses.replace(program, sizes=program.sizes | {"WORKSPACE": 1 << 40})
+    with pytest.raises(DeviceError, match=r"no memory for WORKSPACE .* raise the kernel's cma= setting"):
+        driver.load(hungry)
+    driver.load(program)
+    images = random_codes(graph, 1)
+    check(graph, images[None], driver.run(images))
+
+
+def test_run_that_does_not_end(driver, graph):
+    images = random_codes(graph, 1)
+    with pytest.raises(RunTimeout, match="layers finished; it was stopped"):
+        driver.run(images, timeout=0)
+    with pytest.raises(RunTimeout):
+        asyncio.run(driver.run_async(images, timeout=0))
+    check(graph, images[None], driver.run(images))
+
+
+def test_notebook(board, bitstream, program, graph, monkeypatch):
+    """Every cell of the example, as a user of the board runs it."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    save(program, bitstream.with_name("network.imp"))
+    images = random_codes(graph, 7, images=4)
+    np.savez(bitstream.with_name("images.npz"), images=images, labels=np.arange(4))
+    monkeypatch.chdir(bitstream.parent)
+    notebook = json.loads((pathlib.Path(__file__).parents[2] / "examples" / "pynq_z2.ipynb").read_text())
+    shell = InteractiveShell.instance()
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len(cells) >= 5
+    for cell in cells:
+        shell.run_cell(cell).raise_error()
+    check(graph, images, shell.user_ns["result"])
+    assert shell.user_ns["report"].passed
