@@ -8,6 +8,7 @@ import click
 from ..compiler.compile import compile_graph
 from ..compiler.fileformat import save
 from ..compiler.listing import listing as list_program
+from ..compiler.selftest import with_selftest
 from ..hdl.geometry import Geometry
 from ..platforms.boards import Board
 from ..quant import fileformat as model_file
@@ -25,16 +26,22 @@ from .tables import mix
 @click.option("--listing", is_flag=True, help="Print the program, instruction by instruction.")
 @click.option("--reuse-memory", is_flag=True,
               help="Let maps share DDR once they are dead: less memory, but they cannot be compared afterwards.")
+@click.option("--no-selftest", is_flag=True,
+              help="Leave out the CRCs that `intramix selftest` compares with (they take a run of the integer model).")
 @json_option
 def compile(
     model: Path, board: Board, geometry: Geometry, output: Path | None, listing: bool, reuse_memory: bool,
-    json_path: Path | None,
+    no_selftest: bool, json_path: Path | None,
 ) -> None:
     """Compile MODEL (an .imx file of `intramix quantize`) for a board's geometry."""
     started = time.monotonic()
     with step("Compile"):
-        program = compile_graph(model_file.load(model), geometry, keep_maps=not reuse_memory)
+        graph = model_file.load(model)
+        program = compile_graph(graph, geometry, keep_maps=not reuse_memory)
     seconds = time.monotonic() - started
+    if output and not no_selftest:
+        with step("Compute the self-test's CRCs"):
+            program = with_selftest(program, graph)
     if listing:
         console.print(list_program(program), markup=False, soft_wrap=True)
     rows = [

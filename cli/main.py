@@ -1,6 +1,7 @@
 """The `intramix` command."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import ClassVar
 
 import click
@@ -18,22 +19,25 @@ class LazyGroup(click.Group):
         "elaborate": "The accelerator of a geometry as Verilog.",
         "synthesize": "What a geometry occupies, per block, by yosys.",
         "simulate": "An integer model on the simulated RTL, every value compared.",
+        "run": "A program on the simulated accelerator or on a board: predictions, frames/s.",
+        "selftest": "Every layer's CRC on the device against the integer model's.",
+        "profile": "Cycles of every layer, and what the engines waited for.",
         "hls": "The Vivado HLS reference kernels as a project, C-simulated.",
         "boards": "Boards, their parts and geometries.",
     }
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return list(self.COMMANDS)
+        return [name for name in self.COMMANDS if find_spec(f".{name}", __package__)]  # a board has a few of them
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in self.COMMANDS:
+        if name not in self.list_commands(context):
             return None
         module = import_module(f".{name}", __package__)
         return getattr(module, name)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(self.COMMANDS.items()))
+            formatter.write_dl([(name, self.COMMANDS[name]) for name in self.list_commands(context)])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -47,6 +51,8 @@ def intramix(debug: bool) -> None:
     Your own model:      intramix quantize package.module:callable --data data.npz --board pynq-z2 -o model.imx
                          intramix compile model.imx --board pynq-z2 -o program.imp --listing
                          intramix simulate model.imx --board pynq-z2 --data data.npz
+    A program:           intramix run program.imp --data data.npz        (on a board: --device pynq)
+                         intramix profile program.imp --board pynq-z2
     The hardware:        intramix elaborate --board pynq-z2 -o build/
                          intramix synthesize --board pynq-z2
     """

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +10,9 @@ from ..compiler.lanes import LUT_FORMATS
 from ..hdl.geometry import Geometry
 from ..platforms.boards import BOARDS, Board
 from ..platforms.boards import board as find_board
+from .output import json_option
+
+__all__ = ["LUT_SCHEMES", "board_options", "json_option"]
 
 LUT_SCHEMES = {kind.name: lane for lane, kind in LUT_FORMATS.items()}
 """Classes of LUT lanes by the name of the weight format they are made for."""
@@ -36,9 +38,3 @@ def board_options(default: str) -> Callable:
         return wrapped
 
     return decorate
-
-
-json_option = click.option(
-    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Also write the figures as JSON; docs/json.md explains the keys.",
-)

@@ -6,6 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import click
+
+json_option = click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Also write the figures as JSON; docs/json.md explains the keys.",
+)
+
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Writes a file by renaming a finished one into place; makes its folder.

@@ -32,10 +32,6 @@ def render(figures: Mapping[str, Any], *, history: Sequence[Mapping[str, Any]] =
     figures: as docs/json.md has them.
     history: training epochs: `phase` ("float" or "quantized"), `epoch`, `loss`.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("intramix.cli", "."), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"mix": mix, "percent": percent}
     plots = [
         ("Cycles of a frame, by layer", _plot_cycles(figures["layers"])),
         ("Filters by lane, by layer", _plot_lanes(figures["layers"])),
@@ -43,7 +39,25 @@ def render(figures: Mapping[str, Any], *, history: Sequence[Mapping[str, Any]] =
     ]
     if history:
         plots.append(("Training", _plot_history(history)))
-    return environment.get_template("report.html.j2").render(figures=figures, plots=plots)
+    return _template("report.html.j2").render(figures=figures, plots=plots)
+
+
+def render_profile(figures: Mapping[str, Any]) -> str:
+    """The report of `profile` as HTML; `figures` as docs/json.md has them."""
+    plots = [
+        ("Cycles of a frame, by layer", _plot_cycles(figures["layers"])),
+        ("Memory traffic of a frame, by layer", _plot_traffic(figures["layers"])),
+        ("Engines, share of the frame's cycles", _plot_engines(figures)),
+    ]
+    return _template("profile.html.j2").render(figures=figures, plots=plots)
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("intramix.cli", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"mix": mix, "percent": percent}
+    return environment.get_template(name)
 
 
 def _plot_cycles(layers: Sequence[Mapping[str, Any]]) -> str:
@@ -75,6 +89,18 @@ def _plot_traffic(layers: Sequence[Mapping[str, Any]]) -> str:
     written = [layer["write_bytes"] / 1024 for layer in layers]
     axes.barh(range(len(layers)), written, left=read, color=_COLOURS["lut-fixed-4"], label="written")
     axes.set_xlabel("KiB")
+    return _finish(figure, axes)
+
+
+def _plot_engines(figures: Mapping[str, Any]) -> str:
+    bars = [
+        {"name": f"{engine['engine']}: {what}", "share": 100 * cycles / figures["cycles_per_frame"]}
+        for engine in figures["engines"]
+        for what, cycles in engine["cycles"].items()
+    ]
+    figure, axes = _bars(bars)
+    axes.barh(range(len(bars)), [entry["share"] for entry in bars], color=_COLOURS["fixed-8"], label="of all cycles")
+    axes.set_xlabel("%")
     return _finish(figure, axes)
 
 

@@ -12,7 +12,7 @@ from ..compiler.program import Program
 from ..platforms.boards import Board
 from ..quant.graph import IntegerGraph
 from ..runtime.driver import Driver
-from ..runtime.figures import layer_figures, run_figures
+from ..runtime.figures import layer_figures, mean_cycles, run_figures
 from ..runtime.simulated import SimulatedDevice
 from ..runtime.verification import VerificationReport, verify
 from ..sim.conditions import DdrConditions
@@ -44,13 +44,9 @@ def figures_of(
 ) -> dict[str, Any]:
     """Figures of a verified run, under the keys of docs/json.md."""
     runs = report.runs
-    cycles = {layer.number: 0.0 for layer in program.layers}
-    for run in runs:
-        for entry in run.log:
-            cycles[entry.number] += entry.cycles / len(runs)
     layers = layer_figures(
         program,
-        cycles,
+        mean_cycles(program, runs),
         {check.tensor: check.compared for check in report.layers},
         {check.tensor: check.mismatched for check in report.layers},
     )

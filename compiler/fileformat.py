@@ -96,7 +96,7 @@ def load(path: "str | os.PathLike[str]", *, geometry: Geometry | None = None) ->
     data = path.read_bytes()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            manifest = json.loads(archive.read(MANIFEST))
+            manifest = json.loads(archive.read(MANIFEST)) if MANIFEST in archive.namelist() else None
             if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
                 raise ProgramFileError(f"{path} is not a program file; compile a network to get one")
             if manifest.get("version") != VERSION:

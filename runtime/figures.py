@@ -4,6 +4,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..compiler.program import Program
+from .results import ImageRun
+
+_ENGINES = {
+    "weights": {"WEIGHTS_BUSY": "had an instruction", "WEIGHTS_STALL": "… and waited for room in a ring"},
+    "maps": {"MAPS_BUSY": "loaded", "MAPS_WAIT": "waited for tokens"},
+    "compute": {
+        "COMPUTE_STEPS": "made a step",
+        "COMPUTE_WAIT": "waited for tokens or constants",
+        "COMPUTE_WEIGHTS": "waited for weights",
+        "COMPUTE_DRAIN": "waited for the drain of the group before",
+    },
+    "store": {"STORE_BUSY": "stored", "STORE_WAIT": "waited for tokens"},
+}
+"""What an engine did in the cycles that a counter counts."""
+
+
+def mean_cycles(program: Program, runs: Sequence[ImageRun]) -> dict[int, float]:
+    """Cycles of a frame by layer number, mean of the runs."""
+    cycles = {layer.number: 0.0 for layer in program.layers}
+    for run in runs:
+        for entry in run.log:
+            cycles[entry.number] += entry.cycles / len(runs)
+    return cycles
+
+
+def engine_figures(counters: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
+    """By engine, cycles of a frame by what it did in them, mean of the counters of several runs."""
+    return [
+        {"engine": engine, "cycles": {text: sum(run[name] for run in counters) / len(counters) for name, text in
+                                      events.items()}}
+        for engine, events in _ENGINES.items()
+    ]
 
 
 def layer_figures(

@@ -195,3 +195,22 @@ def test_notebook(board, bitstream, program, graph, monkeypatch):
         shell.run_cell(cell).raise_error()
     check(graph, images, shell.user_ns["result"])
     assert shell.user_ns["report"].passed
+
+
+@pytest.mark.parametrize("command", ["run", "selftest", "profile"])
+def test_command(board, bitstream, program, graph, command):
+    """`intramix … --device pynq`, as on a board."""
+    from click.testing import CliRunner
+
+    from intramix.cli.main import intramix
+
+    save(program, bitstream.with_name("network.imp"))
+    images = random_codes(graph, 7, images=3)
+    np.save(bitstream.with_name("images.npy"), images)
+    figures = bitstream.with_name("figures.json")
+    arguments = [command, "--device", "pynq", str(bitstream.with_name("network.imp")), "--json", str(figures)]
+    if command == "run":
+        arguments += ["--data", str(bitstream.with_name("images.npy"))]
+    outcome = CliRunner().invoke(intramix, arguments, catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+    assert json.loads(figures.read_text())["network"] == program.name

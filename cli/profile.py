@@ -1,0 +1,79 @@
+"""`intramix profile`: where a frame's cycles go, by layer and by engine."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..compiler.program import Program
+from ..compiler.records import selftest_image
+from ..runtime.figures import engine_figures, layer_figures, mean_cycles, run_figures
+from .console import console, table
+from .device import device_options, load_images, run_images
+from .output import write_json, write_whole
+from .tables import percent
+
+
+@click.command()
+@device_options
+@click.option("--data", metavar="FILE|NAME", help="Images, as for `intramix run`. (the image of the self-test)")
+@click.option("--images", "limit", type=click.IntRange(1), metavar="N", default=1, show_default=True,
+              help="Images to average over.")
+@click.option("--report", "report_path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write an HTML report with plots.")
+def profile(
+    program: Program, opened: Callable, data: str | None, limit: int, report_path: Path | None, json_path: Path | None
+) -> None:
+    """Show the cycles of every layer of PROGRAM, and what the engines waited for.
+
+    A layer's cycles run from the last word stored by the layer before to its own, by the stamps that the accelerator
+    leaves in the log. `waiting` is its cycles without a step of the array. The counters are of the whole frame: an
+    engine that is busy nearly all the time is what bounds it.
+
+    \b
+    In simulation:  intramix profile net.imp --board pynq-z2 --report profile.html
+    On a board:     sudo -E intramix profile --device pynq --overlay intramix.bit net.imp
+    """
+    images = load_images(data, program, limit)[0] if data else selftest_image(program.input)[None]
+    with opened() as driver:
+        result = run_images(driver, images)
+    layers = layer_figures(program, mean_cycles(program, result.runs), {}, {})
+    for layer in layers:
+        layer["waiting_cycles"] = max(layer["cycles"] - layer["steps"], 0)
+    figures = run_figures(
+        program, layers, images=len(result.runs), cycles_per_frame=result.cycles / len(result.runs),
+        clock_hz=result.clock_hz,
+    )
+    figures["engines"] = engine_figures([run.counters for run in result.runs])
+    _print(figures)
+    if report_path:
+        from .report import render_profile
+
+        write_whole(report_path, render_profile(figures))
+        console.print(f"wrote {report_path}")
+    if json_path:
+        write_json(json_path, figures)
+
+
+def _print(figures: Mapping[str, Any]) -> None:
+    frame = figures["cycles_per_frame"]
+    rows = [
+        [str(layer["number"]), layer["name"], layer["kind"], f"{layer['cycles']:,.0f}",
+         percent(layer["cycles"] / frame), f"{layer['steps']:,}", f"{layer['waiting_cycles']:,.0f}",
+         percent(layer["array_utilisation"]), f"{layer['read_bytes']:,}", f"{layer['write_bytes']:,}"]
+        for layer in figures["layers"]
+    ]  # fmt: skip
+    columns = [("#", "right"), ("layer", "left"), ("kind", "left"), ("cycles", "right"), ("of the frame", "right"),
+               ("steps", "right"), ("waiting", "right"), ("array", "right"), ("bytes read", "right"),
+               ("written", "right")]  # fmt: skip
+    table(f"{figures['network']}, per frame", columns, rows)
+    rows = [
+        [engine["engine"], what, f"{cycles:,.0f}", percent(cycles / frame)]
+        for engine in figures["engines"] for what, cycles in engine["cycles"].items()
+    ]  # fmt: skip
+    table("Engines", [("engine", "left"), ("cycles in which it", "left"), ("cycles", "right"), ("", "right")], rows)
+    console.print(
+        f"[bold]{frame:,.0f}[/] cycles a frame · [bold]{figures['frames_per_second']:,.1f}[/] frames/s at "
+        f"{figures['clock_hz'] / 1e6:g} MHz · array {percent(figures['array_utilisation'])}"
+    )

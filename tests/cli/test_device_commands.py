@@ -1,0 +1,119 @@
+"""`run`, `selftest` and `profile` on the simulated device, from outside, and what they say to bad input."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from intramix.compiler.compile import compile_graph
+from intramix.compiler.fileformat import load, save
+from intramix.compiler.selftest import with_selftest
+from intramix.hdl.geometry import Geometry
+from intramix.quant.executor import execute
+from intramix.quant.random_graph import random_codes, random_graph
+
+GEOMETRY = Geometry(
+    word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_depth=1024,
+    residual_depth=512, output_depth=512, weight_depth=256, weights_bus_bits=32, maps_bus_bits=32,
+)  # fmt: skip
+
+
+def intramix(*arguments, cwd=None):
+    command = [sys.executable, "-m", "intramix.cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return random_graph(31, activation_bits=5, blocks=3, size=(9, 8), channels=(8, 20))
+
+
+@pytest.fixture(scope="module")
+def folder(graph, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("device")
+    program = with_selftest(compile_graph(graph, GEOMETRY), graph)
+    save(program, folder / "net.imp")
+    save(dataclasses.replace(program, selftest={}), folder / "plain.imp")
+    wrong = {slot: (crc ^ (slot == 2), words) for slot, (crc, words) in program.selftest.items()}
+    save(dataclasses.replace(program, selftest=wrong), folder / "wrong.imp")
+    (folder / "cut.imp").write_bytes((folder / "net.imp").read_bytes()[:-100])
+    images = random_codes(graph, 1, images=3)
+    np.savez(folder / "images.npz", images=images, labels=np.zeros(3, np.int64))
+    np.savez(folder / "empty.npz", images=images[:0])
+    np.savez(folder / "nameless.npz", x=images)
+    np.savez(folder / "short.npz", images=images, labels=np.zeros(2, np.int64))
+    np.save(folder / "transposed.npy", images.transpose(0, 2, 3, 1))
+    (folder / "text.npz").write_text("no numbers")
+    return folder
+
+
+def test_run_writes_the_executor_s_outputs(folder, graph):
+    run = intramix("run", "net.imp", "--data", "images.npz", "-o", "out.npz", "--json", "run.json", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    figures = json.loads((folder / "run.json").read_text())
+    outputs = np.load(folder / "out.npz")
+    for index, image in enumerate(np.load(folder / "images.npz")["images"]):
+        expected = execute(graph, image)
+        for name in graph.outputs:
+            tensor = graph.tensors[name]
+            codes = np.round(outputs[name][index] / tensor.scale + tensor.zero_point)
+            np.testing.assert_array_equal(codes, expected[name])
+            if expected[name].shape[1:] == (1, 1):
+                assert figures["predictions"][index] == expected[name].reshape(-1).argmax()
+    assert figures["images"] == 3
+    assert figures["cycles_per_frame"] > 0
+    assert "cycles a frame" in run.stdout
+
+
+def test_selftest_passes(folder):
+    run = intramix("selftest", "net.imp", "--json", "selftest.json", cwd=folder)
+    assert run.returncode == 0, run.stderr + run.stdout
+    figures = json.loads((folder / "selftest.json").read_text())
+    assert figures["passed"]
+    assert len(figures["layers"]) == len(load(folder / "net.imp").layers)
+
+
+def test_selftest_names_the_layer(folder):
+    run = intramix("selftest", "wrong.imp", "--json", "wrong.json", cwd=folder)
+    assert run.returncode == 3, run.stderr + run.stdout
+    name = load(folder / "wrong.imp").layers[2].name
+    assert json.loads((folder / "wrong.json").read_text())["first_failure"] == name
+    assert f"first in layer 2 ({name})" in run.stdout
+
+
+def test_profile(folder):
+    run = intramix("profile", "net.imp", "--report", "profile.html", "--json", "profile.json", "--board", "pynq-z2",
+                   cwd=folder)  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    figures = json.loads((folder / "profile.json").read_text())
+    program = load(folder / "net.imp")
+    assert [layer["name"] for layer in figures["layers"]] == [layer.name for layer in program.layers]
+    engines = {engine["engine"]: engine["cycles"] for engine in figures["engines"]}
+    assert engines["compute"]["made a step"] == sum(layer.steps for layer in program.layers)
+    assert sum(engines["compute"].values()) <= figures["cycles_per_frame"]
+    assert sum(layer["cycles"] for layer in figures["layers"]) <= figures["cycles_per_frame"]
+    assert "</html>" in (folder / "profile.html").read_text()
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["run", "none.imp", "--data", "images.npz"], "none.imp"),
+    (["run", "cut.imp", "--data", "images.npz"], "truncated or damaged"),
+    (["run", "images.npz", "--data", "images.npz"], "is not a program file"),
+    (["run", "net.imp", "--data", "none.npz"], "none.npz does not exist"),
+    (["run", "net.imp", "--data", "text.npz"], "is not a NumPy file"),
+    (["run", "net.imp", "--data", "empty.npz"], "has no images"),
+    (["run", "net.imp", "--data", "nameless.npz"], "no array `images`; it has x"),
+    (["run", "net.imp", "--data", "short.npz"], "3 images and 2 labels"),
+    (["run", "net.imp", "--data", "transposed.npy"], "channels first"),
+    (["run", "net.imp", "--data", "images.npz", "--board", "zybo"], "board 'zybo' is unknown"),
+    (["selftest", "plain.imp"], "compile it again without --no-selftest"),
+    (["selftest", "net.imp", "--device", "pynq"], "the package pynq cannot be imported"),
+])  # fmt: skip
+def test_bad_input_is_one_message_without_a_traceback(folder, arguments, message):
+    run = intramix(*arguments, cwd=folder)
+    assert run.returncode in (1, 2), run.stdout + run.stderr
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
