@@ -8,12 +8,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pynq-test lint hls bench clean
+.PHONY: help setup demo test pynq-test runtime-wheel lint hls bench clean
 
 help:
 	@echo "make demo    train, quantize, compile, generate, simulate and check a small CNN"
 	@echo "make test    run the test suite"
 	@echo "make pynq-test  run the driver through the pynq package on the simulated accelerator"
+	@echo "make runtime-wheel  what a board installs: dist/intramix_runtime-….whl"
 	@echo "make lint    ruff and mypy"
 	@echo "make hls     C-simulate the Vivado HLS reference kernels against PyTorch"
 	@echo "make bench   measure the figures of the README"
@@ -51,6 +52,9 @@ $(PYNQ)/.installed: $(STAMP)
 
 pynq-test: $(PYNQ)/.installed
 	$(PYNQ)/bin/python -m pytest -p no:xdist tests/runtime/test_pynq.py
+
+runtime-wheel: $(STAMP)
+	$(BIN)/python -m intramix.runtime.wheel -o dist
 
 # mypy does not follow an editable install's mapping of folders: it sees the package through links.
 lint: $(STAMP)

@@ -1,6 +1,7 @@
 """The `intramix` command."""
 
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import ClassVar
 
@@ -40,9 +41,17 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, self.COMMANDS[name]) for name in self.list_commands(context)])
 
 
+def _version() -> str:
+    """Of the whole, or of what a board installs (`runtime/wheel.py`)."""
+    try:
+        return version("intramix")
+    except PackageNotFoundError:
+        return version("intramix-runtime")
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
-@click.version_option(package_name="intramix")
+@click.version_option(_version(), prog_name="intramix")
 def intramix(debug: bool) -> None:
     """Mixed-precision CNN accelerators for Zynq FPGAs, from a PyTorch model to bit-exact RTL.
 
