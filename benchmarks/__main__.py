@@ -9,6 +9,7 @@ COMMANDS = {
     "lane_cost": ["-m", "benchmarks.lane_cost"],
     "convolution": ["-m", "benchmarks.convolution", "--board", "pynq-z2"],
     "simulation_speed": ["-m", "benchmarks.simulation_speed", "--board", "pynq-z2"],
+    "driver": ["-m", "benchmarks.driver", "--simulate"],
     "synthesis": ["-m", "intramix.cli.main", "synthesize", "--board", "pynq-z2"],
 }
 

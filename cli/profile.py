@@ -33,7 +33,7 @@ def profile(
 
     \b
     In simulation:  intramix profile net.imp --board pynq-z2 --report profile.html
-    On a board:     sudo -E intramix profile --device pynq --overlay intramix.bit net.imp
+    On a board:     intramix profile --device pynq --overlay intramix.bit net.imp
     """
     images = load_images(data, program, limit)[0] if data else selftest_image(program.input)[None]
     with opened() as driver:

@@ -32,7 +32,7 @@ def run(
 
     \b
     In simulation:  intramix run net.imp --data images.npz --images 4
-    On a board:     sudo -E intramix run --device pynq --overlay intramix.bit net.imp --data images.npz
+    On a board:     intramix run --device pynq --overlay intramix.bit net.imp --data images.npz
 
     While a frame is computed the host prepares the next and reads the one before. Frames/s by the accelerator's clock
     leave the host out; on a board, frames/s with the driver count everything.

@@ -23,7 +23,7 @@ def selftest(program: Program, opened: Callable, json_path: Path | None) -> None
     that differs is where to look: its weights in memory, the map it reads, or its arithmetic.
 
     \b
-    On a board:  sudo -E intramix selftest --device pynq --overlay intramix.bit net.imp
+    On a board:  intramix selftest --device pynq --overlay intramix.bit net.imp
 
     Exit code 3: a layer differs.
     """

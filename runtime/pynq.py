@@ -157,7 +157,9 @@ class PynqDevice(Device):
         except PermissionError as error:
             raise DeviceError(f"loading {path} needs root's rights ({error}): run it with sudo") from error
         except (OSError, RuntimeError, ValueError) as error:
-            raise DeviceError(f"PYNQ cannot load {path}: {error}") from error
+            # PYNQ looks for no device at all without this variable (Xilinx/PYNQ issue 1651).
+            hint = "" if "XILINX_XRT" in os.environ else "; XILINX_XRT is not set: . /etc/profile.d/xrt_setup.sh"
+            raise DeviceError(f"PYNQ cannot load {path}: {error}{hint}") from error
 
     def _clock(self) -> float:
         try:

@@ -136,6 +136,18 @@ def test_missing_files(board, bitstream):
         PynqDevice(bitstream)
 
 
+def test_no_device(board, bitstream, monkeypatch):
+    """As on a board whose shell did not read XRT's settings."""
+    monkeypatch.setattr(type(pynq.Device), "active_device", property(refuse))
+    monkeypatch.delenv("XILINX_XRT", raising=False)
+    with pytest.raises(DeviceError, match=r"intramix.bit: No Devices Found; XILINX_XRT is not set: . /etc/profile.d"):
+        PynqDevice(bitstream)
+
+
+def refuse(cls):
+    raise RuntimeError("No Devices Found")
+
+
 def test_unknown_block(board, bitstream):
     with pytest.raises(DeviceError, match=r"no block 'dma': the overlay has intramix_0"):
         PynqDevice(bitstream, ip="dma")
