@@ -1,5 +1,6 @@
 """Whole networks on the Verilated accelerator, through the driver: every code of every map, and every CRC."""
 
+import asyncio
 import dataclasses
 import re
 
@@ -125,6 +126,42 @@ def test_counters_agree_with_program_and_memory(small):
     assert counters["CYCLES"] >= run.log[-1].finished
     assert sum(entry.cycles for entry in run.log) == run.log[-1].finished
     assert all(entry.cycles > 0 for entry in run.log)
+
+
+def test_batches_whose_frames_take_turns(small):
+    """Blocking and awaited: every output, and every map of the last image."""
+    graph = network(SMALL, 31, blocks=3)
+    images = random_codes(graph, 1, images=4)
+    driver = Driver(small)
+    driver.load(compile_graph(graph, SMALL))
+    expected = [execute(graph, image) for image in images]
+    for result in (driver.run(images), asyncio.run(driver.run_async(images)), driver.run(images[:3])):
+        for codes, found in zip(expected, zip(*(result.codes[name] for name in graph.outputs))):
+            for name, output in zip(graph.outputs, found):
+                np.testing.assert_array_equal(output, codes[name])
+    for name in (graph.input, *driver.program.maps):
+        np.testing.assert_array_equal(driver.read_map(name), expected[2][name])
+
+
+def test_cancelled_run(small):
+    """Cancelled amid a batch, the accelerator comes to rest, and the next batch is right."""
+    graph = network(SMALL, 32, blocks=3)
+    images = random_codes(graph, 1, images=3)
+    driver = Driver(small)
+    driver.load(compile_graph(graph, SMALL))
+
+    async def main():
+        awaited = asyncio.create_task(driver.run_async(np.concatenate([images] * 50)))
+        await asyncio.sleep(0.05)
+        awaited.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await awaited
+        assert not driver.status() & (Status.BUSY | Status.DRAINING)
+        return await driver.run_async(images)
+
+    result = asyncio.run(main())
+    for index, image in enumerate(images):
+        np.testing.assert_array_equal(result.codes[graph.outputs[0]][index], execute(graph, image)[graph.outputs[0]])
 
 
 def test_two_runs_are_the_same_to_the_cycle():

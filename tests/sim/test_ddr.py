@@ -174,6 +174,20 @@ def test_injected_error(mode, reads, seed):
         np.testing.assert_array_equal(sim.memory[0x8000:0x9000], before[:0x1000])
 
 
+def test_corrupted_reads():
+    """Across a beat's end: each byte of the range arrives with its lowest bit inverted, memory itself is as before."""
+    with copying.simulation(stalled(1)) as sim:
+        before = sim.memory.copy()
+        sim.inject(0x205, 0x20B, FaultMode.CORRUPT)
+        copying.start_copy(sim, 0, 0x8000, 0x1000)
+        sim.run(100_000)
+        assert sim.read(copying.STATUS) == 1
+        expected = before.copy()
+        expected[0x8000:0x9000] = before[:0x1000]
+        expected[0x8205:0x820B] ^= 1
+        np.testing.assert_array_equal(sim.memory, expected)
+
+
 @pytest.mark.parametrize("reads", [True, False], ids=["read", "write"])
 def test_silence(reads):
     with copying.simulation(FAST) as sim:
