@@ -37,7 +37,7 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
     layers, factor = lower(graph, geometry)
     for layer in layers:
         check_bounds(layer, geometry)
-    choice = choose_orders(layers, geometry)
+    choice = choose_orders(layers, geometry, graph.concatenations)
     if graph.input not in choice.orders:
         choice.orders[graph.input] = natural(graph.tensors[graph.input].channels, geometry.word_channels)
     parameters = bytearray()
@@ -53,7 +53,7 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
     turns = choose_turns(layers, geometry, choice.orders, blocks)
     numbers = [number for number, turn in enumerate(turns) for _ in turn.members]
     layouts, sizes = plan_memory(graph, geometry, choice.orders, factor, keep_maps=keep_maps, turns=numbers)
-    sequences = Sequences(geometry, layouts, choice.placements)
+    sequences = Sequences(geometry, layouts, choice.placements, graph.concatenations)
     for turn in turns:
         turn.schedule(sequences)
     parameters.extend(bytes(align(len(parameters)) - len(parameters)))
@@ -65,7 +65,7 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
         parameters=bytes(parameters),
         input=layouts[graph.input],
         outputs=tuple(layouts[name] for name in graph.outputs),
-        maps={layer.target.name: layouts[layer.target.name] for layer in layers},
+        maps={layer.output: layouts[layer.output] for layer in graph.layers},
         sizes=sizes | {"PARAMETERS": len(parameters), "LOG": LOG_RECORD_BYTES * len(layers)},
         layers=_records(layers, sequences, instructions, choice.placements),
         keeps_maps=keep_maps,

@@ -36,6 +36,13 @@ class Placement:
     words: tuple[int, ...]
     word_channels: int
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Placement]", firsts: Sequence[int]) -> "Placement":
+        """The placement of a tensor whose channels from `firsts[n]` on have placement `parts[n]`."""
+        lanes = [np.where(part.lanes < 0, -1, part.lanes + first) for part, first in zip(parts, firsts)]
+        words = tuple(count for part in parts for count in part.words)
+        return cls(np.concatenate(lanes), words, parts[0].word_channels)
+
     @property
     def tiles(self) -> int:
         return len(self.lanes)

@@ -30,6 +30,8 @@ class MapLayout:
         height / factor rows, width / factor columns and channels · factor² channels, folded channel
         (dy · factor + dx) · channels + c. `order` counts folded channels. 1: not folded.
     scale, zero_point: of the tensor: the real value of code q is scale · (q − zero_point).
+    pitch: planes from a digit to the next. More than its own channel words where the map is part of a chain of maps
+        that are concatenated: digits of other maps lie between its own then. 0: its own channel words.
     """
 
     name: str
@@ -45,6 +47,7 @@ class MapLayout:
     space_to_depth: int = 1
     scale: float = 1.0
     zero_point: int = 0
+    pitch: int = 0
 
     @property
     def digits(self) -> int:
@@ -76,15 +79,25 @@ class MapLayout:
 
     @property
     def digit_bytes(self) -> int:
-        """Bytes of all planes of one digit."""
-        return self.channel_words * self.plane_bytes
+        """Bytes from a digit to the next."""
+        return (self.pitch or self.channel_words) * self.plane_bytes
+
+    @property
+    def dense(self) -> bool:
+        """Whether the planes of all digits follow one another."""
+        return self.digits == 1 or self.pitch in (0, self.channel_words)
 
     @property
     def bytes(self) -> int:
-        return self.digits * self.digit_bytes
+        """From the first byte to the last; where digits of other maps lie between, they are counted."""
+        return (self.digits - 1) * self.digit_bytes + self.channel_words * self.plane_bytes
+
+    def plane(self, digit: int, word: int) -> int:
+        """The plane, counted from the map's first, of a digit of a channel word."""
+        return digit * (self.pitch or self.channel_words) + word
 
     def pack(self, codes: np.ndarray) -> Bytes:
-        """Codes (channels × height × width) as they lie in DDR.
+        """Codes (channels × height × width) as they lie in DDR; what lies between digits is 0.
 
         Raises
         ------
@@ -111,7 +124,7 @@ class MapLayout:
         result = np.empty((*runs.shape[:2], self.rows, self.columns, *self._run_places), np.uint8)
         for run, place in np.ndindex(*self._run_places):  # long inner loops: rows and columns
             result[..., run, place] = runs[:, :, run, ..., place]
-        return result.tobytes()
+        return self._spread(result)
 
     def unpack(self, data: Bytes | np.ndarray) -> np.ndarray:
         """The inverse of `pack`: uint8 codes, channels × height × width.
@@ -123,6 +136,7 @@ class MapLayout:
         raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes | bytearray) else data
         if raw.size != self.bytes:
             raise ValueError(f"map {self.name} is {self.bytes} bytes, not {raw.size}")
+        raw = self._gathered(raw)
         places = raw.reshape(self.digits, self.channel_words, self.rows, self.columns, *self._run_places)
         runs = np.zeros((*places.shape[:2], places.shape[4], self.rows, self.columns, self._run), np.uint8)
         for run, place in np.ndindex(*self._run_places):
@@ -140,6 +154,22 @@ class MapLayout:
         used = self.order >= 0
         folded[self.order[used]] = stored[used]
         return self._unfold(folded)
+
+    def _spread(self, packed: np.ndarray) -> Bytes:
+        """The map's bytes, from those of its planes alone."""
+        if self.dense:
+            return packed.tobytes()
+        result = np.zeros(self.bytes, np.uint8)
+        for digit, part in enumerate(packed.reshape(self.digits, -1)):
+            result[digit * self.digit_bytes :][: part.size] = part
+        return result.tobytes()
+
+    def _gathered(self, raw: np.ndarray) -> np.ndarray:
+        """The inverse of `_spread`."""
+        if self.dense:
+            return raw
+        size = self.channel_words * self.plane_bytes
+        return np.concatenate([raw[digit * self.digit_bytes :][:size] for digit in range(self.digits)])
 
     @property
     def _run(self) -> int:

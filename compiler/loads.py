@@ -52,14 +52,14 @@ class MapLoads:
         loads: dict[int, list[MapItem]] = {part.piece: [] for part in parts}
         for (begin, end), stored in groups[: -1 if len(parts) > 1 else None]:
             # The planes of all digits are contiguous in DDR where all channel words are read.
-            whole = (begin, end) == (low, high) == (0, source.channel_words)
+            whole = source.dense and (begin, end) == (low, high) == (0, source.channel_words)
             for digit in range(1 if whole else source.digits):
                 plane = digit * (high - low) + begin - low
                 instruction = self._load(
                     block,
                     rows,
                     columns,
-                    first_plane=digit * source.channel_words + begin,
+                    first_plane=source.plane(digit, begin),
                     planes=(end - begin) * (source.digits if whole else 1),
                     pad_top=block.pad_top,
                     pad_bottom=block.pad_bottom,
@@ -82,7 +82,7 @@ class MapLoads:
         """Loads of the rows of a segment, one for each lane and digit."""
         block, source, (low, high) = visit.block, self.source, visit.words
         begin, end = words
-        whole = words == (low, high) == (0, source.channel_words)
+        whole = source.dense and words == (low, high) == (0, source.channel_words)
         loads = []
         for part in lane_rows(block, segment, self.layer, self.geometry):
             # At least one row is read; where the lane takes zero rows only, it falls behind them.
@@ -94,7 +94,7 @@ class MapLoads:
                     block,
                     rows,
                     (0, source.columns),
-                    first_plane=digit * source.channel_words + begin,
+                    first_plane=source.plane(digit, begin),
                     planes=(end - begin) * (source.digits if whole else 1),
                     pad_top=part.top,
                     pad_bottom=part.bottom,
@@ -114,7 +114,7 @@ class MapLoads:
         low, high = words
         cuts = [low, high]
         if cut:
-            cuts[1:1] = [word for word in self.sequences.boundaries.get(self.source.name, ()) if low < word < high]
+            cuts[1:1] = [word for word in stored.boundaries if low < word < high]
         groups: list[tuple[tuple[int, int], int]] = []
         for begin, end in itertools.pairwise(cuts):
             need = stored.last(rows, columns, (begin, end))
@@ -174,7 +174,7 @@ class MapLoads:
                     self.layer.where,
                     self.layer.number,
                     region=Region[layout.region],
-                    address=place_in(layout, digit * layout.channel_words + begin, row, column),
+                    address=place_in(layout, layout.plane(digit, begin), row, column),
                     planes=end - begin,
                     plane_stride=layout.plane_bytes,
                     chunks=lanes,

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from ..hdl.geometry import Geometry
-from ..quant.graph import Convolution, IntegerGraph, Layer, MaxPool, TensorType
+from ..quant.graph import Convolution, IntegerGraph, MaxPool, TensorType
 from .errors import CompileError
 from .layout import DIGIT_BITS
 from .stem import fold_factor, fold_weight
@@ -28,7 +28,7 @@ class LoweredLayer:
     """
 
     number: int
-    layer: Layer
+    layer: Convolution | MaxPool
     source: TensorType
     target: TensorType
     residual: TensorType | None
@@ -68,7 +68,8 @@ def digits_of(tensor: TensorType, geometry: Geometry) -> int:
 
 
 def lower(graph: IntegerGraph, geometry: Geometry) -> tuple[tuple[LoweredLayer, ...], int]:
-    """The layers of a graph for a geometry, and the factor by which its input is folded.
+    """The layers of a graph for a geometry (but concatenations, which are a matter of memory), and the factor by which
+    its input is folded.
 
     Raises
     ------
@@ -78,13 +79,15 @@ def lower(graph: IntegerGraph, geometry: Geometry) -> tuple[tuple[LoweredLayer, 
         reason = f"activation_bits = {geometry.activation_bits} cannot hold a digit"
         raise CompileError("geometry", reason, f"use {DIGIT_BITS} or more")
     factor = fold_factor(graph, geometry)
-    if len(graph.layers) > 1 << 12:
-        reason = f"has {len(graph.layers)} layers, more than a program can number"
+    if len(graph.computing) > 1 << 12:
+        reason = f"has {len(graph.computing)} layers, more than a program can number"
         raise CompileError(f"graph {graph.name!r}", reason, "cut it in graphs of at most 4096 layers")
-    return tuple(_lower(number, layer, graph, factor, geometry) for number, layer in enumerate(graph.layers)), factor
+    return tuple(_lower(number, layer, graph, factor, geometry) for number, layer in enumerate(graph.computing)), factor
 
 
-def _lower(number: int, layer: Layer, graph: IntegerGraph, factor: int, geometry: Geometry) -> LoweredLayer:
+def _lower(
+    number: int, layer: Convolution | MaxPool, graph: IntegerGraph, factor: int, geometry: Geometry
+) -> LoweredLayer:
     source, target = graph.tensors[layer.input], graph.tensors[layer.output]
     residual = None
     weight, kernel, stride = None, layer.kernel, layer.stride

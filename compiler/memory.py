@@ -1,4 +1,8 @@
-"""The memory plan: where every map lies in DDR."""
+"""The memory plan: where every map lies in DDR.
+
+Maps that are concatenated lie in a chain, one after another; what a concatenation makes is a stretch of it, and costs
+nothing. With digits, the chain's first digits all come before its second ones, and so those of each stretch.
+"""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -6,7 +10,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..hdl.geometry import Geometry
-from ..quant.graph import IntegerGraph
+from ..quant.concatenation import Chains, leaves_of
+from ..quant.graph import Concatenation, IntegerGraph
+from .errors import CompileError
 from .layout import MapLayout
 from .weights import ALIGNMENT, align
 
@@ -41,6 +47,31 @@ def allocate(lifetimes: Iterable[Lifetime]) -> tuple[dict[str, int], int]:
     return {item.name: start for item, start, _ in placed}, max((end for *_, end in placed), default=0)
 
 
+def memory_chains(graph: IntegerGraph) -> list[list[str]]:
+    """All tensors that layers or the host write, in the chains in which they lie; most of them alone.
+
+    Raises
+    ------
+    CompileError: maps of a concatenation cannot lie side by side.
+    """
+    chains, concatenations = Chains(), graph.concatenations
+    for layer in graph.layers:
+        if not isinstance(layer, Concatenation):
+            continue
+        leaves = leaves_of(layer.output, concatenations)
+        remedy = "copy it by a depthwise 1×1 convolution first (`intramix quantize` does so by itself)"
+        if graph.input in leaves:
+            reason = f"concatenates {graph.input!r}, the network's input, which lies apart from all other maps"
+            raise CompileError(f"layer {layer.name!r}", reason, remedy)
+        if conflicts := chains.add(leaves):
+            names = ", ".join(repr(leaves[place]) for place in conflicts)
+            reason = f"puts {names} beside other maps than another concatenation does, but a map lies in one place"
+            raise CompileError(f"layer {layer.name!r}", reason, remedy)
+    joined = {name for chain in chains.chains for name in chain}
+    alone = [[name] for name in graph.tensors if name not in joined and name not in concatenations]
+    return chains.chains + alone
+
+
 def plan_memory(
     graph: IntegerGraph,
     geometry: Geometry,
@@ -57,14 +88,25 @@ def plan_memory(
     orders: channel order of every tensor.
     factor: space-to-depth factor of the network's input.
     keep_maps: give every map memory of its own; otherwise maps share memory where none is still needed.
-    turns: when each layer runs, from 0; those of the same number run side by side. None: one after the other.
-    """
-    turns = range(len(graph.layers)) if turns is None else turns
-    last_use = {name: turn for turn, layer in zip(turns, graph.layers) for name in layer.inputs}
-    regions: dict[str, list[Lifetime]] = {"INPUT": [], "OUTPUT": [], "WORKSPACE": []}
-    layouts = {}
+    turns: when each layer that computes runs, from 0; those of the same number run side by side. None: one after the
+        other.
 
-    def layout(name: str, region: str, offset: int) -> MapLayout:
+    Raises
+    ------
+    CompileError: as `memory_chains`.
+    """
+    layers = graph.computing
+    turns = range(len(layers)) if turns is None else turns
+    concatenations = graph.concatenations
+    last_use: dict[str, int] = {}
+    for turn, layer in zip(turns, layers):
+        for name in layer.inputs:
+            last_use |= dict.fromkeys(leaves_of(name, concatenations), turn)
+    written = {graph.input: -1} | {layer.output: turn for turn, layer in zip(turns, layers)}
+    outputs = {leaf for name in graph.outputs for leaf in leaves_of(name, concatenations)}
+    end = len(layers)
+
+    def layout(name: str, region: str, offset: int, pitch: int) -> MapLayout:
         tensor = graph.tensors[name]
         return MapLayout(
             name=name,
@@ -80,17 +122,30 @@ def plan_memory(
             space_to_depth=factor if name == graph.input else 1,
             scale=tensor.scale,
             zero_point=tensor.zero_point,
+            pitch=pitch,
         )
 
-    written = {graph.input: -1} | {layer.output: turn for turn, layer in zip(turns, graph.layers)}
-    end = len(graph.layers)
-    for name, first in written.items():
-        region = "INPUT" if name == graph.input else "OUTPUT" if name in graph.outputs else "WORKSPACE"
+    chains = {chain[0]: chain for chain in memory_chains(graph)}
+    words = {name: len(order) // geometry.word_channels for name, order in orders.items()}
+    pitches = {first: sum(words[name] for name in chain) for first, chain in chains.items()}
+    regions: dict[str, list[Lifetime]] = {"INPUT": [], "OUTPUT": [], "WORKSPACE": []}
+    for first, chain in chains.items():
+        region = "INPUT" if first == graph.input else "WORKSPACE" if outputs.isdisjoint(chain) else "OUTPUT"
         kept = keep_maps or region != "WORKSPACE"
-        last = end if kept else last_use.get(name, first)
-        regions[region].append(Lifetime(name, layout(name, region, 0).bytes, -1 if kept else first, last))
-    sizes = {}
+        begin = min(written[name] for name in chain)
+        last = end if kept else max(last_use.get(name, written[name]) for name in chain)
+        one = layout(first, region, 0, pitches[first])
+        size = one.digits * one.digit_bytes
+        regions[region].append(Lifetime(first, size, -1 if kept else begin, last))
+    sizes: dict[str, int] = {}
+    layouts: dict[str, MapLayout] = {}
     for region, lifetimes in regions.items():
         offsets, sizes[region] = allocate(lifetimes)
-        layouts.update({name: layout(name, region, offset) for name, offset in offsets.items()})
+        for first, offset in offsets.items():
+            for name in chains[first]:
+                layouts[name] = layout(name, region, offset, pitches[first])
+                offset += words[name] * layouts[name].plane_bytes
+    for name in concatenations:
+        first = layouts[leaves_of(name, concatenations)[0]]
+        layouts[name] = layout(name, first.region, first.offset, first.pitch)
     return layouts, sizes

@@ -48,7 +48,7 @@ class Program:
     parameters: contents of Region.PARAMETERS (weights and constants).
     input: layout of the network's input in Region.INPUT.
     outputs: layouts of its outputs in Region.OUTPUT, in the graph's order.
-    maps: layouts of every tensor that a layer stores, by name (outputs included).
+    maps: layouts of every tensor that a layer stores or concatenates, by name (outputs included).
     sizes: bytes of each region, by `isa.Region` name, and of "LOG".
     layers: in order of execution.
     keeps_maps: every map survives the run, so that each can be compared (no reuse of memory).

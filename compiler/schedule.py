@@ -64,7 +64,7 @@ class LayerSchedule:
         self.weights_until = self.constants_until = 0
         self.visits = list(visits(layer, self.geometry, self.inputs, parameters, lane_rows))
         self.stores: list[Instruction] = []
-        sequences.boundaries[self.target.name] = [low for low, _ in self.outputs]
+        sequences.stored[self.target.name].boundaries = [low for low, _ in self.outputs]
         self.streams = parameters is not None and parameters.streams(self.geometry)
 
     def run(self) -> Iterator[Block]:
@@ -264,7 +264,7 @@ class LayerSchedule:
                         self.layer.where,
                         self.layer.number,
                         region=Region[target.region],
-                        address=place_in(target, digit * target.channel_words + begin, row, column),
+                        address=place_in(target, target.plane(digit, begin), row, column),
                         lane=lane,
                         base=base + digit * planes * piece.pixels,
                         **place,

@@ -1,6 +1,7 @@
 """What the schedule is made of: a sequence of instructions per engine, with what ties them together."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -58,20 +59,46 @@ class ComputeItem:
 
 
 class StoredParts:
-    """Which STOREs have written which part of a tensor."""
+    """Which STOREs have written which part of a tensor.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    operands: of a concatenated tensor: what is stored of each, and its channel words; nothing is added to it itself.
+    """
+
+    def __init__(self, operands: "Sequence[tuple[StoredParts, int]]" = ()) -> None:
+        self.operands = operands
         self._parts: list[tuple[int, ...]] = []
         self._table: np.ndarray | None = None
+        self._starts: list[int] = []
 
     def add(self, number: int, rows: tuple[int, int], columns: tuple[int, int], words: tuple[int, int]) -> None:
         self._parts.append((*rows, *columns, *words, number))
         self._table = None
 
+    @property
+    def boundaries(self) -> list[int]:
+        """The channel words that its tiles begin with, as far as it has been scheduled."""
+        starts, first = list(self._starts), 0
+        for operand, count in self.operands:
+            starts += [first + word for word in operand.boundaries]
+            first += count
+        return starts
+
+    @boundaries.setter
+    def boundaries(self, words: list[int]) -> None:
+        self._starts = words
+
     def last(self, rows: tuple[int, int], columns: tuple[int, int], words: tuple[int, int]) -> int:
         """The last STORE that wrote any of a box; −1 where none did."""
+        first, latest = 0, -1
+        for operand, count in self.operands:
+            low, high = max(words[0] - first, 0), min(words[1] - first, count)
+            if low < high:
+                latest = max(latest, operand.last(rows, columns, (low, high)))
+            first += count
         if not self._parts:
-            return -1
+            return latest
         if self._table is None:
             self._table = np.array(self._parts, np.int64)
         table = self._table
@@ -89,6 +116,7 @@ class Sequences:
     geometry: of the accelerator.
     layouts: of every tensor, by name.
     placements: of every tensor that a convolution writes.
+    concatenations: operands by concatenated tensor, in order of execution.
 
     Members
     -------
@@ -96,11 +124,14 @@ class Sequences:
     store_owner: by number of a STORE, the number of its COMPUTE.
     input, residual, output: the slots of the three memories.
     stored: by tensor, which STOREs write which part of it.
-    boundaries: by tensor, the channel words that its tiles begin with.
     """
 
     def __init__(
-        self, geometry: Geometry, layouts: dict[str, MapLayout], placements: dict[str, Placement | None]
+        self,
+        geometry: Geometry,
+        layouts: dict[str, MapLayout],
+        placements: dict[str, Placement | None],
+        concatenations: Mapping[str, Sequence[str]],
     ) -> None:
         self.geometry = geometry
         self.layouts = layouts
@@ -112,5 +143,7 @@ class Sequences:
         self.input = SlotRing(geometry.activation_depth)
         self.residual = SlotRing(geometry.residual_depth)
         self.output = SlotRing(geometry.output_depth)
-        self.stored = {name: StoredParts() for name in layouts}
-        self.boundaries: dict[str, list[int]] = {}
+        self.stored = {name: StoredParts() for name in layouts if name not in concatenations}
+        for name, operands in concatenations.items():
+            parts = [(self.stored[operand], layouts[operand].channel_words) for operand in operands]
+            self.stored[name] = StoredParts(parts)

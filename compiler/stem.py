@@ -54,7 +54,7 @@ def fold_factor(graph: IntegerGraph, geometry: Geometry) -> int:
     Every layer that reads the input must be a convolution over all channels with the same stride in both directions,
     and the pixels of all of them together must take fewer steps.
     """
-    readers = list(graph.consumers(graph.input))
+    readers = [layer for layer in graph.computing if graph.input in layer.inputs]
     strides = {layer.stride for layer in readers}
     if len(strides) != 1:
         return 1

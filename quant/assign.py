@@ -1,15 +1,18 @@
 """Assignment of weight formats to filters, so that every tile has the accelerator's lane mix.
 
 Channels that meet in an add or a max pool, and a depthwise layer with its input, share one order in the hardware: they
-are assigned jointly, one class for each channel index. `methods.py` says by what measures.
+are assigned jointly, one class for each channel index. What meets a concatenated map meets its operands, each with a
+part of its channels. `methods.py` says by what measures.
 """
 
 import dataclasses
+from collections.abc import Collection, Iterable, Iterator
 
 import torch
 from torch import Tensor
 
-from .fold import FoldedConvolution, FoldedGraph
+from .concatenation import Tie, operand_ties, segment_classes
+from .fold import FoldedConcatenation, FoldedConvolution, FoldedGraph
 from .formats import FIXED4, FIXED8, SP2_4, WeightFormat
 from .model import QuantizedNetwork
 from .quantizers import Formats
@@ -95,44 +98,50 @@ class LaneMix:
 
 @dataclasses.dataclass(frozen=True)
 class JointGroup:
-    """Layers whose output channels share one order.
+    """Filters of several layers whose output channels share one order.
 
     Members
     -------
-    layers: names of the convolutions.
-    channels: of each of their outputs.
+    parts: name of a convolution, and the first of its filters that are in the group.
+    channels: filters of each part.
     """
 
-    layers: tuple[str, ...]
+    parts: tuple[tuple[str, int], ...]
     channels: int
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the convolutions."""
+        return tuple(dict.fromkeys(name for name, _ in self.parts))
+
+    def slices(self, layers: Collection[str]) -> Iterator[tuple[str, slice]]:
+        """Those of the given layers that have filters in the group, with the range of these filters."""
+        return ((name, slice(first, first + self.channels)) for name, first in self.parts if name in layers)
 
 
 def joint_groups(graph: FoldedGraph) -> tuple[JointGroup, ...]:
-    """The convolutions of a graph in groups whose channels share one order, each layer in exactly one group.
+    """The filters of a graph in groups that share one order of channels, each filter in exactly one group.
 
     A depthwise layer with several filters per channel cannot share its input's order, and stands alone.
     """
-    parent = {name: name for name in graph.shapes}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
+    channels = {name: shape[0] for name, shape in graph.shapes.items()}
+    ties: list[Tie] = []
     for layer in graph.layers:
-        tied = [layer.output]
+        if isinstance(layer, FoldedConcatenation):
+            ties += operand_ties(layer.output, layer.inputs, channels)
+            continue
+        tied = []
         if not isinstance(layer, FoldedConvolution) or layer.groups == len(layer.weight) > 1:
             tied.append(layer.input)
         if isinstance(layer, FoldedConvolution) and layer.residual is not None:
             tied.append(layer.residual)
-        for name in tied[1:]:
-            parent[root(name)] = root(layer.output)
-    groups: dict[str, list[FoldedConvolution]] = {}
-    for layer in graph.convolutions:
-        groups.setdefault(root(layer.output), []).append(layer)
-    return tuple(
-        JointGroup(tuple(layer.name for layer in members), len(members[0].weight)) for members in groups.values()
-    )
+        ties += [Tie(layer.output, name, channels[name]) for name in tied]
+    layer_of = {layer.output: layer.name for layer in graph.convolutions}
+    groups = []
+    for segments in segment_classes(channels, ties):
+        if parts := tuple((layer_of[it.tensor], it.first) for it in segments if it.tensor in layer_of):
+            groups.append(JointGroup(parts, segments[0].channels))
+    return tuple(groups)
 
 
 def assign_lanes(network: QuantizedNetwork, mix: LaneMix, wide: Measures, narrow: Measures) -> dict[str, Formats]:
@@ -145,15 +154,23 @@ def assign_lanes(network: QuantizedNetwork, mix: LaneMix, wide: Measures, narrow
     ----------
     wide, narrow: comparable between layers, see `relative`; layers without weights to round are not in them.
     """
-    result: dict[str, Formats] = {}
-    for group in joint_groups(network.graph):
-        members = [name for name in group.layers if name in wide]
+    groups, chosen = joint_groups(network.graph), []
+    for group in groups:
         zeros = torch.zeros(group.channels)
-        formats = _choose(
-            sum((wide[name] for name in members), zeros), sum((narrow[name] for name in members), zeros), mix
-        )
-        result.update(dict.fromkeys(group.layers, formats))
-    return result
+        sums = (sum((by[name][part] for name, part in group.slices(wide)), zeros) for by in (wide, narrow))
+        chosen.append(_choose(*sums, mix))
+    return collect(network, groups, chosen)
+
+
+def collect(
+    network: QuantizedNetwork, groups: Iterable[JointGroup], chosen: Iterable[Formats], default: WeightFormat = FIXED8
+) -> dict[str, Formats]:
+    """Formats by layer from those of groups; `default` for filters that are in none."""
+    formats = {name: [default] * len(module.weight) for name, module in network.convolutions.items()}
+    for group, kinds in zip(groups, chosen):
+        for name, part in group.slices(formats):
+            formats[name][part] = kinds
+    return {name: tuple(kinds) for name, kinds in formats.items()}
 
 
 def relative(measures: Measures) -> Measures:

@@ -90,6 +90,11 @@ class Add(Operation):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Concatenate(Operation):
+    """The channels of its inputs, one map after the other."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Pool(Operation):
     """A pool: `maximum` ignores padding; an average counts it as zeros and divides by `divisor`."""
 

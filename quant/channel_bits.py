@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .allocation import NARROW_BITS, Budget, ChannelSet, Problem, allocate
-from .assign import JointGroup, LaneMix, joint_groups
+from .assign import JointGroup, LaneMix, collect, joint_groups
 from .formats import Scheme, WeightFormat
 from .model import QuantizedNetwork
 from .quantizers import Formats
@@ -81,13 +81,14 @@ def bits_per_layer(
 
     Parameters, Raises: as `bits_per_channel`.
     """
+    modules, errors = trained(network), {width: weight_errors(network, _fixed(width)) for width in bits}
     losses = []
     for group in _counted_groups(network):
         loss = np.zeros(len(bits))
-        for name in _counted(network, group):
-            weight = network.convolutions[name].weight
-            mean_trace = max(float(traces[name].sum()), 0.0) / weight.numel()
-            loss += [mean_trace * float(weight_errors(network, _fixed(b))[name].sum()) for b in bits]
+        for name, part in group.slices(modules):
+            weight = network.convolutions[name].weight[part]
+            mean_trace = max(float(traces[name][part].sum()), 0.0) / weight.numel()
+            loss += [mean_trace * float(errors[b][name][part].sum()) for b in bits]
         losses.append(loss)
     sets = channel_sets(network)
     problem = Problem(
@@ -138,19 +139,15 @@ def _fixed(bits: int) -> WeightFormat:
     return WeightFormat(Scheme.FIXED, int(bits))
 
 
-def _counted(network: QuantizedNetwork, group: JointGroup) -> list[str]:
-    """The layers of a group whose weights a format rounds."""
-    modules = trained(network)
-    return [name for name in group.layers if name in modules]
-
-
 def _counted_groups(network: QuantizedNetwork) -> list[JointGroup]:
-    return [group for group in joint_groups(network.graph) if _counted(network, group)]
+    """Those with weights that a format rounds."""
+    modules = trained(network)
+    return [group for group in joint_groups(network.graph) if any(group.slices(modules))]
 
 
 def _channel_set(network: QuantizedNetwork, group: JointGroup) -> ChannelSet:
     weights = macs = operations = 0.0
-    for name in _counted(network, group):
+    for name, _ in group.slices(trained(network)):
         layer = network.convolutions[name].layer
         _, height, width = layer.shape
         size = layer.weight[0].numel()
@@ -162,21 +159,20 @@ def _channel_set(network: QuantizedNetwork, group: JointGroup) -> ChannelSet:
 
 def _omegas(network: QuantizedNetwork, traces: Measures, bits: Sequence[int]) -> list[np.ndarray]:
     """Ω of every group with weights to round: channels × bits."""
-    errors = {width: weight_errors(network, _fixed(width)) for width in bits}
+    modules, errors = trained(network), {width: weight_errors(network, _fixed(width)) for width in bits}
     omegas = []
     for group in _counted_groups(network):
         omega = np.zeros((group.channels, len(bits)))
-        for name in _counted(network, group):
+        for name, part in group.slices(modules):
             size = network.convolutions[name].layer.weight[0].numel()
-            factor = (traces[name].clamp_min(0) / size).double().numpy()
-            omega += factor[:, None] * np.stack([errors[width][name].double().numpy() for width in bits], axis=1)
+            factor = (traces[name][part].clamp_min(0) / size).double().numpy()
+            rounded = [errors[width][name][part].double().numpy() for width in bits]
+            omega += factor[:, None] * np.stack(rounded, axis=1)
         omegas.append(omega)
     return omegas
 
 
 def _formats(network: QuantizedNetwork, chosen: Sequence[np.ndarray], least: int) -> dict[str, Formats]:
     """By layer; layers whose weights are all ±1 and meet no others get the fewest bits."""
-    formats = {name: (_fixed(least),) * len(module.weight) for name, module in network.convolutions.items()}
-    for group, widths in zip(_counted_groups(network), chosen):
-        formats.update(dict.fromkeys(group.layers, tuple(_fixed(width) for width in widths)))
-    return formats
+    kinds = [tuple(_fixed(width) for width in widths) for widths in chosen]
+    return collect(network, _counted_groups(network), kinds, _fixed(least))

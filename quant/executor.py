@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .graph import Convolution, IntegerGraph, Layer, MaxPool, Padding, TensorType
+from .graph import Concatenation, Convolution, IntegerGraph, Layer, MaxPool, Padding, TensorType
 
 _WINDOW_BYTES = 1 << 25
 """Size up to which the windows of several images are multiplied at once."""
@@ -47,6 +47,8 @@ def execute(graph: IntegerGraph, codes: np.ndarray, *, keep: Collection[str] | N
 
 def execute_layer(graph: IntegerGraph, layer: Layer, tensors: dict[str, np.ndarray]) -> np.ndarray:
     """The output codes of one layer, N × C × H × W uint8, from its inputs' (N × C × H × W uint8) in `tensors`."""
+    if isinstance(layer, Concatenation):
+        return np.concatenate([tensors[name] for name in layer.inputs], axis=1)
     inputs = tensors[layer.input]
     if isinstance(layer, MaxPool):
         return maximum_pool(layer, inputs)
@@ -144,7 +146,7 @@ def _depthwise(layer: Convolution, padded: np.ndarray, exact: Any) -> np.ndarray
     return np.asarray(sums).astype(np.int64)
 
 
-def _shifted(layer: Layer, padded: np.ndarray) -> Iterator[np.ndarray]:
+def _shifted(layer: Convolution | MaxPool, padded: np.ndarray) -> Iterator[np.ndarray]:
     """The map as each position of the window sees it, row by row: views of N × C × rows × columns."""
     (kernel_y, kernel_x), (stride_y, stride_x) = layer.kernel, layer.stride
     rows, columns = (padded.shape[2] - kernel_y) // stride_y, (padded.shape[3] - kernel_x) // stride_x

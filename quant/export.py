@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from .executor import execute
-from .fold import FoldedConvolution
+from .fold import FoldedConvolution, FoldedPool
 from .graph import (
     BIAS_BITS,
     MAXIMUM_SHIFT,
     MULTIPLIER_BITS,
+    Concatenation,
     Convolution,
     IntegerGraph,
     Layer,
@@ -57,8 +58,10 @@ def export(network: QuantizedNetwork) -> IntegerGraph:
     for layer in graph.layers:
         if isinstance(layer, FoldedConvolution):
             layers.append(_convolution(network.convolutions[layer.name], tensors))
-        else:
+        elif isinstance(layer, FoldedPool):
             layers.append(MaxPool(layer.name, layer.input, layer.output, layer.kernel, layer.stride, layer.padding))
+        else:
+            layers.append(Concatenation(layer.name, layer.inputs, layer.output))
     return IntegerGraph(graph.name, tensors, tuple(layers), graph.input, graph.outputs)
 
 

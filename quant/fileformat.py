@@ -18,7 +18,7 @@ import numpy as np
 import safetensors.numpy
 
 from .formats import WeightFormat
-from .graph import Convolution, GraphError, IntegerGraph, Layer, MaxPool, Padding, TensorType
+from .graph import Concatenation, Convolution, GraphError, IntegerGraph, Layer, MaxPool, Padding, TensorType
 
 FORMAT = "intramix integer graph"
 VERSION = 1
@@ -122,6 +122,8 @@ def _tensor_entry(tensor: TensorType) -> dict[str, Any]:
 
 
 def _layer_entry(layer: Layer) -> dict[str, Any]:
+    if isinstance(layer, Concatenation):
+        return {"operator": "concatenation"} | dataclasses.asdict(layer)
     entry: dict[str, Any] = {
         "operator": "max_pool" if isinstance(layer, MaxPool) else "convolution",
         "name": layer.name,
@@ -187,6 +189,8 @@ def _graph(path: str, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -
 
 
 def _layer(path: str, entry: dict[str, Any], arrays: dict[str, np.ndarray]) -> Layer:
+    if entry["operator"] == "concatenation":
+        return Concatenation(entry["name"], tuple(entry["inputs"]), entry["output"], entry["kind"])
     common = {field: entry[field] for field in ("name", "kind", "input", "output")}
     common |= {"stride": tuple(entry["stride"]), "padding": Padding(**entry["padding"])}
     if entry["operator"] == "max_pool":

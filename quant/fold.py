@@ -2,19 +2,28 @@
 
 Batch norms go into the weights and biases, ReLU and ReLU6 become the output range of the layer before, an add joins the
 convolution that makes one of its operands. What cannot be joined becomes a depthwise 1×1 convolution with weights ±1.
+
+All operands of a concatenation share one quantizer, so that it costs nothing. Batch norm and ReLU of a concatenation
+that no one else reads go into the convolutions before it; in DenseNet, where each concatenation normalises the same
+maps differently, they become a depthwise 1×1 convolution: scale and offset per channel are its requantization, exactly.
+An operand that cannot share the others' quantizer, or that stands beside other maps in another concatenation, is copied
+by such a convolution.
 """
 
 import dataclasses
+import functools
+import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .capture import Add, Affine, CapturedGraph, Clamp, Conv, Operation, Pool
+from .capture import Add, Affine, CapturedGraph, Clamp, Concatenate, Conv, Operation, Pool
+from .concatenation import Chains, leaves_of
 from .graph import Padding
 
 
@@ -25,8 +34,8 @@ class FoldedConvolution:
     Members
     -------
     weight: float64, out × in / groups × rows × columns; bias: float64 per filter.
-    exact: a pseudo-layer (average pool, add, lone batch norm or ReLU): every filter's weights are ±its one magnitude,
-        so that its integer weights are ±1 and its scale that magnitude, whatever its format; it is not trained.
+    exact: a pseudo-layer (average pool, add, copy, lone batch norm or ReLU): every filter's weights are ±its one
+        magnitude, so that its integer weights are ±1 and its scale that magnitude, whatever its format; not trained.
     residual: name of r, or None.
     relu, ceiling: the output range; ceiling is ∞ unless ReLU6.
     kind: as in `graph.Convolution`.
@@ -70,7 +79,18 @@ class FoldedPool:
         return (self.input,)
 
 
-FoldedLayer = FoldedConvolution | FoldedPool
+@dataclasses.dataclass(eq=False, kw_only=True)
+class FoldedConcatenation:
+    """The channels of maps, one after the other; none of the inputs is a concatenation itself."""
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+    shape: tuple[int, int, int]
+    kind: str = "concatenation"
+
+
+FoldedLayer = FoldedConvolution | FoldedPool | FoldedConcatenation
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -80,7 +100,7 @@ class FoldedGraph:
     Members
     -------
     shapes: channels, height, width by tensor.
-    signed: whether a tensor can have negative values, by tensor (the input image has none).
+    signed: whether a tensor, or one that has the same quantizer, can have negative values (the input image has none).
     tensor_of: the tensor that holds a captured operation's result, by the operation's name.
     """
 
@@ -91,6 +111,11 @@ class FoldedGraph:
     shapes: dict[str, tuple[int, int, int]]
     signed: dict[str, bool]
     tensor_of: dict[str, str]
+
+    @functools.cached_property
+    def sources(self) -> dict[str, str]:
+        """By tensor, the first that has its quantizer: a max pool keeps codes, a concatenation shares them."""
+        return code_sources(self.shapes, self.layers)
 
     @property
     def convolutions(self) -> tuple[FoldedConvolution, ...]:
@@ -111,6 +136,25 @@ def fold(captured: CapturedGraph) -> FoldedGraph:
     for operation in captured.operations:
         folder.take(operation)
     return folder.result()
+
+
+def code_sources(tensors: Iterable[str], layers: Iterable[FoldedLayer]) -> dict[str, str]:
+    """See `FoldedGraph.sources`; `tensors` in order of execution."""
+    names = list(tensors)
+    parent = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    place = {name: index for index, name in enumerate(names)}
+    for layer in layers:
+        if not isinstance(layer, FoldedConvolution):
+            for name in layer.inputs:
+                first, second = sorted((root(name), root(layer.output)), key=place.__getitem__)
+                parent[second] = first
+    return {name: root(name) for name in names}
 
 
 def convolve(layer: FoldedConvolution, value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -138,13 +182,20 @@ def run_folded(graph: FoldedGraph, images: Tensor) -> dict[str, Tensor]:
     """Every tensor of a folded graph in floating point of the images' type (N × C × H × W)."""
     tensors = {graph.input: images}
     for layer in graph.layers:
-        value = tensors[layer.input]
-        if isinstance(layer, FoldedPool):
-            tensors[layer.output] = max_pool(layer, value)
-        else:
+        if isinstance(layer, FoldedConvolution):
+            value = tensors[layer.input]
             result = convolve(layer, value, layer.weight.to(value.dtype), layer.bias.to(value.dtype))
             tensors[layer.output] = finish(layer, result, tensors)
+        else:
+            tensors[layer.output] = rearrange(layer, tensors)
     return tensors
+
+
+def rearrange(layer: FoldedPool | FoldedConcatenation, tensors: Mapping[str, Tensor]) -> Tensor:
+    """The output of a layer that keeps its inputs' values, N × C × H × W."""
+    if isinstance(layer, FoldedPool):
+        return max_pool(layer, tensors[layer.input])
+    return torch.cat([tensors[name] for name in layer.inputs], dim=1)
 
 
 def finish(layer: FoldedConvolution, result: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -178,6 +229,11 @@ class _Folder:
             self._clamp(operation, sources[0])
         elif isinstance(operation, Add):
             self._add(operation, sources)
+        elif isinstance(operation, Concatenate):
+            self.layers[operation.name] = FoldedConcatenation(
+                name=operation.name, inputs=tuple(sources), output=operation.name, shape=operation.shape
+            )
+            self._hold(operation, operation.name)
         elif isinstance(operation, Pool):
             self._pool(operation, sources[0])
         else:
@@ -185,26 +241,98 @@ class _Folder:
 
     def result(self) -> FoldedGraph:
         outputs = tuple(self.tensor[name] for name in self.captured.outputs)
+        joined = {name: it.inputs for name, it in self.layers.items() if isinstance(it, FoldedConcatenation)}
+        for layer in self.layers.values():
+            if isinstance(layer, FoldedConcatenation):
+                layer.inputs = leaves_of(layer.output, joined)
         needed = set(outputs)
         for layer in reversed(self.layers.values()):
             if layer.output in needed:
                 needed.update(layer.inputs)
-        layers = tuple(layer for layer in self.layers.values() if layer.output in needed)
+        layers = self._by_address(
+            self._one_quantizer([layer for layer in self.layers.values() if layer.output in needed])
+        )
         if not layers or self.captured.input in outputs or len(set(outputs)) != len(outputs):
             raise ValueError(f"{self.captured.name}: the outputs must be different tensors, computed from the input")
         shapes = {self.captured.input: self.captured.input_shape} | {layer.output: layer.shape for layer in layers}
+        sources = code_sources(shapes, layers)
+        signed = {sources[name] for name in shapes if self._signed(name)}
         return FoldedGraph(
             name=self.captured.name, input=self.captured.input, layers=layers, outputs=outputs, shapes=shapes,
-            signed={name: self._signed(name) for name in shapes}, tensor_of=dict(self.tensor),
+            signed={name: sources[name] in signed for name in shapes}, tensor_of=dict(self.tensor),
         )  # fmt: skip
+
+    def _one_quantizer(self, layers: list[FoldedLayer]) -> list[FoldedLayer]:
+        """The layers, and copies of operands that cannot share the quantizer of their concatenations: those of the
+        image, and those that were clipped at 0, or at a ceiling, where others are not. (A layer clips to its lowest and
+        its highest code: a ReLU needs zero point 0, a ReLU6 a range that ends at 6.)"""
+        readers = [layer for layer in layers if isinstance(layer, FoldedConcatenation)]
+        while True:
+            names = dict.fromkeys(name for layer in layers for name in (*layer.inputs, layer.output))
+            sources = code_sources(names, layers)
+            signed = {source for name, source in sources.items() if self._signed(name)}
+            ceilings: dict[str, float] = {}
+            for layer in layers:
+                if isinstance(layer, FoldedConvolution):
+                    source, ceiling = sources[layer.output], layer.ceiling if layer.relu else math.inf
+                    ceilings[source] = max(ceilings.get(source, 0.0), ceiling)
+            misfits = [
+                (reader, name)
+                for reader in readers
+                for name in reader.inputs
+                if (maker := self._maker(name)) is None
+                or (maker.relu and (sources[name] in signed or maker.ceiling < ceilings[sources[name]]))
+            ]
+            if not misfits:
+                return layers
+            first, source = misfits[0]
+            copy = self._copy(first, source)
+            layers.insert(layers.index(first), copy)
+            for reader in readers:
+                reader.inputs = tuple(copy.output if name == source else name for name in reader.inputs)
+
+    def _by_address(self, layers: list[FoldedLayer]) -> tuple[FoldedLayer, ...]:
+        """The layers, and copies of operands that cannot lie beside the others of a concatenation."""
+        chains = Chains()
+        result: list[FoldedLayer] = []
+        for layer in layers:
+            if isinstance(layer, FoldedConcatenation):
+                while conflicts := chains.add(layer.inputs):
+                    copies = {place: self._copy(layer, layer.inputs[place]) for place in conflicts}
+                    result += copies.values()
+                    layer.inputs = tuple(
+                        copies[place].output if place in copies else name for place, name in enumerate(layer.inputs)
+                    )
+            result.append(layer)
+        return tuple(result)
+
+    def _maker(self, tensor: str) -> FoldedConvolution | None:
+        """The convolution that made a tensor's codes; None if they are the image's."""
+        layer = self.layers.get(tensor)
+        if isinstance(layer, FoldedPool):
+            return self._maker(layer.input)
+        return layer if isinstance(layer, FoldedConvolution) else None
+
+    def _copy(self, reader: FoldedConcatenation, source: str) -> FoldedConvolution:
+        """A layer that copies an operand."""
+        shape = self.captured.input_shape if source == self.captured.input else self.layers[source].shape
+        names = (f"{reader.name}.copy{number}" for number in itertools.count(1))
+        name = next(name for name in names if name not in self.tensor and name not in self.layers)
+        self.layers[name] = layer = FoldedConvolution(
+            name=name, input=source, output=name, shape=shape, groups=shape[0], exact=True, kind="copy",
+            weight=torch.ones(shape[0], 1, 1, 1, dtype=torch.float64), bias=torch.zeros(shape[0], dtype=torch.float64),
+        )  # fmt: skip
+        return layer
 
     # One operation each ---------------------------------------------------------------------------------------------
 
     def _affine(self, operation: Affine, source: str) -> None:
-        layer = self._open(operation.inputs[0])
-        if layer is not None and not layer.relu and layer.residual is None:
-            layer.weight = layer.weight * operation.factor[:, None, None, None]
-            layer.bias = layer.bias * operation.factor + operation.offset
+        makers = self._makers(operation.inputs[0])
+        if makers and not any(layer.relu or layer.residual is not None for layer in makers):
+            sizes = [len(layer.weight) for layer in makers]
+            for layer, factor, offset in zip(makers, operation.factor.split(sizes), operation.offset.split(sizes)):
+                layer.weight = layer.weight * factor[:, None, None, None]
+                layer.bias = layer.bias * factor + offset
             self._hold(operation, source)
         else:
             self._pseudo(operation, source, operation.factor, bias=operation.offset)
@@ -214,16 +342,18 @@ class _Folder:
             self._alias(operation, source)  # nothing to clip
             return
         # Clipping commutes with a max pool, so it moves before it.
-        layer = self._open(operation.inputs[0], through_pools=True)
-        if layer is None:
-            layer = self._pseudo(operation, source, torch.ones(operation.shape[0], dtype=torch.float64))
-        else:
+        makers = self._makers(operation.inputs[0], through_pools=True)
+        if makers:
             self._hold(operation, source)
-        layer.relu, layer.ceiling = True, min(layer.ceiling, operation.ceiling)
+        else:
+            makers = [self._pseudo(operation, source, torch.ones(operation.shape[0], dtype=torch.float64))]
+        for layer in makers:
+            layer.relu, layer.ceiling = True, min(layer.ceiling, operation.ceiling)
 
     def _add(self, operation: Add, sources: list[str]) -> None:
         for name, source, other in zip(operation.inputs, sources, reversed(sources)):
-            layer = self._open(name)
+            makers = self._makers(name)
+            layer = makers[0] if len(makers) == 1 else None
             if layer is not None and not layer.relu and layer.residual is None and layer.output == source:
                 layer.residual = other
                 self.layers[source] = self.layers.pop(source)  # after the other operand
@@ -276,14 +406,16 @@ class _Folder:
         self.uses[operation.name] += self.uses[operation.inputs[0]] - 1
         self._hold(operation, tensor)
 
-    def _open(self, value: str, *, through_pools: bool = False) -> FoldedConvolution | None:
-        """The convolution whose output is read only as this value, by one operation; None if there is none."""
+    def _makers(self, value: str, *, through_pools: bool = False) -> list[FoldedConvolution]:
+        """The convolutions whose outputs, concatenated, are read only as this value, by one operation; [] if it is not
+        made of such."""
         layer = self.layers.get(self.tensor[value])
-        if self.uses[value] > 1:
-            return None
-        if isinstance(layer, FoldedPool):
-            return self._open(self.value[layer.input], through_pools=True) if through_pools else None
-        return layer
+        if self.uses[value] > 1 or layer is None or (isinstance(layer, FoldedPool) and not through_pools):
+            return []
+        if isinstance(layer, FoldedConvolution):
+            return [layer]
+        parts = [self._makers(self.value[name], through_pools=through_pools) for name in layer.inputs]
+        return [maker for part in parts for maker in part] if all(parts) else []
 
     def _signed(self, tensor: str) -> bool:
         """Whether the tensor can have negative values."""

@@ -7,6 +7,7 @@ Every map is an unsigned integer tensor (codes), every operator exact integer ar
 
 with M per filter, B per filter, r the residual map. Linear layers are convolutions whose kernel covers the map; average
 pools are depthwise convolutions with equal weights; a residual add that stands alone is a depthwise 1×1 convolution.
+A `Concatenation` computes nothing: its operands share one scale and one zero point, so that codes stay what they are.
 """
 
 import dataclasses
@@ -127,7 +128,22 @@ class MaxPool:
         return (self.input,)
 
 
-Layer = Convolution | MaxPool
+@dataclasses.dataclass(frozen=True)
+class Concatenation:
+    """The channels of several maps, one map after the other: codes are copied, or stay where they are.
+
+    Members
+    -------
+    inputs: names of at least two tensors of one height, width, number of bits, scale and zero point, the output's too.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+    kind: str = "concatenation"
+
+
+Layer = Convolution | MaxPool | Concatenation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -151,6 +167,16 @@ class IntegerGraph:
         from .validation import validate
 
         validate(self)
+
+    @property
+    def computing(self) -> tuple[Convolution | MaxPool, ...]:
+        """The layers that make new codes: all but concatenations."""
+        return tuple(layer for layer in self.layers if not isinstance(layer, Concatenation))
+
+    @property
+    def concatenations(self) -> dict[str, tuple[str, ...]]:
+        """The operands of every concatenated tensor, by its name, in order of execution."""
+        return {layer.output: layer.inputs for layer in self.layers if isinstance(layer, Concatenation)}
 
     def consumers(self, tensor: str) -> Iterator[Layer]:
         """The layers that read a tensor, in order."""

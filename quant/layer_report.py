@@ -42,7 +42,7 @@ class LayerReport:
 
 
 def layer_reports(network: QuantizedNetwork, graph: IntegerGraph, images: Tensor) -> tuple[LayerReport, ...]:
-    """Figures of every layer, in order.
+    """Figures of every layer but concatenations, in order.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def layer_reports(network: QuantizedNetwork, graph: IntegerGraph, images: Tensor
     """
     distances = _distances(network, graph, images)
     reports = []
-    for layer in graph.layers:
+    for layer in graph.computing:
         target = graph.tensors[layer.output]
         bits: tuple[int, ...] = ()
         formats: Counter[str] = Counter()

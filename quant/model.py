@@ -4,17 +4,20 @@ Batch norms are folded with their running statistics before fine-tuning, so that
 that the accelerator multiplies by (the fine-tuning starts from a trained float model, as in FILM-QNN).
 
 Bits of tensors: the input image has 8 (codes 0 … 255, scale 1/255, zero point 0), the network's outputs 8, tensors that
-are only residual operands (or input of a stand-alone add) 8, every other map `activation_bits`. A tensor that can be
-negative has a zero point; one that is never negative has zero point 0. A max pool keeps its input's codes.
+are only residual operands, or only rescaled channel by channel (stand-alone add, lone batch norm) 8, every other map
+`activation_bits`. A tensor that can be negative has a zero point; one that is never negative has zero point 0. A max
+pool keeps its input's codes. All operands of a concatenation share one quantizer, calibrated on all their values: a
+convolution sums over all channels with one scale, and so nothing is requantized where maps are only put side by side.
 """
 
+import math
 from collections.abc import Collection, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .fold import FoldedConvolution, FoldedGraph, convolve, finish, max_pool, run_folded
+from .fold import FoldedConvolution, FoldedGraph, FoldedPool, convolve, finish, rearrange, run_folded
 from .formats import FIXED8
 from .quantizers import (
     SAMPLES,
@@ -113,12 +116,18 @@ class QuantizedNetwork(nn.Module):
         for module in self.convolutions.values():
             module.scale_method = scale_method
             module.update_scale()
-        self.source = _sources(graph)
-        """By tensor, the tensor whose quantizer it has: the first before its max pools."""
+        self.source = graph.sources
+        """By tensor, the tensor whose quantizer it has."""
         self._check_padding()
         bits = self._bits(tensor_bits or {})
-        ceilings = {layer.output: layer.ceiling for layer in graph.convolutions}
         owners = list(dict.fromkeys(self.source.values()))
+        ceilings = dict.fromkeys(owners, 0.0)
+        self._made: dict[str, list[str]] = {graph.input: [graph.input]}
+        """By owner of a quantizer, the tensors whose values it quantizes."""
+        for layer in graph.convolutions:
+            owner = self.source[layer.output]
+            ceilings[owner] = max(ceilings[owner], layer.ceiling if layer.relu else math.inf)
+            self._made.setdefault(owner, []).append(layer.output)
         self._quantizers = nn.ModuleList(
             ActivationQuantizer(name, bits[name], fixed_scale=1.0 / IMAGE_MAXIMUM)
             if name == graph.input
@@ -163,7 +172,8 @@ class QuantizedNetwork(nn.Module):
         for batch in batches:
             tensors = run_folded(self.graph, image_values(batch))
             for name, parts in samples.items():
-                parts.append(sample(tensors[name], SAMPLES // len(batches)))
+                values = [tensors[made].flatten() for made in self._made[name]]
+                parts.append(sample(torch.cat(values) if len(values) > 1 else values[0], SAMPLES // len(batches)))
         for name, quantizer in self._by_owner.items():
             quantizer.initialise(torch.cat(samples[name]), method=method)
 
@@ -180,12 +190,11 @@ class QuantizedNetwork(nn.Module):
         last_use = {name: index for index, layer in enumerate(self.graph.layers) for name in layer.inputs}
         tensors = {self.graph.input: self.quantizer(self.graph.input)(image_values(images))}
         for index, layer in enumerate(self.graph.layers):
-            value = tensors[layer.input]
             if isinstance(layer, FoldedConvolution):
-                result = finish(layer, self.convolutions[layer.name](value), tensors)
+                result = finish(layer, self.convolutions[layer.name](tensors[layer.input]), tensors)
                 tensors[layer.output] = self.quantizer(layer.output)(result)
             else:
-                tensors[layer.output] = max_pool(layer, value)
+                tensors[layer.output] = rearrange(layer, tensors)
             if keep is not None:
                 for name in set(layer.inputs) - set(keep):
                     if last_use[name] == index:
@@ -215,7 +224,9 @@ class QuantizedNetwork(nn.Module):
             members = [name for name, source in self.source.items() if source == owner]
             given = {chosen[name] for name in members if name in chosen}
             if len(given) > 1:
-                raise QuantizationError(f"tensor_bits gives {members} different bits, but a max pool keeps its input's")
+                raise QuantizationError(
+                    f"tensor_bits gives {members} different bits, but a max pool and a concatenation keep their input's"
+                )
             if owner == self.graph.input:
                 bits[owner] = IMAGE_BITS
             elif given:
@@ -227,17 +238,28 @@ class QuantizedNetwork(nn.Module):
         return bits
 
     def _is_multiplied(self, members: list[str]) -> bool:
-        """Whether a convolution that is no stand-alone add reads one of the tensors."""
-        return any(layer.kind != "add" for layer in self.graph.convolutions if layer.input in members)
+        """Whether a max pool reads one of the tensors, whose digits have no maximum, or a convolution that does more
+        than rescale every channel."""
+        for layer in self.graph.layers:
+            if any(name in members for name in layer.inputs[:1]):
+                if isinstance(layer, FoldedPool):
+                    return True
+                if isinstance(layer, FoldedConvolution) and not (layer.exact and layer.weight[0].numel() == 1):
+                    return True
+        return False
 
 
 def padding_fault(graph: FoldedGraph, layer: FoldedConvolution) -> tuple[str, str] | None:
     """Why a layer cannot pad its input with zeros, and what would work; None if it can (DESIGN section 3)."""
     if not (layer.padding and graph.signed[layer.input]):
         return None
+    name = layer.input
+    joined = next((it.output for it in graph.layers if it.kind == "concatenation" and name in it.inputs), None)
+    where = f"after {name!r}" if joined is None else f"after every map of the concatenation {joined!r}"
+    which = "can" if joined is None else "(or what it is concatenated with) can"
     return (
-        f"zero-pads {layer.input!r}, which can be negative and so needs a zero point",
-        f"put a ReLU or ReLU6 after {layer.input!r}, or use padding=0 in {layer.name!r}",
+        f"zero-pads {name!r}, which {which} be negative and so needs a zero point",
+        f"put a ReLU or ReLU6 {where}, or use padding=0 in {layer.name!r}",
     )
 
 
@@ -249,11 +271,3 @@ def image_values(images: Tensor) -> Tensor:
 def as_vector(value: Tensor) -> Tensor:
     """N × C for maps of one position; other maps as they are."""
     return value.flatten(1) if value.shape[2:] == (1, 1) else value
-
-
-def _sources(graph: FoldedGraph) -> dict[str, str]:
-    source = {name: name for name in graph.shapes}
-    for layer in graph.layers:
-        if not isinstance(layer, FoldedConvolution):
-            source[layer.output] = source[layer.input]
-    return source

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from .capture import Add, Affine, Clamp, Conv, Operation, Pool, Unsupported, Value
+from .capture import Add, Affine, Clamp, Concatenate, Conv, Operation, Pool, Unsupported, Value
 from .graph import Padding
 
 aten = torch.ops.aten
@@ -27,6 +27,8 @@ class _Call:
         for position, argument in enumerate(schema):
             value = node.kwargs.get(argument.name, _default(argument))
             value = node.args[position] if position < len(node.args) else value
+            if isinstance(value, list | tuple):
+                value = [values.get(item) if isinstance(item, fx.Node) else item for item in value]
             self.arguments[argument.name] = values.get(value) if isinstance(value, fx.Node) else value
         self.shape = tuple(getattr(node.meta.get("val"), "shape", ()))
 
@@ -95,13 +97,13 @@ def _operator_name(node: fx.Node) -> str:
 _REFUSAL = ("the accelerator has no such operator", "use convolution, batch norm, ReLU, ReLU6, add or pools instead")
 _ACTIVATION = ("the only activations are ReLU and ReLU6", "replace it by nn.ReLU or nn.ReLU6 and fine-tune")
 _NORM = ("it normalises by statistics of the image itself", "use BatchNorm2d with running statistics")
-_CHANNELS = ("maps cannot be cut, joined or shuffled along channels", "use an add, or a 1×1 convolution, instead")
+_CHANNELS = ("maps cannot be cut or shuffled along channels", "use a 1×1 convolution for each part instead")
 _REFUSALS = {
     **dict.fromkeys(("silu", "sigmoid", "hardsigmoid", "hardswish", "gelu", "leaky_relu", "elu"), _ACTIVATION),
     **dict.fromkeys(("prelu", "tanh", "mish", "softplus", "selu", "celu"), _ACTIVATION),
     **dict.fromkeys(("group_norm", "layer_norm", "instance_norm", "native_batch_norm_legit"), _NORM),
     **dict.fromkeys(("softmax", "log_softmax"), ("it is no integer operator", "apply it to the network's outputs")),
-    **dict.fromkeys(("cat", "split", "chunk", "split_with_sizes", "slice", "channel_shuffle", "permute"), _CHANNELS),
+    **dict.fromkeys(("split", "chunk", "split_with_sizes", "slice", "channel_shuffle", "permute"), _CHANNELS),
     "pad": ("only zero padding inside a convolution or a pool exists", "use padding=… with padding_mode='zeros'"),
     "mul": ("maps cannot be multiplied", "remove the gate, or fold a constant factor into the layer before"),
 }
@@ -174,6 +176,23 @@ def _add(call: _Call) -> Operation:
     if left.shape != right.shape or left.flat != right.flat:
         raise Unsupported(f"it adds maps of shapes {left.shape} and {right.shape}", "both maps must have one shape")
     return Add(name=call.name, inputs=(left.name, right.name), shape=left.shape)
+
+
+def _concatenate(call: _Call) -> Operation | Value | None:
+    operands = call["tensors"]
+    if any(operand is None for operand in operands):
+        return None  # the result of an operator that has been refused already
+    if not all(isinstance(operand, Value) for operand in operands):
+        raise Unsupported("one of its operands is a constant", "only results of layers can be concatenated")
+    if any(operand.flat and operand.shape[1:] != (1, 1) for operand in operands):
+        raise Unsupported("it joins flattened maps", "concatenate the maps along channels, and flatten the result")
+    if call["dim"] not in (1, 1 - len(call.shape)):
+        raise Unsupported(f"it joins along dimension {call['dim']}", "only channels, dimension 1, can be concatenated")
+    if len(operands) == 1:
+        return operands[0]
+    channels = sum(operand.shape[0] for operand in operands)
+    shape = (channels, *operands[0].shape[1:])
+    return Concatenate(name=call.name, inputs=tuple(operand.name for operand in operands), shape=shape)
 
 
 # Activations ----------------------------------------------------------------------------------------------------------
@@ -278,6 +297,7 @@ _READERS: dict[Any, Callable[[_Call], Result]] = {
     aten._native_batch_norm_legit_no_training.default: _batch_norm,
     aten.batch_norm.default: _batch_norm,
     aten.add.Tensor: _add,
+    aten.cat.default: _concatenate,
     aten.relu.default: lambda call: _clamp(call, 0, None),
     aten.relu6.default: lambda call: _clamp(call, 0, 6),
     aten.hardtanh.default: lambda call: _clamp(call, call["min_val"], call["max_val"]),

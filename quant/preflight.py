@@ -79,4 +79,4 @@ def _operator(operation: Operation) -> str:
         return "max_pool" if operation.maximum else "average_pool"
     if isinstance(operation, Clamp):
         return "relu" if operation.ceiling == float("inf") else "clamp"
-    return {"Affine": "batch_norm", "Add": "add"}[type(operation).__name__]
+    return {"Affine": "batch_norm", "Add": "add", "Concatenate": "concatenation"}[type(operation).__name__]

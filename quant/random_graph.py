@@ -17,6 +17,7 @@ from .graph import (
     BIAS_BITS,
     MAXIMUM_SHIFT,
     MULTIPLIER_BITS,
+    Concatenation,
     Convolution,
     GraphError,
     IntegerGraph,
@@ -39,6 +40,7 @@ KINDS = (
     "projection",  # the same with stride 2 and an 8-bit residual with a zero point through a 1×1
     "inverted",  # 1×1, depthwise, 1×1 without ReLU: an output with a zero point
     "add",  # an addition that stands alone
+    "concatenation",  # 1×1 and 3×3 side by side, and a 3×3 of both beside them, as in DenseNet
     "max_pool",
     "average_pool",  # last but for a linear layer: over the whole map
     "linear",  # last
@@ -103,7 +105,7 @@ def random_graph(
 ) -> IntegerGraph:
     """A random network; equal arguments make equal networks.
 
-    Channels that meet in an addition, a depthwise layer or a max pool have the same format class at the same index.
+    Channels that meet in an addition, a depthwise layer, a max pool or a concatenation have the same format class.
 
     Parameters
     ----------
@@ -272,6 +274,22 @@ class _Builder:
             kernel=(1, 1), source=left, channels=channels, groups=channels, residual=right, weight=ones, kind="add"
         )
 
+    def concatenation(self) -> None:
+        source = self._settled()
+        bits = 8 if self.rng.random() < self.wide_share else self.activation_bits
+        first = self.convolve(source, channels=self._draw_channels(), kernel=(1, 1), bits=bits)
+        second = self.convolve(
+            source, channels=self._draw_channels(), kernel=(3, 3), padding=_same(3), bits=bits, beside=first
+        )
+        both = self.join(first, second)
+        third = self.convolve(
+            both, channels=self._draw_channels(), kernel=(3, 3), padding=_same(3), bits=bits, beside=first
+        )
+        if self.rng.random() < 0.5:
+            self.join(both, third)
+        else:
+            self.join(first, second, third)
+
     def max_pool(self) -> None:
         source = self._tensor()
         if source.bits > self.activation_bits or source.name not in self.classes:
@@ -299,6 +317,17 @@ class _Builder:
 
     # Layers -----------------------------------------------------------------------------------------------------------
 
+    def join(self, *operands: str) -> str:
+        """Appends a concatenation; returns its output's name."""
+        name, first = f"map{len(self.layers)}", self.tensors[operands[0]]
+        channels = sum(self.tensors[operand].channels for operand in operands)
+        self.layers.append(Concatenation(f"join{len(self.layers)}", operands, name))
+        self.tensors[name] = dataclasses.replace(first, name=name, channels=channels)
+        self.codes[name] = np.concatenate([self.codes[operand] for operand in operands], axis=1)
+        self.classes[name] = np.concatenate([self.classes[operand] for operand in operands])
+        self.current = name
+        return name
+
     def convolve(
         self,
         source: str,
@@ -313,10 +342,11 @@ class _Builder:
         relu: bool = True,
         weight: np.ndarray | None = None,
         classes: np.ndarray | None = None,
+        beside: str | None = None,
         kind: str = "convolution",
         name: str | None = None,
     ) -> str:
-        """Appends a calibrated convolution; returns its output's name."""
+        """Appends a calibrated convolution, its output of the scale of `beside`; returns its output's name."""
         tensor = self.tensors[source]
         name = name or f"{kind}{len(self.layers)}"
         if residual is not None:
@@ -338,9 +368,8 @@ class _Builder:
         zero_point = 0 if relu else 1 << (bits - 1)
         if kind == "average_pool":
             zero_point = tensor.zero_point
-        output = TensorType(
-            f"map{len(self.layers)}", channels, rows, columns, bits, float(2 ** self.rng.uniform(-6, -3)), zero_point
-        )
+        scale = float(2 ** self.rng.uniform(-6, -3)) if beside is None else self.tensors[beside].scale
+        output = TensorType(f"map{len(self.layers)}", channels, rows, columns, bits, scale, zero_point)
         blank = np.zeros(channels, np.int64)
         layer = Convolution(
             name, source, output.name, weight, formats, blank, blank, 0, stride, padding, groups, residual, 0, kind

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .graph import Convolution, IntegerGraph, MaxPool, Padding
+from .graph import Concatenation, Convolution, IntegerGraph, Layer, MaxPool, Padding
 
 
 class ReferenceConvolution(nn.Module):
@@ -49,18 +49,27 @@ class ReferencePool(nn.Module):
         return functional.max_pool2d(padded, self.layer.kernel, self.layer.stride).long()
 
 
+class ReferenceConcatenation(nn.Module):
+    """A `graph.Concatenation`: int64 codes of all operands to int64 codes."""
+
+    def forward(self, *codes: Tensor) -> Tensor:
+        return torch.cat(codes, dim=1)
+
+
 class ReferenceNetwork(nn.Module):
     """An `IntegerGraph`: integer codes N × C × H × W to the codes of every tensor, by name (int64)."""
 
     def __init__(self, graph: IntegerGraph) -> None:
         super().__init__()
         self.graph = graph
-        self.steps = nn.ModuleList(
-            ReferencePool(layer)
-            if isinstance(layer, MaxPool)
-            else ReferenceConvolution(layer, graph.tensors[layer.output].maximum)
-            for layer in graph.layers
-        )
+        self.steps = nn.ModuleList(self._step(layer) for layer in graph.layers)
+
+    def _step(self, layer: Layer) -> nn.Module:
+        if isinstance(layer, Concatenation):
+            return ReferenceConcatenation()
+        if isinstance(layer, MaxPool):
+            return ReferencePool(layer)
+        return ReferenceConvolution(layer, self.graph.tensors[layer.output].maximum)
 
     @torch.no_grad()
     def forward(self, codes: Tensor) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .fold import FoldedConvolution, convolve, finish, max_pool, pad
+from .fold import FoldedConvolution, convolve, finish, pad, rearrange
 from .formats import WeightFormat
 from .model import QuantizedConvolution, QuantizedNetwork, image_values
 from .quantizers import QuantizationError, weight_codes
@@ -68,7 +68,7 @@ def refine(network: QuantizedNetwork, images: Tensor, *, progress: LayerCallback
             exact[layer.output] = finish(layer, sums, exact)
             rounded[layer.output] = network.quantizer(layer.output)(finish(layer, found, rounded))
         else:
-            exact[layer.output], rounded[layer.output] = (max_pool(layer, it[layer.input]) for it in (exact, rounded))
+            exact[layer.output], rounded[layer.output] = (rearrange(layer, it) for it in (exact, rounded))
         for name in set(layer.inputs):
             if last_use[name] == index:
                 del exact[name], rounded[name]

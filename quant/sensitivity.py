@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .fold import FoldedConvolution, convolve, finish, max_pool
+from .fold import FoldedConvolution, convolve, finish, rearrange
 from .formats import WeightFormat
 from .model import QuantizedConvolution, QuantizedNetwork, as_vector, image_values
 from .quantizers import QuantizationError, fake_quantize_weight, weight_error, weight_scale
@@ -184,14 +184,14 @@ class _Blocks:
         graph, dtype = self.network.graph, next(iter(self.weights.values())).dtype
         tensors, sums = {graph.input: image_values(images).to(dtype)}, {}
         for layer in graph.layers:
-            value = tensors[layer.input]
             if isinstance(layer, FoldedConvolution):
+                value = tensors[layer.input]
                 module = self.network.convolutions[layer.name]
                 bias = module.bias.detach().clone().requires_grad_()
                 sums[layer.name] = convolve(layer, value, module.weight.detach(), bias)
                 tensors[layer.output] = finish(layer, sums[layer.name], tensors)
             else:
-                tensors[layer.output] = max_pool(layer, value)
+                tensors[layer.output] = rearrange(layer, tensors)
         scores = as_vector(tensors[graph.outputs[0]])
         if scores.ndim != 2:
             raise QuantizationError(

@@ -11,6 +11,7 @@ from .graph import (
     BIAS_BITS,
     MAXIMUM_SHIFT,
     MULTIPLIER_BITS,
+    Concatenation,
     Convolution,
     GraphError,
     IntegerGraph,
@@ -41,7 +42,9 @@ def validate(graph: IntegerGraph) -> None:
     _check_names(graph)
     _check_order(graph)
     for layer in graph.layers:
-        if isinstance(layer, MaxPool):
+        if isinstance(layer, Concatenation):
+            _check_concatenation(layer, graph.tensors)
+        elif isinstance(layer, MaxPool):
             _check_max_pool(layer, graph.tensors)
         else:
             _check_convolution(layer, graph.tensors)
@@ -90,8 +93,9 @@ def _check_tensor(key: str, tensor: TensorType) -> None:
 def _check_names(graph: IntegerGraph) -> None:
     names: set[str] = set()
     for index, layer in enumerate(graph.layers):
-        if not isinstance(layer, Convolution | MaxPool):
-            raise GraphError(f"layer {index}: must be a Convolution or a MaxPool, not {type(layer).__name__}")
+        if not isinstance(layer, Layer):
+            kinds = "a Convolution, a MaxPool or a Concatenation"
+            raise GraphError(f"layer {index}: must be {kinds}, not {type(layer).__name__}")
         if not isinstance(layer.name, str) or not layer.name:
             raise GraphError(f"layer {index}: name must be a string that is not empty, not {layer.name!r}")
         if layer.name in names:
@@ -104,9 +108,12 @@ def _check_order(graph: IntegerGraph) -> None:
         raise GraphError(f"graph {graph.name!r}: input {graph.input!r} is not a tensor of the graph")
     produced = {graph.input}
     for layer in graph.layers:
-        reads = [("input", layer.input)]
-        if isinstance(layer, Convolution) and layer.residual is not None:
-            reads.append(("residual", layer.residual))
+        if isinstance(layer, Concatenation):
+            if not isinstance(layer.inputs, tuple) or len(layer.inputs) < 2:
+                _refuse(layer, "inputs", f"must be a tuple of at least two tensors, not {layer.inputs!r}")
+            reads = [(f"inputs[{position}]", tensor) for position, tensor in enumerate(layer.inputs)]
+        else:
+            reads = list(zip(("input", "residual"), layer.inputs))
         for field, tensor in reads:
             if tensor not in graph.tensors:
                 _refuse(layer, field, f"{tensor!r} is not a tensor of the graph")
@@ -132,7 +139,24 @@ def _check_order(graph: IntegerGraph) -> None:
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 
-def _check_window(layer: Layer, source: TensorType, target: TensorType) -> None:
+def _check_concatenation(layer: Concatenation, tensors: dict[str, TensorType]) -> None:
+    target = tensors[layer.output]
+    for position, name in enumerate(layer.inputs):
+        for field in ("height", "width", "bits", "scale", "zero_point"):
+            before, after = getattr(tensors[name], field), getattr(target, field)
+            if before != after:
+                _refuse(
+                    layer,
+                    f"inputs[{position}]",
+                    f"{name!r} has {field} {before}, but {target.name!r} has {after}; all maps of a concatenation "
+                    "must have the same",
+                )
+    channels = sum(tensors[name].channels for name in layer.inputs)
+    if target.channels != channels:
+        _refuse(layer, "output", f"{target.name!r} has {target.channels} channels, but its operands have {channels}")
+
+
+def _check_window(layer: Convolution | MaxPool, source: TensorType, target: TensorType) -> None:
     for field in ("kernel", "stride"):
         value = getattr(layer, field)
         if len(value) != 2 or not all(_is_integer(number) and number >= 1 for number in value):

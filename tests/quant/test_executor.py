@@ -118,7 +118,7 @@ def test_max_pool_with_padding_on_every_side():
 
 
 def test_one_image_equals_its_place_in_a_batch():
-    graph = random_graph(8, blocks=11)
+    graph = random_graph(8, blocks=12)
     codes = random_codes(graph, 9, 3)
     batch = execute(graph, codes)
     for index, image in enumerate(codes):

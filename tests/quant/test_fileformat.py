@@ -102,7 +102,7 @@ def test_round_trip(tmp_path, graph):
 
 
 def test_round_trip_of_a_network_executes_alike(tmp_path):
-    graph = random_graph(1, blocks=11, mix=FormatMix(1, 1, 1, POT_4, narrow=True))
+    graph = random_graph(1, blocks=12, mix=FormatMix(1, 1, 1, POT_4, narrow=True))
     save(graph, tmp_path / "graph.imx")
     loaded = load(tmp_path / "graph.imx")
     assert_same(loaded, graph)

@@ -5,7 +5,7 @@ import pytest
 
 from intramix.quant.executor import execute
 from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4
-from intramix.quant.graph import Convolution, GraphError, MaxPool, Padding
+from intramix.quant.graph import Concatenation, Convolution, GraphError, MaxPool, Padding
 from intramix.quant.random_graph import KINDS, FormatMix, random_codes, random_graph, single_convolution
 
 
@@ -30,10 +30,11 @@ def test_every_kind_alone_makes_a_network():
 
 
 def test_large_graphs_have_every_kind_of_layer():
-    graphs = [random_graph(seed, blocks=11) for seed in (1, 2)]
+    graphs = [random_graph(seed, blocks=12) for seed in (1, 2)]
     layers = [layer for graph in graphs for layer in convolutions(graph)]
     assert {layer.kind for layer in layers} == {"convolution", "add", "average_pool", "linear"}
     assert any(isinstance(layer, MaxPool) for graph in graphs for layer in graph.layers)
+    assert all(any(isinstance(layer, Concatenation) for layer in graph.layers) for graph in graphs)
     assert any(layer.depthwise and layer.kind == "convolution" for layer in layers)
     assert any(layer.kernel == (5, 5) for layer in layers)
     assert any(layer.stride == (2, 2) for layer in layers)
@@ -48,7 +49,7 @@ def test_large_graphs_have_every_kind_of_layer():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_codes_use_their_range(seed):
-    graph = random_graph(seed, blocks=11, size=(24, 20))
+    graph = random_graph(seed, blocks=12, size=(24, 20))
     codes = execute(graph, random_codes(graph, 50 + seed, 4))
     for layer in convolutions(graph):
         values, maximum = codes[layer.output], graph.tensors[layer.output].maximum
@@ -76,11 +77,14 @@ CLASSES = {FIXED8: 0, FIXED4: 1, SP2_4: 2}
 
 @pytest.mark.parametrize("seed", range(6))
 def test_channels_that_meet_share_a_class(seed):
-    graph = random_graph(seed, blocks=11)
+    graph = random_graph(seed, blocks=12)
     classes = {}
     for layer in graph.layers:
         if isinstance(layer, MaxPool):
             classes[layer.output] = classes[layer.input]
+            continue
+        if isinstance(layer, Concatenation):
+            classes[layer.output] = [kind for name in layer.inputs for kind in classes[name]]
             continue
         own = classes[layer.output] = [CLASSES[kind] for kind in layer.formats]
         if layer.residual is not None:
@@ -102,7 +106,7 @@ def test_narrow_formats():
 
 
 def test_bits_follow_the_options():
-    graph = random_graph(4, blocks=11, activation_bits=4, input_bits=4, output_bits=6, wide_share=0.5)
+    graph = random_graph(4, blocks=12, activation_bits=4, input_bits=4, output_bits=6, wide_share=0.5)
     hidden = {graph.tensors[layer.output].bits for layer in convolutions(graph)[:-1]}
     assert hidden == {4, 8}
     assert graph.tensors[graph.input].bits == 4

@@ -22,11 +22,11 @@ def assert_equal(graph, images=3):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_random_networks(seed):
-    assert_equal(random_graph(seed, blocks=11, wide_share=0.2))
+    assert_equal(random_graph(seed, blocks=12, wide_share=0.2))
 
 
 def test_random_network_of_narrow_formats_and_powers_of_two():
-    assert_equal(random_graph(100, blocks=11, mix=FormatMix(2, 3, 4, POT_4, narrow=True), activation_bits=4))
+    assert_equal(random_graph(100, blocks=12, mix=FormatMix(2, 3, 4, POT_4, narrow=True), activation_bits=4))
 
 
 @pytest.mark.parametrize("residual_bits", [None, 5, 8])
