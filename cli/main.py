@@ -19,6 +19,7 @@ class LazyGroup(click.Group):
         "compile": "An integer model into a program for a geometry.",
         "elaborate": "The accelerator of a geometry as Verilog.",
         "synthesize": "What a geometry occupies, per block, by yosys.",
+        "export-qonnx": "An integer model as QONNX, which other tools read.",
         "simulate": "An integer model on the simulated RTL, every value compared.",
         "run": "A program on the simulated accelerator or on a board: predictions, frames/s.",
         "selftest": "Every layer's CRC on the device against the integer model's.",
@@ -33,8 +34,8 @@ class LazyGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(context):
             return None
-        module = import_module(f".{name}", __package__)
-        return getattr(module, name)
+        attribute = name.replace("-", "_")
+        return getattr(import_module(f".{attribute}", __package__), attribute)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

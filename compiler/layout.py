@@ -92,6 +92,11 @@ class MapLayout:
         """From the first byte to the last; where digits of other maps lie between, they are counted."""
         return (self.digits - 1) * self.digit_bytes + self.channel_words * self.plane_bytes
 
+    def holds(self, address: int) -> bool:
+        """Whether a byte of the region is one of the map's."""
+        digit, place = divmod(address - self.offset, self.digit_bytes)
+        return 0 <= digit < self.digits and place < self.channel_words * self.plane_bytes
+
     def plane(self, digit: int, word: int) -> int:
         """The plane, counted from the map's first, of a digit of a channel word."""
         return digit * (self.pitch or self.channel_words) + word

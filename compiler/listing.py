@@ -59,10 +59,10 @@ def _tokens(mask: int) -> str:
 
 
 class _Tensors:
-    """Names the tensor and the place in it that an address means, as far as the layer's own maps go."""
+    """Names the tensor and the place in it that an address means; of concatenated ones, the operand."""
 
     def __init__(self, program: Program) -> None:
-        layouts = [program.input, *program.maps.values()]
+        layouts = [program.input, *(program.maps[record.output] for record in program.layers)]
         self._layouts = sorted(layouts, key=lambda layout: (layout.region, layout.offset))
         self._written = {record.output: record.number for record in program.layers}
 
@@ -71,7 +71,7 @@ class _Tensors:
         region, address, layer = Region(fields["region"]).name, fields["address"], fields["layer"]
         found: MapLayout | None = None
         for layout in self._layouts:
-            inside = layout.region == region and layout.offset <= address < layout.offset + layout.bytes
+            inside = layout.region == region and layout.holds(address)
             born = self._written.get(layout.name, -1)
             if inside and born <= layer and (found is None or born > self._written.get(found.name, -1)):
                 found = layout

@@ -146,6 +146,6 @@ def plan_memory(
                 layouts[name] = layout(name, region, offset, pitches[first])
                 offset += words[name] * layouts[name].plane_bytes
     for name in concatenations:
-        first = layouts[leaves_of(name, concatenations)[0]]
-        layouts[name] = layout(name, first.region, first.offset, first.pitch)
+        begins = layouts[leaves_of(name, concatenations)[0]]
+        layouts[name] = layout(name, begins.region, begins.offset, begins.pitch)
     return layouts, sizes

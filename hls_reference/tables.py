@@ -7,7 +7,7 @@ import numpy as np
 from ..compiler.bounds import signed_bits
 from ..compiler.lanes import natural
 from ..quant.executor import accumulator_interval
-from ..quant.graph import Convolution, IntegerGraph, Layer, MaxPool
+from ..quant.graph import Concatenation, Convolution, IntegerGraph, MaxPool
 from .builds import HlsBuild
 from .errors import HlsError
 from .headers import constant_offsets
@@ -60,6 +60,10 @@ def make_tables(graph: IntegerGraph, build: HlsBuild) -> Tables:
     """
     writer = _Writer(graph, build)
     for layer in graph.layers:
+        if isinstance(layer, Concatenation):
+            raise HlsError(
+                f"layer {layer.name!r}: the HLS kernels do not concatenate; run it on the generated RTL, which does"
+            )
         writer.add(layer)
     return writer.tables()
 
@@ -85,7 +89,7 @@ class _Writer:
             bytes(self.weights), bytes(self.constants), self.map_beats,
         )  # fmt: skip
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Convolution | MaxPool) -> None:
         build, source = self.build, self.maps[layer.input]
         record = dict.fromkeys((name for name, _ in FIELDS), 0)
         if isinstance(layer, MaxPool):
@@ -175,7 +179,7 @@ class _Writer:
                 )
 
 
-def choose_tile(layer: Layer, size: tuple[int, int], build: HlsBuild) -> tuple[int, int]:
+def choose_tile(layer: Convolution | MaxPool, size: tuple[int, int], build: HlsBuild) -> tuple[int, int]:
     """Output rows and columns of a tile: the fewest tiles that the buffers allow, then the widest (longest bursts).
 
     Raises

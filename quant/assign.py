@@ -156,9 +156,14 @@ def assign_lanes(network: QuantizedNetwork, mix: LaneMix, wide: Measures, narrow
     """
     groups, chosen = joint_groups(network.graph), []
     for group in groups:
-        zeros = torch.zeros(group.channels)
-        sums = (sum((by[name][part] for name, part in group.slices(wide)), zeros) for by in (wide, narrow))
-        chosen.append(_choose(*sums, mix))
+        parts, zeros = list(group.slices(wide)), torch.zeros(group.channels)
+        chosen.append(
+            _choose(
+                sum((wide[name][part] for name, part in parts), zeros),
+                sum((narrow[name][part] for name, part in parts), zeros),
+                mix,
+            )
+        )
     return collect(network, groups, chosen)
 
 

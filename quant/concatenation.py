@@ -73,8 +73,8 @@ def segment_classes(channels: Mapping[str, int], ties: Iterable[Tie]) -> list[li
     for tie in ties:
         for cut in cuts[tie.left]:
             if tie.left_first <= cut < tie.left_first + tie.channels:
-                other = find((tie.right, cut - tie.left_first + tie.right_first))
-                parent[find((tie.left, cut))] = other
+                place = find((tie.right, cut - tie.left_first + tie.right_first))
+                parent[find((tie.left, cut))] = place
     classes: dict[tuple[str, int], list[Segment]] = {}
     for name in channels:
         ordered = sorted(cuts[name])

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from torch import nn
 
+from .densenet import DenseNet121
 from .errors import ModelError
 from .mobilenet import MobileNetV2
 from .resnet import resnet18, resnet34, resnet50
 from .small import Demo, SmallMobileNet, SmallResNet
+from .squeezenet import SqueezeNet
 from .vgg import vgg16, vgg16_bn
 from .weights import load_weights
 
@@ -25,8 +27,10 @@ ZOO: dict[str, Callable[[int, int], nn.Module]] = {
     "vgg16": vgg16,
     "vgg16_bn": vgg16_bn,
     "mobilenet_v2": MobileNetV2,
+    "squeezenet1_1": SqueezeNet,
+    "densenet121": DenseNet121,
 }
-"""By name, a function of input channels and classes. The last six have torchvision's names of parameters."""
+"""By name, a function of input channels and classes. From `resnet18` on they have torchvision's names of parameters."""
 
 
 def load_model(name: str, *, channels: int = 1, classes: int = 10, weights: str | Path | None = None) -> nn.Module:

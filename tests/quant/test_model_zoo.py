@@ -22,6 +22,8 @@ SIZES = {
     "vgg16": (138_357_544, 32),
     "vgg16_bn": (138_365_992, 97),
     "mobilenet_v2": (3_504_872, 314),
+    "squeezenet1_1": (1_235_496, 52),
+    "densenet121": (7_978_856, 727),
 }
 KEYS = {
     "resnet18": {"conv1.weight": (64, 3, 7, 7), "bn1.running_mean": (64,),
@@ -37,6 +39,14 @@ KEYS = {
                      "features.1.conv.1.weight": (16, 32, 1, 1), "features.1.conv.2.running_mean": (16,),
                      "features.2.conv.1.0.weight": (96, 1, 3, 3), "features.17.conv.3.weight": (320,),
                      "features.18.0.weight": (1280, 320, 1, 1), "classifier.1.weight": (1000, 1280)},
+    "squeezenet1_1": {"features.0.weight": (64, 3, 3, 3), "features.3.squeeze.weight": (16, 64, 1, 1),
+                      "features.12.expand3x3.weight": (256, 64, 3, 3), "classifier.1.bias": (1000,)},
+    "densenet121": {"features.conv0.weight": (64, 3, 7, 7), "features.norm0.running_var": (64,),
+                    "features.denseblock1.denselayer1.norm1.weight": (64,),
+                    "features.denseblock3.denselayer24.conv1.weight": (128, 992, 1, 1),
+                    "features.denseblock4.denselayer16.conv2.weight": (32, 128, 3, 3),
+                    "features.transition2.conv.weight": (256, 512, 1, 1), "features.norm5.bias": (1024,),
+                    "classifier.weight": (1000, 1024)},
 }  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def test_tensor(fields, message):
     ("others", "message"),
     [
         ({"layers": ()}, "graph 'g': layers must not be empty"),
-        ({"layers": ("conv",)}, "layer 0: must be a Convolution or a MaxPool, not str"),
+        ({"layers": ("conv",)}, "layer 0: must be a Convolution, a MaxPool or a Concatenation, not str"),
         ({"layers": (convolution(name=""),)}, "layer 0: name must be a string that is not empty"),
         ({"layers": (convolution(), convolution())}, "layer 'conv': name is used by two layers"),
         ({"input": "w"}, "graph 'g': input 'w' is not a tensor of the graph"),

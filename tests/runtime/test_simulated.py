@@ -102,6 +102,17 @@ def test_every_code_of_random_networks(geometry, conditions):
             assert report.compared > 0
 
 
+def test_concatenations(small):
+    """Of one digit and of two, through a max pool, and of DenseNet's kind: every code."""
+    driver = Driver(small)
+    for seed, kinds in ((31, ("concatenation", "max_pool")), (32, ("concatenation", "depthwise", "residual"))):
+        graph = network(SMALL, seed, blocks=3, kinds=kinds, wide_share=seed % 2 == 0)
+        assert graph.concatenations
+        driver.load(compile_graph(graph, SMALL))
+        report = verify(driver, graph, random_codes(graph, seed, images=2))
+        assert report.passed, str(report)
+
+
 def test_memory_that_is_used_again(small):
     """Compiled for least memory: the outputs and every layer's CRC."""
     graph = network(SMALL, 21)
