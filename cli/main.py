@@ -29,13 +29,13 @@ class LazyGroup(click.Group):
     }
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return [name for name in self.COMMANDS if find_spec(f".{name}", __package__)]  # a board has a few of them
+        return [name for name in self.COMMANDS if find_spec(_module(name), __package__)]  # a board has a few of them
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(context):
             return None
-        attribute = name.replace("-", "_")
-        return getattr(import_module(f".{attribute}", __package__), attribute)
+        module = _module(name)
+        return getattr(import_module(module, __package__), module.removeprefix("."))
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -48,6 +48,11 @@ def _version() -> str:
         return version("intramix")
     except PackageNotFoundError:
         return version("intramix-runtime")
+
+
+def _module(name: str) -> str:
+    """The module of a command, in this package."""
+    return "." + name.replace("-", "_")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
