@@ -20,6 +20,8 @@ IP_NAME = "intramix"
 """What the accelerator's type or name in the hardware hand-off contains."""
 _FIRST_SLEEP, _LONGEST_SLEEP = 50e-6, 1e-3
 """Seconds between two looks at STATUS while polling; each is longer than the one before."""
+_LONGEST_WAIT = 50e-3
+"""Seconds between two looks at STATUS while the interrupt is awaited: one that is lost costs no more."""
 
 
 class PynqBuffer(Buffer):
@@ -72,6 +74,7 @@ class PynqDevice(Device):
         self._mmio = self._pynq.MMIO(entry["phys_addr"], SPACE_BYTES, device=overlay.device)
         self._pins = [pin["fullpath"] for pin in entry.get("interrupts", {}).values()]
         self._interrupt: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # that the interrupt is tied to
         self.polls: str | None = None
         self.clock_hz = self._clock() if clock_hz is None else clock_hz
         self._buffers: list[PynqBuffer] = []
@@ -123,7 +126,7 @@ class PynqDevice(Device):
                 pause = min(1.5 * pause, _LONGEST_SLEEP)
             else:
                 with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(interrupt.wait(), left)
+                    await asyncio.wait_for(interrupt.wait(), min(left, _LONGEST_WAIT))
         return True
 
     def close(self) -> None:
@@ -135,13 +138,16 @@ class PynqDevice(Device):
         return bool(self.read_offset(OFFSET["STATUS"]) & Status.DONE)
 
     def _listen(self) -> Any:
-        """The interrupt, tied to the event loop that runs when it is first asked for."""
+        """The interrupt, tied to the event loop that runs when it is first asked for; None: it must be polled."""
+        loop = asyncio.get_running_loop()
+        if self._interrupt is not None and self._loop is not loop:
+            self._interrupt, self.polls = None, "the interrupt is tied to another event loop, the first that awaited it"
         if self._interrupt is None and self.polls is None:
             if not self._pins:
                 self.polls = "the overlay connects no interrupt of the accelerator"
             else:
                 try:
-                    self._interrupt = self._pynq.Interrupt(self._pins[0])
+                    self._interrupt, self._loop = self._pynq.Interrupt(self._pins[0]), loop
                 except (ValueError, OSError) as error:
                     self.polls = f"the interrupt cannot be used ({error})"
         return self._interrupt

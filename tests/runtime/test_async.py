@@ -5,13 +5,12 @@ import threading
 import time
 
 import interpreted
-import numpy as np
 import pytest
+from small import check_outputs
 
 from intramix.compiler.compile import compile_graph
 from intramix.hdl.geometry import Geometry
 from intramix.hdl.registers import Status
-from intramix.quant.executor import execute
 from intramix.quant.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import ImageError, RejectedError, RunTimeout
@@ -56,12 +55,6 @@ def driver(device, program):
     return driver
 
 
-def check(graph, images, result):
-    for index, image in enumerate(images):
-        for name in graph.outputs:
-            np.testing.assert_array_equal(result.codes[name][index], execute(graph, image)[name])
-
-
 def test_other_tasks_go_on(driver, device, graph):
     images, ticks = random_codes(graph, 1, images=3), []
 
@@ -76,7 +69,7 @@ def test_other_tasks_go_on(driver, device, graph):
         ticking.cancel()
         return result
 
-    check(graph, images, asyncio.run(main()))
+    check_outputs(graph, images, asyncio.run(main()))
     assert len(ticks) > 5
     assert threading.get_ident() not in device.waits
 
@@ -89,7 +82,7 @@ def test_runs_queue_up(driver, graph):
 
     for _ in range(2):  # in a second event loop, too
         for images, result in zip(batches, asyncio.run(main())):
-            check(graph, images, result)
+            check_outputs(graph, images, result)
 
 
 def test_blocking_run_beside_an_awaited_one(driver, graph):
@@ -102,7 +95,7 @@ def test_blocking_run_beside_an_awaited_one(driver, graph):
             driver.run(images)
         return await awaited
 
-    check(graph, images, asyncio.run(main()))
+    check_outputs(graph, images, asyncio.run(main()))
 
 
 def test_cancelled_run_is_stopped(driver, device, graph):
@@ -120,7 +113,7 @@ def test_cancelled_run_is_stopped(driver, device, graph):
         device.hang = False
         return await driver.run_async(images)
 
-    check(graph, images, asyncio.run(main()))
+    check_outputs(graph, images, asyncio.run(main()))
 
 
 def test_errors_come_out(driver, device, graph):
@@ -135,4 +128,4 @@ def test_errors_come_out(driver, device, graph):
         device.hang = False
         return await driver.run_async(images)
 
-    check(graph, images[None], asyncio.run(main()))
+    check_outputs(graph, images[None], asyncio.run(main()))

@@ -13,11 +13,11 @@ import pytest
 
 pynq = pytest.importorskip("pynq", reason="the pynq package has an environment of its own: make pynq-test")
 
+from small import FAST, SMALL, check_outputs
+
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.fileformat import save
 from intramix.compiler.selftest import with_selftest
-from intramix.hdl.geometry import Geometry
-from intramix.quant.executor import execute
 from intramix.quant.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import DeviceError, NoAcceleratorError, RunTimeout, SignatureMismatch
@@ -25,13 +25,6 @@ from intramix.runtime.pynq import PynqDevice
 from intramix.runtime.pynq_simulated import ENTRY, hand_off, install
 from intramix.runtime.selftest import selftest
 from intramix.runtime.verification import verify
-from intramix.sim.conditions import DdrConditions
-
-GEOMETRY = Geometry(
-    word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_depth=1024,
-    residual_depth=512, output_depth=512, weight_depth=256, weights_bus_bits=32, maps_bus_bits=32,
-)  # fmt: skip
-FAST = DdrConditions(peak_bytes_per_second=1e12, latency_cycles=4, response_cycles=4)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +34,7 @@ def graph():
 
 @pytest.fixture(scope="module")
 def program(graph):
-    return with_selftest(compile_graph(graph, GEOMETRY), graph)
+    return with_selftest(compile_graph(graph, SMALL), graph)
 
 
 @pytest.fixture
@@ -54,7 +47,7 @@ def bitstream(tmp_path):
 
 @pytest.fixture
 def board():
-    device = install(GEOMETRY, FAST, metadata=hand_off(ENTRY))
+    device = install(SMALL, FAST, metadata=hand_off(ENTRY))
     yield device
     device.accelerator.close()
 
@@ -67,15 +60,9 @@ def driver(board, bitstream, program):
         yield driver
 
 
-def check(graph, images, result):
-    for index, image in enumerate(images):
-        for name in graph.outputs:
-            np.testing.assert_array_equal(result.codes[name][index], execute(graph, image)[name])
-
-
 def test_batch(driver, graph):
     images = random_codes(graph, 1, images=3)
-    check(graph, images, driver.run(images))
+    check_outputs(graph, images, driver.run(images))
 
 
 def test_every_map_and_every_crc(driver, graph):
@@ -85,7 +72,7 @@ def test_every_map_and_every_crc(driver, graph):
 
 def test_interrupt(driver, board, graph):
     images = random_codes(graph, 3, images=3)
-    check(graph, images, asyncio.run(driver.run_async(images)))
+    check_outputs(graph, images, asyncio.run(driver.run_async(images)))
     assert board.interrupt.count >= 3
     assert driver.device.polls is None
 
@@ -95,11 +82,20 @@ def test_interrupt_in_the_loop_of_a_notebook(driver, graph):
     images = random_codes(graph, 4, images=2)
 
     async def cells():
-        check(graph, images, await driver.run_async(images))
-        check(graph, images, driver.run(images))
-        check(graph, images, await driver.run_async(images))
+        check_outputs(graph, images, await driver.run_async(images))
+        check_outputs(graph, images, driver.run(images))
+        check_outputs(graph, images, await driver.run_async(images))
 
     asyncio.run(cells())
+
+
+def test_another_event_loop(driver, graph):
+    """The interrupt belongs to the loop that first awaited it; another one polls."""
+    images = random_codes(graph, 4, images=2)
+    check_outputs(graph, images, asyncio.run(driver.run_async(images)))
+    assert driver.device.polls is None
+    check_outputs(graph, images, asyncio.run(driver.run_async(images)))
+    assert "another event loop" in driver.device.polls
 
 
 def test_polling_where_there_is_no_interrupt(board, bitstream, program, graph):
@@ -108,7 +104,7 @@ def test_polling_where_there_is_no_interrupt(board, bitstream, program, graph):
     with PynqDevice(bitstream) as device:
         driver = Driver(device)
         driver.load(program)
-        check(graph, images, asyncio.run(driver.run_async(images)))
+        check_outputs(graph, images, asyncio.run(driver.run_async(images)))
         assert "no interrupt" in device.polls
     assert board.interrupt.count == 0
 
@@ -116,7 +112,7 @@ def test_polling_where_there_is_no_interrupt(board, bitstream, program, graph):
 def test_polling_where_linux_has_no_uio_device(driver, graph):
     pynq.interrupt._InterruptController._uio_devices.clear()
     images = random_codes(graph, 5, images=2)
-    check(graph, images, asyncio.run(driver.run_async(images)))
+    check_outputs(graph, images, asyncio.run(driver.run_async(images)))
     assert "UIO device" in driver.device.polls
 
 
@@ -127,7 +123,7 @@ def test_overlay_loaded_before(board, bitstream, program, graph):
         driver = Driver(device)
         driver.load(program)
         images = random_codes(graph, 6)
-        check(graph, images[None], driver.run(images))
+        check_outputs(graph, images[None], driver.run(images))
 
 
 def test_missing_files(board, bitstream):
@@ -166,11 +162,11 @@ def test_something_else_at_the_address(board, bitstream, monkeypatch):
 
 
 def test_bitstream_of_another_geometry(driver, program, graph):
-    other = compile_graph(graph, dataclasses.replace(GEOMETRY, weight_depth=512))
+    other = compile_graph(graph, dataclasses.replace(SMALL, weight_depth=512))
     with pytest.raises(SignatureMismatch, match="load the bitstream of that geometry"):
         driver.load(other)
     images = random_codes(graph, 1)
-    check(graph, images[None], driver.run(images))  # the program before is still there
+    check_outputs(graph, images[None], driver.run(images))  # the program before is still there
 
 
 def test_memory_that_cannot_be_allocated(driver, program, graph):
@@ -179,7 +175,7 @@ def test_memory_that_cannot_be_allocated(driver, program, graph):
         driver.load(hungry)
     driver.load(program)
     images = random_codes(graph, 1)
-    check(graph, images[None], driver.run(images))
+    check_outputs(graph, images[None], driver.run(images))
 
 
 def test_run_that_does_not_end(driver, graph):
@@ -188,7 +184,7 @@ def test_run_that_does_not_end(driver, graph):
         driver.run(images, timeout=0)
     with pytest.raises(RunTimeout):
         asyncio.run(driver.run_async(images, timeout=0))
-    check(graph, images[None], driver.run(images))
+    check_outputs(graph, images[None], driver.run(images))
 
 
 def test_notebook(board, bitstream, program, graph, monkeypatch):
@@ -205,7 +201,7 @@ def test_notebook(board, bitstream, program, graph, monkeypatch):
     assert len(cells) >= 5
     for cell in cells:
         shell.run_cell(cell).raise_error()
-    check(graph, images, shell.user_ns["result"])
+    check_outputs(graph, images, shell.user_ns["result"])
     assert shell.user_ns["report"].passed
 
 

@@ -5,11 +5,11 @@ import dataclasses
 import interpreted
 import numpy as np
 import pytest
+from small import FAST, SMALL
 
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.records import selftest_image
 from intramix.compiler.selftest import with_selftest
-from intramix.hdl.geometry import Geometry
 from intramix.hdl.isa import INSTRUCTION_BYTES, Opcode, Region, decode
 from intramix.quant.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
@@ -17,14 +17,7 @@ from intramix.runtime.errors import ProgramError
 from intramix.runtime.selftest import selftest
 from intramix.runtime.simulated import SimulatedDevice
 from intramix.runtime.verification import verify
-from intramix.sim.conditions import DdrConditions
 from intramix.sim.simulation import FaultMode
-
-GEOMETRY = Geometry(
-    word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_depth=1024,
-    residual_depth=512, output_depth=512, weight_depth=256, weights_bus_bits=32, maps_bus_bits=32,
-)  # fmt: skip
-FAST = DdrConditions(peak_bytes_per_second=1e12, latency_cycles=4, response_cycles=4)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +27,12 @@ def graph():
 
 @pytest.fixture(scope="module")
 def program(graph):
-    return with_selftest(compile_graph(graph, GEOMETRY), graph)
+    return with_selftest(compile_graph(graph, SMALL), graph)
 
 
 @pytest.fixture
 def simulated(program):
-    with SimulatedDevice(GEOMETRY, FAST) as device:
+    with SimulatedDevice(SMALL, FAST) as device:
         driver = Driver(device)
         driver.load(program)
         yield device, driver
@@ -78,7 +71,7 @@ def test_image_is_the_same_everywhere(program):
 
 
 def test_passes_on_the_interpreter(program):
-    driver = Driver(interpreted.InterpretedDevice(GEOMETRY))
+    driver = Driver(interpreted.InterpretedDevice(SMALL))
     driver.load(program)
     report = selftest(driver)
     assert report.passed, report
@@ -87,7 +80,7 @@ def test_passes_on_the_interpreter(program):
 
 
 def test_absent_record(program):
-    device = interpreted.InterpretedDevice(GEOMETRY)
+    device = interpreted.InterpretedDevice(SMALL)
     driver = Driver(device)
     driver.load(program)
 
@@ -102,15 +95,15 @@ def test_absent_record(program):
 
 
 def test_program_without_crcs(graph):
-    driver = Driver(interpreted.InterpretedDevice(GEOMETRY))
-    driver.load(compile_graph(graph, GEOMETRY))
+    driver = Driver(interpreted.InterpretedDevice(SMALL))
+    driver.load(compile_graph(graph, SMALL))
     with pytest.raises(ProgramError, match="compile it again"):
         selftest(driver)
 
 
 def test_memory_reused(graph):
-    program = with_selftest(compile_graph(graph, GEOMETRY, keep_maps=False), graph)
-    driver = Driver(interpreted.InterpretedDevice(GEOMETRY))
+    program = with_selftest(compile_graph(graph, SMALL, keep_maps=False), graph)
+    driver = Driver(interpreted.InterpretedDevice(SMALL))
     driver.load(program)
     assert selftest(driver).passed
 

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from small import FAST, SMALL, check_outputs
 
 from intramix.compiler.compile import compile_graph
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
@@ -21,10 +22,6 @@ from intramix.runtime.verification import verify
 from intramix.sim.conditions import DdrConditions
 from intramix.sim.simulation import FaultMode
 
-SMALL = Geometry(
-    word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_depth=1024,
-    residual_depth=512, output_depth=512, weight_depth=256, weights_bus_bits=32, maps_bus_bits=32,
-)  # fmt: skip
 FIXED8_ONLY = Geometry(word_channels=4, pixel_lanes=1, fixed8_lanes=8, fixed4_lanes=0, lut_lanes=0, activation_bits=4)
 WIDE = Geometry(
     word_channels=16, pixel_lanes=4, fixed8_lanes=2, fixed4_lanes=8, lut_lanes=22, weight_ports=2,
@@ -47,7 +44,6 @@ GEOMETRIES = {
     "ultrascale-pot": pytest.param(ULTRASCALE, marks=pytest.mark.long),
     "logic-only": pytest.param(LOGIC_ONLY, marks=pytest.mark.long),
 }
-FAST = DdrConditions(peak_bytes_per_second=1e12, latency_cycles=4, response_cycles=4)
 SLOW = DdrConditions(peak_bytes_per_second=0.2e9)
 
 
@@ -145,13 +141,12 @@ def test_batches_whose_frames_take_turns(small):
     images = random_codes(graph, 1, images=4)
     driver = Driver(small)
     driver.load(compile_graph(graph, SMALL))
-    expected = [execute(graph, image) for image in images]
-    for result in (driver.run(images), asyncio.run(driver.run_async(images)), driver.run(images[:3])):
-        for codes, found in zip(expected, zip(*(result.codes[name] for name in graph.outputs))):
-            for name, output in zip(graph.outputs, found):
-                np.testing.assert_array_equal(output, codes[name])
+    check_outputs(graph, images, driver.run(images))
+    check_outputs(graph, images, asyncio.run(driver.run_async(images)))
+    check_outputs(graph, images[:3], driver.run(images[:3]))
+    expected = execute(graph, images[2])
     for name in (graph.input, *driver.program.maps):
-        np.testing.assert_array_equal(driver.read_map(name), expected[2][name])
+        np.testing.assert_array_equal(driver.read_map(name), expected[name])
 
 
 def test_cancelled_run(small):
@@ -170,9 +165,7 @@ def test_cancelled_run(small):
         assert not driver.status() & (Status.BUSY | Status.DRAINING)
         return await driver.run_async(images)
 
-    result = asyncio.run(main())
-    for index, image in enumerate(images):
-        np.testing.assert_array_equal(result.codes[graph.outputs[0]][index], execute(graph, image)[graph.outputs[0]])
+    check_outputs(graph, images, asyncio.run(main()))
 
 
 def test_two_runs_are_the_same_to_the_cycle():
