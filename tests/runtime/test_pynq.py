@@ -126,6 +126,24 @@ def test_overlay_loaded_before(board, bitstream, program, graph):
         check_outputs(graph, images[None], driver.run(images))
 
 
+def test_hand_off_that_vivado_wrote(bitstream, program, graph):
+    """PYNQ's own parser, on a file of PYNQ's tests in which one block is called an accelerator: its address counts."""
+    import pynqmetadata
+
+    written = pathlib.Path(pynqmetadata.__file__).parent / "tests" / "hwhs" / "resizer.hwh"
+    text = written.read_text().replace("resize_accel", "intramix")
+    bitstream.with_suffix(".hwh").write_text(text)
+    board = install(SMALL, FAST)
+    with PynqDevice(bitstream) as device:
+        assert board.base_address == 0x43C0_0000
+        assert pynq.Clocks._real_instance.told[0][:3] == (0, 4, 4)
+        driver = Driver(device)
+        driver.load(program)
+        images = random_codes(graph, 6)
+        check_outputs(graph, images[None], driver.run(images))
+    board.accelerator.close()
+
+
 def test_missing_files(board, bitstream):
     bitstream.with_suffix(".hwh").unlink()
     with pytest.raises(DeviceError, match=r"intramix.hwh does not exist: copy the .bit file and the .hwh"):
