@@ -1,11 +1,12 @@
 """Accuracy of every method and baseline, mean and spread over seeds, calibrated only, refined, and fine-tuned.
 
-    python -m benchmarks.accuracy [--model resnet-small …] [--seeds 3] [--float-epochs 30] [--epochs 10] [--json FILE]
+    python -m benchmarks.accuracy --json build/accuracy.json [--plot FILE.svg] [--model resnet-tiny …] [--seeds 3]
 
 Each seed trains its own float model (weights and order of images); all methods start from it. Every method has the lane
 mix of the board's tile with the LUT lanes of its own scheme, and the same activation bits; `hbp` and `hawq-v3` have the
 budget of that mix's size. What is measured is the integer graph, by the exact executor. With --json the sweep goes on
-where it was stopped.
+where it was stopped: results are in the file, float models beside it. Seeds are the outer loop, so that a sweep that is
+cut short has all methods with fewer seeds.
 """
 
 import argparse
@@ -21,9 +22,10 @@ import torch
 from torch import nn
 
 from intramix.cli.lanes import lane_mix
-from intramix.cli.output import write_json
+from intramix.cli.output import write_json, write_whole
 from intramix.platforms.boards import board as find_board
 from intramix.quant.assign import LaneMix
+from intramix.quant.checkpoint import Checkpoint
 from intramix.quant.data import Dataset, load_data
 from intramix.quant.methods import METHODS
 from intramix.quant.models import load_model
@@ -31,6 +33,7 @@ from intramix.quant.quantize import quantize
 from intramix.quant.train import TrainingOptions, accuracy, train
 
 WAYS = ("calibrated", "refined", "fine-tuned")
+BASELINES = ("fixed-8", "fixed-4", "sp2-4", "pot-4")
 
 
 def measure(model: nn.Module, data: Dataset, method: str, way: str, *, lanes: LaneMix, bits: int,
@@ -38,7 +41,7 @@ def measure(model: nn.Module, data: Dataset, method: str, way: str, *, lanes: La
     """Accuracy of the integer graph, size of the weights and seconds, of one method on one float model."""
     preset = METHODS[method]
     mix = dataclasses.replace(lanes, lut_format=preset.lut_format or lanes.lut_format)
-    started = time.monotonic()
+    started = time.process_time()
     options = preset.options(epochs=epochs if way == "fine-tuned" else 0, batch_size=64, seed=seed)
     result = quantize(
         copy.deepcopy(model), data, lane_mix=mix, method=method, activation_bits=bits, options=options,
@@ -48,68 +51,131 @@ def measure(model: nn.Module, data: Dataset, method: str, way: str, *, lanes: La
                for kind in module.formats if not module.layer.exact]  # fmt: skip
     return {
         "accuracy": result.integer_accuracy,
+        "fake_accuracy": result.quantized_accuracy,
         "weight_bytes": sum(width * size for width, size in weights) / 8,
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": round(time.process_time() - started, 1),
     }
 
 
-def float_model(name: str, data: Dataset, *, epochs: int, seed: int) -> nn.Module:
+def float_model(name: str, data: Dataset, *, epochs: int, seed: int, checkpoint: Checkpoint | None) -> nn.Module:
     """A float model trained from a seed."""
     torch.manual_seed(seed)
     assert data.train_labels is not None
     model = load_model(name, channels=data.image_shape[0], classes=int(data.train_labels.max()) + 1)
-    train(model, data.train_images, data.train_labels, TrainingOptions(epochs=epochs, learning_rate=4e-3, seed=seed))
-    return model.eval()
+    options = TrainingOptions(epochs=epochs, learning_rate=8e-3, seed=seed, warm_up=0.1)
+    train(model, data.train_images, data.train_labels, options, checkpoint=checkpoint)
+    return model
 
 
-def summary(results: dict[str, Any]) -> str:
-    """A Markdown table of mean ± standard deviation in percent."""
-    names = dict.fromkeys(key.rsplit(" ", 1)[0] for key in results)
-    lines = ["| model, method, way | accuracy % | weight bytes |", "|---|---|---|"]
-    for name in names:
-        entries = [value for key, value in results.items() if key.rsplit(" ", 1)[0] == name]
-        scores = [100 * entry["accuracy"] for entry in entries]
-        spread = f" ± {statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
-        size = f"{entries[0]['weight_bytes']:,.0f}" if "weight_bytes" in entries[0] else ""
-        lines.append(f"| {name} | {statistics.mean(scores):.2f}{spread} | {size} |")
-    return "\n".join(lines)
+def table(results: dict[str, Any]) -> str:
+    """A Markdown table for each model: methods by ways, mean ± standard deviation over the seeds, in percent."""
+    lines = []
+    for model in dict.fromkeys(key.split(", ")[0] for key in results):
+        scores = _scores(results, f"{model}, float")
+        lines += ["", f"**{model}**, float {_spread(scores)} % ({len(scores)} seeds)", ""]
+        lines += [f"| method | weight bytes | {' | '.join(WAYS)} |", "|---|---|---|---|---|"]
+        for method in METHODS:
+            sizes = [entry["weight_bytes"] for key, entry in results.items() if key.startswith(f"{model}, {method},")]
+            if sizes:
+                cells = [_spread(_scores(results, f"{model}, {method}, {way}")) for way in WAYS]
+                lines.append(f"| `{method}` | {sizes[0]:,.0f} | {' | '.join(cells)} |")
+    return "\n".join(lines).strip()
+
+
+def plot(results: dict[str, Any]) -> str:
+    """Every method's mean and spread, calibrated and fine-tuned, SVG."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    models = list(dict.fromkeys(key.split(", ")[0] for key in results))
+    methods = [*BASELINES, *(name for name in METHODS if name not in BASELINES)]
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    for axes, model in zip(figure.subplots(1, len(models), sharey=True, squeeze=False)[0], models):
+        reference = statistics.mean(_scores(results, f"{model}, float"))
+        axes.axvline(reference, color="#7b8794", linewidth=1, linestyle="--", label="float")
+        for way, colour, offset in zip(WAYS, ("#3bc9db", "#0b7285", "#f08c00"), (-0.2, 0.0, 0.2)):
+            for row, method in enumerate(methods):
+                if scores := _scores(results, f"{model}, {method}, {way}"):
+                    spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
+                    axes.errorbar(statistics.mean(scores), row + offset, xerr=spread, fmt="o", markersize=4,
+                                  color=colour, label=way if row == 0 else None)  # fmt: skip
+        axes.set_yticks(range(len(methods)), methods)
+        axes.set_title(model, fontsize=10)
+        axes.set_xlabel("accuracy of the integer model, %")
+        axes.grid(color="#e4e7eb", linewidth=0.6)
+    figure.axes[0].invert_yaxis()
+    figure.axes[-1].legend(frameon=False, fontsize=8)
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def _scores(results: dict[str, Any], name: str) -> list[float]:
+    return [100 * entry["accuracy"] for key, entry in results.items() if key.rsplit(" ", 1)[0] == name]
+
+
+def _spread(scores: list[float]) -> str:
+    if not scores:
+        return ""
+    return f"{statistics.mean(scores):.1f}" + (f" ± {statistics.stdev(scores):.1f}" if len(scores) > 1 else "")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])  # type: ignore[union-attr]
-    parser.add_argument("--model", nargs="+", default=["resnet-small", "mobilenet-small"])
-    parser.add_argument("--data", default="procedural")
+    parser.add_argument("--model", nargs="+", default=["resnet-tiny", "mobilenet-tiny"])
     parser.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--way", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--board", default="pynq-z2")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--float-epochs", type=int, default=30)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--images-per-class", type=int, default=6000, help="of the float training")
+    parser.add_argument("--fine-tuning-images", type=int, default=6000)
+    parser.add_argument("--test-images", type=int, default=1200)
+    parser.add_argument("--float-epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path, help="SVG of the results")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     results: dict[str, Any] = {}
     if arguments.json and arguments.json.exists():
         results = json.loads(arguments.json.read_text())
-    data, geometry = load_data(arguments.data), find_board(arguments.board).geometry
-    for name in arguments.model:
-        for seed in range(arguments.seeds):
-            cases = [(method, way, f"{name}, {method}, {way} {seed}")
-                     for method in arguments.method for way in arguments.way]  # fmt: skip
-            if all(key in results for _, _, key in cases):
-                continue
-            model = float_model(name, data, epochs=arguments.float_epochs, seed=seed)
-            assert data.test_labels is not None
+    cases = [(seed, model, method, way) for seed in range(arguments.seeds) for model in arguments.model
+             for method in arguments.method for way in arguments.way]  # fmt: skip
+    cases = [case for case in cases if "{1}, {2}, {3} {0}".format(*case) not in results]
+    if cases:
+        run(cases, results, arguments)
+    print(table(results))
+    if arguments.plot:
+        write_whole(arguments.plot, plot(results))
+
+
+def run(cases: list[tuple[int, str, str, str]], results: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Measures what is missing, into `results` and the file."""
+    data = load_data(
+        "procedural", images_per_class=arguments.images_per_class, test_images=arguments.test_images
+    )  # fmt: skip
+    assert data.test_labels is not None
+    assert data.train_labels is not None
+    some = slice(arguments.fine_tuning_images)
+    few = dataclasses.replace(data, train_images=data.train_images[some], train_labels=data.train_labels[some])
+    geometry, model, trained = find_board(arguments.board).geometry, nn.Module(), None
+    for seed, name, method, way in cases:
+        if trained != (name, seed):
+            path = arguments.json and arguments.json.with_name(f"{arguments.json.stem}-{name}-{seed}.pt")
+            checkpoint = Checkpoint(path, resume=True, conditions={"images": len(data.train_images)}) if path else None
+            model = float_model(name, data, epochs=arguments.float_epochs, seed=seed, checkpoint=checkpoint)
+            trained = (name, seed)
             results[f"{name}, float {seed}"] = {"accuracy": accuracy(model, data.test_images, data.test_labels)}
-            for method, way, key in cases:
-                if key not in results:
-                    results[key] = measure(
-                        model, data, method, way, lanes=lane_mix(geometry), bits=geometry.activation_bits,
-                        epochs=arguments.epochs, seed=seed,
-                    )  # fmt: skip
-                    print(f"{key}: {results[key]}", flush=True)
-                    if arguments.json:
-                        write_json(arguments.json, results)
-    print(summary(results))
+            print(f"{name}, float {seed}: {results[f'{name}, float {seed}']}", flush=True)
+        key = f"{name}, {method}, {way} {seed}"
+        results[key] = measure(
+            model, few, method, way, lanes=lane_mix(geometry), bits=geometry.activation_bits, epochs=arguments.epochs,
+            seed=seed,
+        )  # fmt: skip
+        print(f"{key}: {results[key]}", flush=True)
+        if arguments.json:
+            write_json(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,8 @@ def demo(
         from ..quant.models import load_model
         from ..quant.train import TrainingOptions
         from .report import render
-        from .training import History, quantize_for, train_float
+        from .training import quantize_for, train_float
+        from .training_log import TrainingLog
         from .verification import accuracy_of, build, check, conditions_of, figures_of, verdict
 
     torch.set_num_threads(1)  # for a net this small a second thread costs more than it brings
@@ -72,14 +73,14 @@ def demo(
     assert data.test_labels is not None
     torch.manual_seed(seed)
     model = load_model("demo", channels=1, classes=10)
-    history = History()
+    log = TrainingLog()
     with timed("train"):
         options = TrainingOptions(epochs=float_epochs, learning_rate=FLOAT_LEARNING_RATE, seed=seed)
-        float_accuracy = train_float(model, data, options, history)
+        float_accuracy = train_float(model, data, options, log)
     console.print(f"  float accuracy {percent(float_accuracy)} on {len(data.test_images)} test images")
     with timed("quantize"):
         options = TrainingOptions(epochs=epochs, learning_rate=QUANTIZED_LEARNING_RATE, seed=seed)
-        result = quantize_for(model, data, geometry, method=method, options=options, name="demo", history=history)
+        result = quantize_for(model, data, geometry, method=method, options=options, name="demo", log=log)
     assert result.integer_accuracy is not None
     console.print(
         f"  integer accuracy {percent(result.integer_accuracy)} with 8-bit, Fixed-4 and LUT-lane filters in a layer"
@@ -111,7 +112,7 @@ def demo(
         + f" [dim](accuracy; rtl: of the {len(labels)} images run)[/]"
     )
     passed = verdict(report)
-    write_whole(output / "report.html", render(figures, history=history.entries))
+    write_whole(output / "report.html", render(figures, history=log.entries()))
     if json_path:
         write_json(json_path, figures)
     console.print(f"[bold]{output / 'report.html'}[/] has the plots; {output} the model, the program and its listing.")

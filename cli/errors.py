@@ -11,6 +11,8 @@ EXIT_USER = 1
 """The input, the geometry or the environment is at fault; the message says what and what would work."""
 EXIT_MISMATCH = 3
 """The hardware computed something else than the integer model."""
+EXIT_STOPPED = 130
+"""Stopped by the person, by Ctrl-C."""
 EXIT_INTERNAL = 70
 """A defect of Intramix."""
 
@@ -19,6 +21,12 @@ class UserError(click.ClickException):
     """An error of a command itself, in the words of the person who typed it."""
 
     exit_code = EXIT_USER
+
+
+class Stopped(UserError):
+    """The person stopped the command; the message says how to go on."""
+
+    exit_code = EXIT_STOPPED
 
 
 def is_expected(error: BaseException) -> bool:
@@ -54,7 +62,7 @@ def main(command: click.Command) -> None:
         code = command.main(standalone_mode=False)
     except click.exceptions.Abort:
         errors.print("stopped")
-        code = 130
+        code = EXIT_STOPPED
     except click.ClickException as error:
         error.show()
         code = error.exit_code

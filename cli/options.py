@@ -1,8 +1,8 @@
 """Options that several commands share."""
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, ClassVar
 
 import click
 
@@ -12,7 +12,27 @@ from ..platforms.boards import BOARDS, Board
 from ..platforms.boards import board as find_board
 from .output import json_option
 
-__all__ = ["LUT_SCHEMES", "board_options", "json_option"]
+__all__ = ["LUT_SCHEMES", "SectionedCommand", "board_options", "json_option"]
+
+
+class SectionedCommand(click.Command):
+    """A command whose help lists the options under headings.
+
+    Members
+    -------
+    sections: parameters' names by heading, in a subclass; what none has comes last.
+    """
+
+    sections: ClassVar[Mapping[str, Collection[str]]] = {}
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        left = {parameter.name: parameter.get_help_record(context) for parameter in self.get_params(context)}
+        for heading, names in (*self.sections.items(), ("Other", tuple(left))):
+            records = [record for name in names if (record := left.pop(name, None))]
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
 
 LUT_SCHEMES = {kind.name: lane for lane, kind in LUT_FORMATS.items()}
 """Classes of LUT lanes by the name of the weight format they are made for."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from . import cifar, image_folder, procedural
+from .image_folder import FolderImages
 
 DIGITS_SIZE = 16
 """Rows and columns of the built-in digits (8 × 8, enlarged)."""
@@ -17,6 +18,10 @@ PROCEDURAL_IMAGES = (6000, 1200)
 """Of the procedural data set: to train, to test."""
 TEST_SHARE = 0.2
 SEED = 2025
+
+
+Images = Tensor | FolderImages
+"""uint8 (or floats in 0 … 1), N × C × H × W: in memory, or read when they are indexed."""
 
 
 class DataError(ValueError):
@@ -29,12 +34,12 @@ class Dataset:
 
     Members
     -------
-    train_images, test_images: uint8, N × C × H × W.
+    train_images, test_images: uint8, N × C × H × W; to train, maybe files that are read when they are indexed.
     train_labels, test_labels: int64 class numbers, or None.
     """
 
     name: str
-    train_images: Tensor
+    train_images: Images
     test_images: Tensor
     train_labels: Tensor | None = None
     test_labels: Tensor | None = None
@@ -46,7 +51,12 @@ class Dataset:
 
 
 def load_data(
-    name_or_path: str | Path, *, image_size: int | None = None, images_per_class: int | None = None
+    name_or_path: str | Path,
+    *,
+    image_size: int | None = None,
+    images_per_class: int | None = None,
+    test_images: int | None = None,
+    from_files: bool = False,
 ) -> Dataset:
     """A built-in data set, a file, or a folder.
 
@@ -61,6 +71,9 @@ def load_data(
     ----------
     image_size: rows and columns of `procedural` (32) and of a folder's images (224); the others have their own.
     images_per_class: at most, of `procedural` and of a folder; None for all.
+    test_images: at most, chosen by a fixed shuffle; None for all.
+    from_files: read a folder's images to train when they are needed, as random crops need it; this is so anyway where
+        they do not fit in memory (`image_folder.LARGEST_BYTES`).
 
     Raises
     ------
@@ -68,10 +81,21 @@ def load_data(
         or range.
     """
     path = Path(name_or_path)
+    if path.is_dir() and not cifar.is_cifar(path):
+        return _folder(path, image_size or 224, images_per_class, test_images, from_files)
+    data = _whole(name_or_path, image_size, images_per_class)
+    if test_images is None:
+        return data
+    chosen = torch.from_numpy(_some(len(data.test_images), test_images))
+    labels = None if data.test_labels is None else data.test_labels[chosen]
+    return dataclasses.replace(data, test_images=data.test_images[chosen], test_labels=labels)
+
+
+def _whole(name_or_path: str | Path, image_size: int | None, images_per_class: int | None) -> Dataset:
+    """A data set that is held in memory."""
+    path = Path(name_or_path)
     if str(name_or_path) == "procedural":
         return _procedural(image_size or 32, images_per_class)
-    if path.is_dir() and not cifar.is_cifar(path):
-        return _folder(path, image_size or 224, images_per_class)
     if image_size is not None or images_per_class is not None:
         raise DataError(f"data {str(name_or_path)!r} has its own size and number of images; leave both options out")
     if str(name_or_path) == "digits":
@@ -111,7 +135,12 @@ def _cifar(folder: Path) -> Dataset:
     return Dataset("cifar10", torch.cat(images[:-1]), images[-1], torch.cat(labels[:-1]), labels[-1])
 
 
-def _folder(root: Path, size: int, per_class: int | None) -> Dataset:
+def _some(count: int, most: int | None) -> np.ndarray:
+    """Indices of at most so many of `count`, ascending, chosen by a fixed shuffle."""
+    return np.sort(np.random.default_rng(SEED).permutation(count)[:most])
+
+
+def _folder(root: Path, size: int, per_class: int | None, tests: int | None, from_files: bool) -> Dataset:
     halves = [next((root / name for name in names if (root / name).is_dir()), None)
               for names in (("train",), ("val", "test"))]  # fmt: skip
     train = halves[0] or root
@@ -122,17 +151,39 @@ def _folder(root: Path, size: int, per_class: int | None) -> Dataset:
             f"with files that end in {', '.join(image_folder.SUFFIXES)}"
         )
     try:
-        images, labels = image_folder.read_folder(train, size=size, per_class=per_class, classes=classes)
+        paths, labels = image_folder.list_folder(train, per_class=per_class, classes=classes)
+        order = np.random.default_rng(SEED).permutation(len(paths))
+        paths, labels = [paths[index] for index in order], labels[order]
         if halves[0] is None or halves[1] is None:
-            return _split(root.name, torch.from_numpy(images), torch.from_numpy(labels))
-        tests, truths = image_folder.read_folder(halves[1], size=size, per_class=per_class, classes=classes)
+            kept = max(1, int(len(paths) * TEST_SHARE))
+            test_paths, truths = paths[:kept], labels[:kept]
+            paths, labels = paths[kept:], labels[kept:]
+        else:
+            test_paths, truths = image_folder.list_folder(halves[1], per_class=per_class, classes=classes)
+        if not test_paths:
+            raise DataError(f"data folder {halves[1]} has no folders with images; it must have the classes of {train}")
+        chosen = _some(len(test_paths), tests)
+        test_paths, truths = [test_paths[index] for index in chosen], truths[chosen]
+        _check_memory(halves[1] or root, test_paths, truths, size)
+        images: Images = FolderImages(paths, size)
+        if not from_files and image_folder.bytes_of(len(paths), size) <= image_folder.LARGEST_BYTES:
+            images = images[:]
+        test_images = torch.from_numpy(image_folder.read_images(test_paths, size))
+    except DataError:
+        raise
     except ValueError as error:
         raise DataError(f"data folder {root}: {error}") from error
-    if not len(tests):
-        raise DataError(f"data folder {halves[1]} has no folders with images; it must have the classes of {train}")
-    order = torch.from_numpy(np.random.default_rng(SEED).permutation(len(images)))
-    shuffled = torch.from_numpy(images)[order], torch.from_numpy(labels)[order]
-    return Dataset(root.name, shuffled[0], torch.from_numpy(tests), shuffled[1], torch.from_numpy(truths))
+    return Dataset(root.name, images, test_images, torch.from_numpy(labels), torch.from_numpy(truths))
+
+
+def _check_memory(root: Path, paths: list[Path], labels: np.ndarray, size: int) -> None:
+    needed, most = image_folder.bytes_of(len(paths), size), image_folder.LARGEST_BYTES
+    if needed > most:
+        each = most // (image_folder.bytes_of(1, size) * len(set(labels.tolist())))
+        raise DataError(
+            f"data folder {root}: {len(paths):,} images to test at {size} × {size} take {needed / 2**30:.1f} GiB of "
+            f"memory, above {most / 2**30:g}; take at most {each} images of each class, or fewer test images"
+        )
 
 
 def _digits() -> Dataset:

@@ -200,9 +200,13 @@ def rearrange(layer: FoldedPool | FoldedConcatenation, tensors: Mapping[str, Ten
 
 def finish(layer: FoldedConvolution, result: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
     """Residual and output range of a layer."""
-    if layer.residual is not None:
-        result = result + tensors[layer.residual]
+    result = add_residual(layer, result, tensors)
     return result.clamp(0.0, layer.ceiling) if layer.relu else result
+
+
+def add_residual(layer: FoldedConvolution, result: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+    """A layer's convolution and its residual, if it has one."""
+    return result if layer.residual is None else result + tensors[layer.residual]
 
 
 class _Folder:

@@ -17,6 +17,7 @@ from .channel_bits import bits_per_channel, bits_per_layer, lane_mix_budget
 from .formats import FIXED4, FIXED8, POT_4, SP2_4, WeightFormat
 from .model import QuantizedNetwork
 from .quantizers import Formats
+from .recipe import TrainingOptions
 from .sensitivity import (
     DRAWS,
     EXACT_CLASSES,
@@ -26,7 +27,6 @@ from .sensitivity import (
     weight_errors,
     weight_variances,
 )
-from .train import TrainingOptions
 
 HESSIAN_IMAGES = 64
 HESSIAN_VALUES = 1 << 27

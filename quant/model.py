@@ -17,8 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .fold import FoldedConvolution, FoldedGraph, FoldedPool, convolve, finish, rearrange, run_folded
-from .formats import FIXED8
+from .fold import (
+    FoldedConvolution,
+    FoldedGraph,
+    FoldedPool,
+    add_residual,
+    convolve,
+    finish,
+    rearrange,
+    run_folded,
+)
+from .formats import FIXED8, WeightFormat
 from .quantizers import (
     SAMPLES,
     ActivationQuantizer,
@@ -43,7 +52,7 @@ class QuantizedConvolution(nn.Module):
     -------
     layer: the folded layer (its own weights are the float model's and stay as they are).
     weight, bias: float32; parameters, or buffers where the layer is exact.
-    formats: per filter.
+    formats: per filter; `assigned`: those that were asked for, where accumulators take fewer bits (`accumulators.py`).
     scale: per filter; the real weight of integer weight 1. Updated by `update_scale`, not by gradients.
     """
 
@@ -55,6 +64,7 @@ class QuantizedConvolution(nn.Module):
         super().__init__()
         self.layer = layer
         self.formats: Formats = (FIXED8,) * len(layer.weight)
+        self.assigned = self.formats
         if layer.exact:
             self.register_buffer("weight", layer.weight.float())
             self.register_buffer("bias", layer.bias.float())
@@ -63,6 +73,18 @@ class QuantizedConvolution(nn.Module):
         self.register_buffer("scale", torch.ones(len(layer.weight)))
         self.scale_method = "maximum"
         self.update_scale()
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+    def get_extra_state(self) -> dict[str, list[str]]:
+        """The formats' names: they belong to the state dict as the weights do."""
+        return {field: [kind.name for kind in getattr(self, field)] for field in ("formats", "assigned")}
+
+    def set_extra_state(self, state: dict[str, list[str]]) -> None:
+        for field, names in state.items():
+            setattr(self, field, tuple(WeightFormat.parse(name) for name in names))
 
     def update_scale(self) -> None:
         """Sets the scales that fit the weights and formats."""
@@ -146,7 +168,7 @@ class QuantizedNetwork(nn.Module):
             module = self.convolutions[name]
             if len(kinds) != len(module.weight):
                 raise QuantizationError(f"layer {name!r} has {len(module.weight)} filters, but {len(kinds)} formats")
-            module.formats = tuple(kinds)
+            module.formats = module.assigned = tuple(kinds)
         self.update_scales()
 
     def update_scales(self) -> None:
@@ -191,8 +213,12 @@ class QuantizedNetwork(nn.Module):
         tensors = {self.graph.input: self.quantizer(self.graph.input)(image_values(images))}
         for index, layer in enumerate(self.graph.layers):
             if isinstance(layer, FoldedConvolution):
-                result = finish(layer, self.convolutions[layer.name](tensors[layer.input]), tensors)
-                tensors[layer.output] = self.quantizer(layer.output)(result)
+                result = self.convolutions[layer.name](tensors[layer.input])
+                quantizer = self.quantizer(layer.output)
+                # The quantizer clips to the ReLU's range by itself, unless it has other tensors' range too.
+                clips = layer.relu and not quantizer.signed and quantizer.ceiling <= layer.ceiling
+                result = (add_residual if clips else finish)(layer, result, tensors)
+                tensors[layer.output] = quantizer(result, relu=clips)
             else:
                 tensors[layer.output] = rearrange(layer, tensors)
             if keep is not None:

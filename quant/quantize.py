@@ -3,21 +3,25 @@
 import dataclasses
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
+from . import parallel
 from .accumulators import Narrowed, fit_accumulators
 from .allocation import Budget
 from .assign import LaneMix
 from .capture import capture
-from .data import Dataset
+from .checkpoint import Checkpoint
+from .data import Dataset, Images
 from .export import Agreement, agreement, align_scales, export, integer_accuracy
 from .fold import fold
 from .graph import IntegerGraph
 from .methods import assign, find_method
 from .model import QuantizedNetwork
-from .quantizers import Formats
+from .quantizers import Formats, QuantizationError
+from .recipe import TrainingOptions
 from .refine import refine
-from .train import ProgressCallback, TrainingOptions, accuracy, train
+from .train import EpochCallback, Machine, ProgressCallback, accuracy, train
 
 CALIBRATION_IMAGES = 256
 ASSIGNMENT_IMAGES = 64
@@ -39,6 +43,8 @@ class QuantizationResult:
     losses: mean loss per epoch of fine-tuning.
     agreement: how far the codes of fake quantization and of the integer graph differ, by tensor, on test images.
     narrowed: filters that have fewer bits than the method gave them, so that their sums fit the accumulators.
+
+    In all but the first of several processes there are no accuracies and no agreement.
     """
 
     graph: IntegerGraph
@@ -66,7 +72,10 @@ def quantize(
     scale_method: str = "mse",
     refined: bool = False,
     accumulator_bits: int | None = None,
+    checkpoint: Checkpoint | None = None,
+    machine: Machine | None = None,
     progress: ProgressCallback | None = None,
+    after_epoch: EpochCallback | None = None,
     name: str | None = None,
 ) -> QuantizationResult:
     """Captures, folds, calibrates, assigns, fine-tunes and exports a trained float model (it is left in eval mode).
@@ -84,6 +93,7 @@ def quantize(
     tensor_bits, scale_method: see `QuantizedNetwork`.
     refined: without fine-tuning, round the weights by the layers' outputs and correct the biases (`refine.py`).
     accumulator_bits: of the accelerator; filters whose sums could exceed them get fewer bits (`accumulators.py`).
+    checkpoint, machine, progress, after_epoch: of fine-tuning, see `train.train`; the float model is its teacher.
 
     Raises
     ------
@@ -100,63 +110,93 @@ def quantize(
         name=name,
     )  # fmt: skip
     batch = data.train_images[:ASSIGNMENT_IMAGES]
-    assigned: dict[str, Formats] = {}
 
     def fit() -> tuple[Narrowed, ...]:
         """Sets the assigned formats, or as many bits of them as the accumulators take."""
-        network.set_formats(assigned)
+        network.set_formats({name: module.assigned for name, module in network.convolutions.items()})
         return () if accumulator_bits is None else fit_accumulators(network, accumulator_bits)
 
-    def renew() -> tuple[Narrowed, ...]:
-        assigned.update(assign(network, lane_mix, method=method, images=batch, budget=budget))
-        return fit()
+    def renew() -> float:
+        """Assigns formats; the share of the filters that have another one now."""
+        before = _formats(network)
+        formats = assign(network, lane_mix, method=method, images=batch, budget=budget)
+        for layer, kinds in parallel.same_everywhere(formats).items():
+            network.convolutions[layer].assigned = kinds
+        fit()
+        return _share_changed(before, _formats(network))
 
-    narrowed = renew()
+    renew()
     losses: list[float] = []
     if options.epochs and data.train_labels is not None:
+        measured = data.test_labels is not None and len(network.graph.outputs) == 1
 
-        def before_epoch(epoch: int) -> None:
+        def before_epoch(epoch: int) -> float:
             if epoch > 1 and preset.assigns_before(epoch, options.epochs):
-                renew()
-            else:
-                network.update_scales()
+                return renew()
+            network.update_scales()
+            return 0.0
 
         losses = train(
-            network, data.train_images, data.train_labels, options, progress=progress, before_epoch=before_epoch
-        )
-        narrowed = fit()
+            network, data.train_images, data.train_labels, options, before_epoch=before_epoch, teacher=model,
+            test=(data.test_images, data.test_labels) if measured and data.test_labels is not None else None,
+            checkpoint=checkpoint, machine=machine, progress=progress, after_epoch=after_epoch,
+        )  # fmt: skip
+    narrowed = fit()
     if refined:
         refine(network, data.train_images[:REFINEMENT_IMAGES])
     align_scales(network)
     graph = export(network)
-    labels = data.test_labels if len(graph.outputs) == 1 else None
+    measures = not parallel.rank()  # the others would only measure the same
+    labels = data.test_labels if measures and len(graph.outputs) == 1 else None
     return QuantizationResult(
         graph=graph,
         network=network,
-        formats={name: module.formats for name, module in network.convolutions.items()},
+        formats=_formats(network),
         float_accuracy=None if labels is None else accuracy(model, data.test_images, labels),
         quantized_accuracy=None if labels is None else accuracy(network, data.test_images, labels),
         integer_accuracy=None if labels is None else integer_accuracy(graph, data.test_images, labels),
         losses=tuple(losses),
-        agreement=agreement(network, graph, data.test_images[:AGREEMENT_IMAGES]),
+        agreement=agreement(network, graph, data.test_images[:AGREEMENT_IMAGES]) if measures else (),
         narrowed=narrowed,
     )
 
 
 def prepare(
     model: nn.Module,
-    images: Tensor,
+    images: Images,
     *,
     activation_bits: int = 5,
     tensor_bits: Mapping[str, int] | None = None,
     scale_method: str = "mse",
     name: str | None = None,
 ) -> QuantizedNetwork:
-    """A calibrated quantized network of a float model, every filter Fixed-8; see `quantize`."""
+    """A calibrated quantized network of a float model, every filter Fixed-8; see `quantize`.
+
+    Raises
+    ------
+    QuantizationError: weights that are not finite; names their layer.
+    """
     channels, height, width = images.shape[1:]
     graph = fold(capture(model, (channels, height, width), name=name))
+    for layer in graph.convolutions:
+        for what, values in (("weights", layer.weight), ("biases", layer.bias)):
+            if bad := int((~torch.isfinite(values)).sum()):
+                raise QuantizationError(
+                    f"layer {layer.name!r}: {bad} of its {values.numel()} {what} (with batch norm folded in) are not "
+                    "finite; load other weights, or train with a lower learning rate"
+                )
     network = QuantizedNetwork(
         graph, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method
     )
     network.calibrate(images[:CALIBRATION_IMAGES])
     return network.eval()
+
+
+def _formats(network: QuantizedNetwork) -> dict[str, Formats]:
+    return {name: module.formats for name, module in network.convolutions.items()}
+
+
+def _share_changed(before: Mapping[str, Formats], after: Mapping[str, Formats]) -> float:
+    """Of all filters."""
+    pairs = [pair for name, kinds in after.items() for pair in zip(before[name], kinds)]
+    return sum(old != new for old, new in pairs) / len(pairs)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .formats import Scheme, WeightFormat
+from .straight_through import AtMost, QuantizeActivation, QuantizeWeight, round_half_up, steps
 
 Formats = tuple[WeightFormat, ...]
 """A weight format per filter."""
@@ -26,20 +27,6 @@ _SMALLEST_RANGE = 1e-6
 
 class QuantizationError(ValueError):
     """A tensor or a layer that cannot be quantized; the message names it, the reason and a remedy."""
-
-
-def round_half_up(value: Tensor) -> Tensor:
-    """⌊v + ½⌋, the rounding of the requantizer."""
-    return torch.floor(value + 0.5)
-
-
-def straight_through(value: Tensor, quantized: Tensor) -> Tensor:
-    """`quantized` in the forward pass, the gradient of `value` in the backward pass (Bengio et al., 2013)."""
-    return value + (quantized - value).detach()
-
-
-def _scale_gradient(value: Tensor, factor: float) -> Tensor:
-    return (value * (1.0 - factor)).detach() + value * factor
 
 
 # Weights --------------------------------------------------------------------------------------------------------------
@@ -69,7 +56,7 @@ def fake_quantize_weight(weight: Tensor, scale: Tensor, formats: Formats) -> Ten
     """The dequantised weights code · scale, with the gradient of the identity (straight-through)."""
     with torch.no_grad():
         quantized = _levels(weight, scale, formats) * _column(scale, weight)
-    return straight_through(weight, quantized)
+    return QuantizeWeight.apply(weight, quantized)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def weight_scale(weight: Tensor, formats: Formats, *, method: str = "maximum") -> Tensor:
@@ -88,7 +75,7 @@ def weight_scale(weight: Tensor, formats: Formats, *, method: str = "maximum") -
         raise ValueError(f"weight scale method must be 'maximum' or 'mse', not {method!r}")
     with torch.no_grad():
         largest = weight.detach().flatten(1).abs().amax(dim=1)
-        tops = torch.tensor([float(kind.levels[-1]) for kind in formats], dtype=weight.dtype)
+        tops = torch.tensor([float(kind.levels[-1]) for kind in formats], dtype=weight.dtype, device=weight.device)
         scale = torch.where(largest > _SMALLEST_WEIGHT, largest / tops, torch.ones_like(largest))
         if method == "maximum":
             return scale
@@ -136,7 +123,7 @@ def _project(ratio: Tensor, kind: WeightFormat) -> Tensor:
     if kind.scheme is Scheme.FIXED:
         top = float(kind.levels[-1])
         return ratio.round().clamp(-top, top)
-    levels = torch.from_numpy(kind.levels).to(ratio.dtype)
+    levels = torch.from_numpy(kind.levels).to(ratio)
     middles = (levels[1:] + levels[:-1]) / 2
     return levels[torch.bucketize(ratio.contiguous(), middles)]
 
@@ -162,7 +149,7 @@ class ActivationQuantizer(nn.Module):
     The range is 0 … high where the tensor is never negative (zero point 0), low … high otherwise (a zero point such
     that 0 is a code). Both ends are learned as logarithms, so that they keep their sign and steps are relative. Inside
     the range the gradient is straight-through; outside, the ends get it, as in PACT (Choi et al., 2018); the scale also
-    gets the rounding term of LSQ (Esser et al., 2020), and its gradient factor 1/√(values · largest code).
+    gets the rounding term of LSQ (Esser et al., 2020), and its gradient factor 1/√(values of an image · largest code).
 
     Parameters
     ----------
@@ -198,7 +185,8 @@ class ActivationQuantizer(nn.Module):
     def range(self) -> tuple[Tensor, Tensor]:
         """Low and high, real; low is 0 unless the tensor is signed."""
         high = self.log_high.exp()
-        high = straight_through(high, high.clamp(max=self.ceiling))
+        if self.ceiling < math.inf:
+            high = AtMost.apply(high, self.ceiling)  # type: ignore[no-untyped-call]
         return (-self.log_low.exp() if self.signed else torch.zeros_like(high)), high
 
     @property
@@ -215,23 +203,19 @@ class ActivationQuantizer(nn.Module):
     def codes(self, value: Tensor) -> Tensor:
         """Integer codes, int64, clipped to 0 … 2^bits − 1."""
         with torch.no_grad():
-            return self._quantize(value)[0].to(torch.int64)
+            low, high = self.range()
+            scale = (high - low) / self.maximum
+            zero = round_half_up(-low / scale)
+            return (steps(value, scale, zero, self.maximum) + zero).to(torch.int64)
 
-    def forward(self, value: Tensor) -> Tensor:
-        """The dequantised values scale · (code − zero point)."""
-        code, zero, scale = self._quantize(value)
-        return scale * (code - zero)
+    def forward(self, value: Tensor, *, relu: bool = False) -> Tensor:
+        """The dequantised values scale · (code − zero point), of the value or (`relu`, unsigned) of its ReLU.
 
-    def _quantize(self, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        Rounded in float32, and returned in the precision of the value.
+        """
         low, high = self.range()
-        factor = 1.0 / math.sqrt(value.numel() * self.maximum)
-        low, high = _scale_gradient(low, factor), _scale_gradient(high, factor)
-        scale = (high - low) / self.maximum
-        offset = -low / scale
-        zero = straight_through(offset, round_half_up(offset))
-        ratio = value / scale
-        code = (straight_through(ratio, round_half_up(ratio)) + zero).clamp(0, self.maximum)
-        return code, zero, scale
+        factor = 1.0 / math.sqrt(value[0].numel() * self.maximum)
+        return QuantizeActivation.apply(value, low, high, self.maximum, relu, factor)  # type: ignore[no-any-return,no-untyped-call]
 
     @torch.no_grad()
     def initialise(self, samples: Tensor, *, method: str = "mse", percentile: float = 99.9) -> None:

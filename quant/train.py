@@ -1,61 +1,20 @@
-"""Training of the float model, and of the quantized network (quantization-aware fine-tuning). Deterministic by seed."""
+"""The trainer of float models and of quantized networks (quantization-aware fine-tuning). Deterministic by seed."""
 
 import dataclasses
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from . import parallel
+from .batches import epoch_batches, step_seed
+from .checkpoint import Checkpoint, Interruption, TrainingStopped, interruption
+from .data import Images
 from .model import image_values
-
-
-class TrainingError(ValueError):
-    """Training that cannot start or that went wrong; the message names what, where and a remedy."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
-    """How to train.
-
-    Parameters
-    ----------
-    epochs, batch_size: at least 0; at least 1.
-    learning_rate: the highest; it rises linearly over `warm_up` epochs, then falls as half a cosine to 0.
-    optimizer: `adam` or `sgd` (with `momentum`, Nesterov).
-    weight_decay: on weights of two dimensions or more only.
-    label_smoothing: 0 … 1.
-    seed: of the order of images and of dropout.
-
-    Raises
-    ------
-    TrainingError: a value is out of range.
-    """
-
-    epochs: int
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    optimizer: str = "adam"
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    warm_up: float = 1.0
-    label_smoothing: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for field, value, legal in (
-            ("epochs", self.epochs, self.epochs >= 0),
-            ("batch_size", self.batch_size, self.batch_size >= 1),
-            ("learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf),
-            ("momentum", self.momentum, 0 <= self.momentum < 1),
-            ("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf),
-            ("warm_up", self.warm_up, 0 <= self.warm_up < math.inf),
-            ("label_smoothing", self.label_smoothing, 0 <= self.label_smoothing < 1),
-            ("optimizer", self.optimizer, self.optimizer in ("adam", "sgd")),
-        ):
-            if not legal:
-                raise TrainingError(f"training option {field} is out of range: {value!r}")
+from .recipe import TrainingError, TrainingOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,25 +28,74 @@ class Progress:
     loss: float
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What an epoch did.
+
+    Members
+    -------
+    loss, train_accuracy: mean over the images as they were trained with.
+    accuracy: of the test images after the epoch; None without them.
+    learning_rate: of the last step.
+    formats_changed: share of the filters whose format changed before the epoch.
+    seconds: of training, without the tests.
+    """
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    accuracy: float | None
+    learning_rate: float
+    formats_changed: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where to train; changes nothing of what is computed but rounding.
+
+    Members
+    -------
+    device: see `parallel.find_device`.
+    workers: processes that read and augment images, for each training process; 0: none.
+    """
+
+    device: str = "cpu"
+    workers: int = 0
+
+
 ProgressCallback = Callable[[Progress], None]
+EpochCallback = Callable[[Sequence[Epoch]], None]
+"""Called after every epoch with all epochs so far (those before the run was resumed too)."""
 
 
 def train(
     model: nn.Module,
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     options: TrainingOptions,
     *,
+    test: tuple[Tensor, Tensor] | None = None,
+    teacher: nn.Module | None = None,
+    before_epoch: Callable[[int], float | None] | None = None,
+    checkpoint: Checkpoint | None = None,
+    machine: Machine | None = None,
     progress: ProgressCallback | None = None,
-    before_epoch: Callable[[int], None] | None = None,
+    after_epoch: EpochCallback | None = None,
 ) -> list[float]:
-    """Trains a model in place with cross entropy, and leaves it in eval mode.
+    """Trains a model in place with cross entropy, and leaves it in eval mode, on the CPU.
+
+    Several processes (`parallel.process_group`) train one model: all call it with the same arguments.
 
     Parameters
     ----------
     model: gives scores, N × classes, for float images.
     images, labels: uint8 (or float in 0 … 1) N × C × H × W; int64 N.
-    before_epoch: called with the epoch's number, from 1 (re-assignment of formats).
+    test: images and labels that the accuracy after every epoch is measured with.
+    teacher: gives the scores to distil from, where `options.distill` is above 0.
+    before_epoch: called with the epoch's number, from 1, and the model on the CPU; gives the share of filters that have
+        another format now.
+    checkpoint: save there after every epoch, and when SIGINT (Ctrl-C) or SIGTERM comes; go on from there.
 
     Returns
     -------
@@ -95,48 +103,48 @@ def train(
 
     Raises
     ------
-    TrainingError: labels that do not fit the images or the model's scores; a loss that is not finite.
+    TrainingError: labels that do not fit the images or the model's scores; a loss or a weight that is not finite; a
+        checkpoint of another run.
+    TrainingStopped: a signal came; the checkpoint has everything.
     """
     if len(images) != len(labels) or not len(images):
         raise TrainingError(f"{len(images)} images and {len(labels)} labels: there must be as many, and at least one")
-    optimizer = _optimizer(model, options)
-    steps = -(-len(images) // options.batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(options, steps))
-    losses = []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
-        for epoch in range(1, options.epochs + 1):
-            if before_epoch is not None:
-                before_epoch(epoch)
-            model.train()
-            total = 0.0
-            for step, chosen in enumerate(torch.randperm(len(images)).split(options.batch_size), start=1):
-                scores = model(image_values(images[chosen]))
-                _check_scores(scores, labels)
-                loss = functional.cross_entropy(scores, labels[chosen], label_smoothing=options.label_smoothing)
-                value = loss.item()
-                if not math.isfinite(value):
-                    raise TrainingError(
-                        f"the loss is {value} in epoch {epoch}, step {step}; use a learning rate below "
-                        f"{options.learning_rate:g}, or check the data"
-                    )
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                total += value * len(chosen)
-                if progress is not None:
-                    progress(Progress(epoch, options.epochs, step, steps, value))
-            losses.append(total / len(images))
-    model.eval()
-    return losses
+    if options.distill and teacher is None:
+        raise TrainingError("distillation needs a teacher's scores; give a teacher, or distill = 0")
+    if fault := _not_finite(model):
+        raise TrainingError(f"{fault} before training; load other weights")
+    run = _Run(model, images, labels, options, machine or Machine(), teacher)
+    run.load(checkpoint)
+    # The caller's random numbers stay as they are.
+    with torch.random.fork_rng(devices=[]), parallel.synchronized_norms(model), interruption(bool(checkpoint)) as stop:
+        while run.epoch <= options.epochs:
+            if run.step == 0 and before_epoch is not None:
+                model.cpu()
+                run.formats_changed = before_epoch(run.epoch) or 0.0
+            run.train_epoch(stop, progress)
+            if run.stopped and checkpoint is not None:
+                run.save(checkpoint)
+                raise TrainingStopped(
+                    f"stopped in epoch {run.epoch} of {options.epochs}, after step {run.step} of {run.steps}; "
+                    f"all of it is in {checkpoint.path}: the same command with --resume goes on from there"
+                )
+            run.finish_epoch(test)
+            if checkpoint is not None:
+                run.save(checkpoint)
+            if after_epoch is not None:
+                after_epoch(run.epochs)
+    model.cpu().eval()
+    if teacher is not None:
+        teacher.cpu()
+    return [entry.loss for entry in run.epochs]
 
 
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor, *, batch: int = 64) -> Tensor:
-    """The model's scores in eval mode (float, N × classes)."""
+    """The model's scores in eval mode (float, N × classes), computed where its parameters are."""
     model.eval()
-    return torch.cat([model(image_values(part)) for part in images.split(batch)])
+    device = next((parameter.device for parameter in model.parameters()), images.device)
+    return torch.cat([model(image_values(part.to(device))).to(images.device) for part in images.split(batch)])
 
 
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
@@ -144,8 +152,133 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return float((predict(model, images).argmax(dim=1) == labels).double().mean())
 
 
-def _optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+class _Run:
+    """A training run between two steps: all that a checkpoint holds, and what it works with.
+
+    Members
+    -------
+    epoch, step: the epoch in progress, from 1; its steps that are done.
+    epochs: those that are finished.
+    """
+
+    def __init__(
+        self, model: nn.Module, images: Images, labels: Tensor, options: TrainingOptions, machine: Machine,
+        teacher: nn.Module | None,
+    ) -> None:  # fmt: skip
+        self.model, self.images, self.labels, self.options = model, images, labels, options
+        self.device, self.workers = parallel.find_device(machine.device), machine.workers
+        self.teacher = teacher.to(self.device).eval() if teacher is not None and options.distill else None
+        self.parameters = [parameter for parameter in model.to(self.device).parameters() if parameter.requires_grad]
+        self.optimizer = _optimizer(self.parameters, options)
+        self.steps = -(-len(images) // options.batch_size)
+        self.epoch, self.step, self.stopped = 1, 0, False
+        self.loss_sum = self.correct = self.formats_changed = self.seconds = 0.0
+        self.epochs: list[Epoch] = []
+
+    def train_epoch(self, stop: Interruption, progress: ProgressCallback | None) -> None:
+        """The steps that are left of the epoch, or those until someone asks to stop (then `stopped`)."""
+        self.model.to(self.device).train()
+        started = time.monotonic()
+        batches = epoch_batches(
+            self.images, self.labels, self.options, self.epoch, first=self.step, workers=self.workers,
+            pinned=self.device.type == "cuda",
+        )  # fmt: skip
+        for images, labels, count in batches:
+            self.step += 1
+            torch.manual_seed(step_seed(self.options.seed, self.epoch, self.step))
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._rate()
+            loss, correct = self._loss(images, labels, count)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            figures = torch.stack([loss.detach(), correct, loss.new_tensor(float(stop.requested))])
+            value, right, asked = parallel.add_up(self.parameters, figures).tolist()
+            if not math.isfinite(value):
+                raise TrainingError(self._diverged(value))
+            self.optimizer.step()
+            self.loss_sum += value * count
+            self.correct += right
+            if progress is not None:
+                progress(Progress(self.epoch, self.options.epochs, self.step, self.steps, value))
+            if asked:
+                self.stopped = True
+                break
+        self.seconds += time.monotonic() - started
+
+    def finish_epoch(self, test: tuple[Tensor, Tensor] | None) -> None:
+        """Writes the epoch down and turns to the next."""
+        number = len(self.images)
+        entry = Epoch(
+            epoch=self.epoch, loss=self.loss_sum / number, train_accuracy=self.correct / number,
+            accuracy=None if test is None else self._accuracy(*test), learning_rate=self._rate(),
+            formats_changed=self.formats_changed, seconds=round(self.seconds, 3),
+        )  # fmt: skip
+        self.epochs.append(entry)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.loss_sum = self.correct = self.formats_changed = self.seconds = 0.0
+
+    # Checkpoints ----------------------------------------------------------------------------------------------------
+
+    _FIELDS = ("epoch", "step", "loss_sum", "correct", "formats_changed", "seconds")
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        if parallel.rank():
+            return
+        state = {field: getattr(self, field) for field in self._FIELDS}
+        state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        state |= {"epochs": [dataclasses.asdict(entry) for entry in self.epochs]}
+        checkpoint.save(dataclasses.asdict(self.options), state)
+
+    def load(self, checkpoint: Checkpoint | None) -> None:
+        state = checkpoint.load(dataclasses.asdict(self.options)) if checkpoint is not None else None
+        if state is None:
+            return
+        assert checkpoint is not None
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise TrainingError(f"{checkpoint.path} is of another model: {error}") from error
+        self.epochs = [Epoch(**entry) for entry in state["epochs"]]
+        for field in self._FIELDS:
+            setattr(self, field, state[field])
+
+    # Helpers --------------------------------------------------------------------------------------------------------
+
+    def _loss(self, images: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """This process's share of the mean loss of `count` images, and how many images it got right."""
+        values, labels = image_values(images.to(self.device, non_blocking=True)), labels.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
+            scores = self.model(values)
+            if self.teacher is not None:
+                with torch.no_grad():
+                    target = self.teacher(values).float()
+        _check_scores(scores, self.labels)
+        scores = scores.float()
+        smoothing, part = self.options.label_smoothing, self.options.distill
+        loss = functional.cross_entropy(scores, labels, label_smoothing=smoothing, reduction="sum") / count
+        if self.teacher is not None:
+            loss = (1 - part) * loss + part * _divergence(scores, target, self.options.temperature) / count
+        return loss, (scores.detach().argmax(dim=1) == labels).sum().to(loss.dtype)
+
+    def _accuracy(self, images: Tensor, labels: Tensor) -> float:
+        """Of all images, each process taking its share."""
+        mine = predict(self.model, parallel.share(images)).argmax(dim=1) == parallel.share(labels)
+        return parallel.add_up((), mine.sum()[None].float().to(self.device)).item() / len(images)
+
+    def _rate(self) -> float:
+        return self.options.rate((self.epoch - 1) * self.steps + self.step - 1, self.steps)
+
+    def _diverged(self, value: float) -> str:
+        place = f"the loss is {value} in epoch {self.epoch}, step {self.step}"
+        cause = _not_finite(self.model) or "all weights are finite, but the scores are not, or are too large"
+        return (
+            f"{place}: {cause}; use a learning rate below {self.options.learning_rate:g} or a longer warm-up, or check "
+            "the data"
+        )
+
+
+def _optimizer(parameters: Sequence[nn.Parameter], options: TrainingOptions) -> torch.optim.Optimizer:
     groups = [
         {"params": [entry for entry in parameters if entry.ndim >= 2], "weight_decay": options.weight_decay},
         {"params": [entry for entry in parameters if entry.ndim < 2], "weight_decay": 0.0},
@@ -155,16 +288,21 @@ def _optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimi
     return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum, nesterov=options.momentum > 0)
 
 
-def _schedule(options: TrainingOptions, steps: int) -> Callable[[int], float]:
-    total = max(1, options.epochs * steps)
-    rise = min(total - 1, round(options.warm_up * steps))
+def _divergence(scores: Tensor, target: Tensor, temperature: float) -> Tensor:
+    """T² · KL(target ‖ scores), both softened by T, summed over images."""
+    found, wanted = (functional.log_softmax(entry / temperature, dim=1) for entry in (scores, target))
+    return temperature**2 * functional.kl_div(found, wanted, reduction="sum", log_target=True)
 
-    def factor(step: int) -> float:
-        if step < rise:
-            return (step + 1) / (rise + 1)
-        return 0.5 * (1 + math.cos(math.pi * (step - rise) / (total - rise)))
 
-    return factor
+def _not_finite(model: nn.Module) -> str | None:
+    """The first tensor of a model with values that are not finite, in words; None if all are finite."""
+    for key, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            path, _, field = key.rpartition(".")
+            name = getattr(model.get_submodule(path), "name", path)
+            bad = int((~torch.isfinite(tensor)).sum())
+            return f"{field} of {name!r} has {bad} of {tensor.numel()} values that are not finite"
+    return None
 
 
 def _check_scores(scores: Tensor, labels: Tensor) -> None:

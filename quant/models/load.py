@@ -12,7 +12,7 @@ from .densenet import DenseNet121
 from .errors import ModelError
 from .mobilenet import MobileNetV2
 from .resnet import resnet18, resnet34, resnet50
-from .small import Demo, SmallMobileNet, SmallResNet
+from .small import Demo, SmallMobileNet, SmallResNet, TinyMobileNet, TinyResNet
 from .squeezenet import SqueezeNet
 from .vgg import vgg16, vgg16_bn
 from .weights import load_weights
@@ -21,6 +21,8 @@ ZOO: dict[str, Callable[[int, int], nn.Module]] = {
     "demo": Demo,
     "resnet-small": SmallResNet,
     "mobilenet-small": SmallMobileNet,
+    "resnet-tiny": TinyResNet,
+    "mobilenet-tiny": TinyMobileNet,
     "resnet18": resnet18,
     "resnet34": resnet34,
     "resnet50": resnet50,

@@ -1,8 +1,10 @@
 """Every command from outside: as a person types it, in a process of its own where the exit code matters."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -65,6 +67,53 @@ def test_quantize_reports_formats_and_accuracy(model):
     figures = json.loads((model.parent / "q.json").read_text())
     assert figures["accuracy"].keys() == {"float", "quantized", "integer"}
     assert figures["layers"][0]["formats"] == {"fixed-8": 1, "fixed-4": 3, "sp2-4": 4}
+
+
+def test_training_is_logged_saved_and_gone_on_with(model):
+    command = [
+        "quantize", "mynet:build", "--board", "small", "--data", "data.npz", "--float-epochs", 2, "--epochs", 2,
+        "--distill", 0.5, "--precision", "bf16", "--checkpoint", "run", "--log", "run/log.jsonl", "-o", "trained.imx",
+        "--json", "t.json",
+    ]  # fmt: skip
+    run = intramix(*command, cwd=model.parent)
+    assert run.returncode == 0, run.stderr
+    figures = json.loads((model.parent / "t.json").read_text())
+    assert 0 <= figures["agreement"]["far"] <= figures["agreement"]["differing"] < 0.1
+    lines = [json.loads(line) for line in (model.parent / "run/log.jsonl").read_text().splitlines()]
+    assert [(line["phase"], line["epoch"]) for line in lines] == [
+        ("float", 1), ("float", 2), ("quantized", 1), ("quantized", 2),
+    ]  # fmt: skip
+    assert (model.parent / "run/log.png").read_bytes().startswith(b"\x89PNG")
+    first = (model.parent / "trained.imx").read_bytes()
+    run = intramix(*command, cwd=model.parent)
+    assert run.returncode == 1
+    assert "float.pt has a training run already; go on with it (--resume)" in run.stderr
+    run = intramix(*command, "--resume", cwd=model.parent)
+    assert run.returncode == 0, run.stderr
+    assert (model.parent / "trained.imx").read_bytes() == first
+
+
+def test_interrupt_saves_and_says_how_to_go_on(model):
+    command = ["quantize", "mynet:build", "--board", "small", "--data", "data.npz", "--epochs", "20000",
+               "--checkpoint", "long", "-o", "x.imx"]  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "intramix.cli.main", *command], cwd=model.parent, stderr=subprocess.PIPE, text=True
+    ) as run:
+        while run.poll() is None and not (model.parent / "long/quantized.pt").exists():
+            time.sleep(0.2)
+        run.send_signal(signal.SIGINT)
+        _, message = run.communicate(timeout=120)
+    assert run.returncode == 130
+    assert "stopped in epoch" in message
+    assert "the same command with --resume goes on from there" in message
+    assert "Traceback" not in message
+    assert not (model.parent / "x.imx").exists()
+
+
+def test_resume_without_a_checkpoint(folder):
+    run = intramix("quantize", "demo", "--data", "digits", "--resume", "-o", "x.imx", cwd=folder)
+    assert run.returncode == 2
+    assert "--resume goes on from a checkpoint: give --checkpoint FOLDER too" in run.stderr
 
 
 def test_compile_writes_program_listing_and_figures(model):

@@ -171,11 +171,12 @@ def test_wrong_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "val" / "cat" / "1.png").write_bytes(image_file((1, 2, 3)))
     with pytest.raises(DataError, match=r"class 'cat' of .*val is not one of the training classes"):
         load_data(folder)
+    (folder / "val" / "cat" / "1.png").unlink()
     (folder / "train" / "bee" / "9.png").write_text("no image")
     with pytest.raises(DataError, match=r"9\.png cannot be read"):
         load_data(folder)
-    monkeypatch.setattr(image_folder, "LARGEST_BYTES", 5 * 3 * 32 * 32)
-    with pytest.raises(DataError, match="take at most 2 images of each class"):
+    monkeypatch.setattr(image_folder, "LARGEST_BYTES", 3 * 3 * 32 * 32)
+    with pytest.raises(DataError, match=r"4 images to test at 32 × 32 take .* take at most 1 images of each class"):
         load_data(folder, image_size=32)
 
 

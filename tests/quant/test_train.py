@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from intramix.quant.train import Progress, TrainingError, TrainingOptions, accuracy, predict, train
+from intramix.quant.recipe import TrainingError, TrainingOptions
+from intramix.quant.train import Epoch, Progress, accuracy, predict, train
 
 GENERATOR = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(0, 256, (96, 1, 4, 4), generator=GENERATOR, dtype=torch.uint8)
@@ -86,8 +87,74 @@ def test_loss_that_is_not_finite_names_epoch_and_step() -> None:
         if epoch == 2:
             model[1].weight.data.fill_(float("nan"))
 
-    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 2, step 1; use a learning rate below 0\.5"):
+    message = r"loss is nan in epoch 2, step 1: weight of '1' has 128 of 128 values .*use a learning rate below 0\.5"
+    with pytest.raises(TrainingError, match=message):
         train(model, IMAGES, LABELS, TrainingOptions(epochs=3, learning_rate=0.5), before_epoch=poison)
+
+
+def test_weights_that_are_not_finite_before_training() -> None:
+    model = small()
+    model[4].bias.data[1] = float("inf")
+    with pytest.raises(TrainingError, match="bias of '4' has 1 of 2 values that are not finite before training"):
+        train(model, IMAGES, LABELS, TrainingOptions(epochs=1))
+
+
+def test_loss_that_overflows_with_finite_weights() -> None:
+    model = small()
+    model[1].weight.data.fill_(1e37)
+    model[4].weight.data.fill_(1e37)
+    with pytest.raises(TrainingError, match="epoch 1, step 1: all weights are finite, but the scores are not"):
+        train(model, IMAGES, LABELS, TrainingOptions(epochs=1))
+
+
+def test_distillation_minimises_the_divergence_from_the_teacher() -> None:
+    teacher, model = small(), small()
+    train(teacher, IMAGES, LABELS, TrainingOptions(epochs=20, learning_rate=0.02))
+    wrong = 1 - LABELS  # with ALPHA = 1 labels do not count
+    options = TrainingOptions(epochs=1, batch_size=96, learning_rate=1e-9, warm_up=0, distill=1.0, temperature=3.0)
+    model[3].p = 0.0
+    (loss,) = train(model, IMAGES, wrong, options, teacher=teacher)
+    found, target = ((predict(entry, IMAGES).double() / 3).softmax(dim=1) for entry in (model, teacher))
+    divergence = 9 * (target * (target / found).log()).sum(dim=1).mean().item()
+    assert loss == pytest.approx(divergence, rel=1e-4)
+    train(model, IMAGES, wrong, TrainingOptions(epochs=30, learning_rate=0.02, distill=1.0), teacher=teacher)
+    agree = predict(model, IMAGES).argmax(dim=1) == predict(teacher, IMAGES).argmax(dim=1)
+    assert agree.double().mean() > 0.9
+    with pytest.raises(TrainingError, match="distillation needs a teacher's scores"):
+        train(model, IMAGES, LABELS, TrainingOptions(epochs=1, distill=0.5))
+
+
+def test_bfloat16_learns_and_keeps_weights_in_float32() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2))
+    seen = []
+    model[0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    options = TrainingOptions(epochs=10, batch_size=32, learning_rate=0.02, precision="bf16")
+    losses = train(model, IMAGES, LABELS, options)
+    assert set(seen) == {torch.bfloat16}
+    assert losses[-1] < 0.8 * losses[0]
+    assert {entry.dtype for entry in model.parameters()} == {torch.float32}
+    assert predict(model, IMAGES).dtype == torch.float32
+
+
+def test_figures_of_every_epoch() -> None:
+    seen: list[int] = []
+    epochs: list[Epoch] = []
+
+    def record(entries: list[Epoch]) -> None:
+        seen.append(len(entries))
+        epochs[:] = entries
+
+    model = small()
+    options = TrainingOptions(epochs=3, batch_size=32, learning_rate=0.01)
+    losses = train(model, IMAGES, LABELS, options, test=(IMAGES[:48], LABELS[:48]),
+                   before_epoch=lambda epoch: epoch / 4, after_epoch=record)  # fmt: skip
+    assert seen == [1, 2, 3]
+    assert [entry.loss for entry in epochs] == losses
+    assert [entry.formats_changed for entry in epochs] == [0.25, 0.5, 0.75]
+    assert epochs[-1].accuracy == accuracy(model, IMAGES[:48], LABELS[:48])
+    assert epochs[-1].learning_rate == options.rate(8, 3) < epochs[0].learning_rate
+    assert all(0 <= entry.train_accuracy <= 1 and entry.seconds >= 0 for entry in epochs)
 
 
 def test_labels_beyond_the_scores() -> None:
@@ -107,7 +174,8 @@ def test_model_without_scores() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("epochs", -1), ("batch_size", 0), ("learning_rate", 0.0), ("optimizer", "lamb"), ("label_smoothing", 1.0)],
+    [("epochs", -1), ("batch_size", 0), ("learning_rate", 0.0), ("optimizer", "lamb"), ("label_smoothing", 1.0),
+     ("distill", 1.1), ("temperature", 0.0), ("precision", "float16"), ("augmentation", "mixup")],
 )
 def test_options_out_of_range(field: str, value: object) -> None:
     with pytest.raises(TrainingError, match=f"training option {field} is out of range"):
