@@ -147,7 +147,7 @@ def _open(path: Path) -> "Image":
     try:
         from PIL import Image
     except ImportError as error:
-        raise ValueError("reading image files needs Pillow; install it with: pip install intramix[images]") from error
+        raise ValueError("reading image files needs Pillow; install it with: pip install pillow") from error
     try:
         with Image.open(path) as file:
             return file.convert("RGB")
