@@ -133,11 +133,18 @@ class Unsupported(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Value:
-    """What a node of the exported graph stands for: an operation's result, maybe seen as a vector."""
+    """What a node of the exported graph stands for: an operation's result.
+
+    Members
+    -------
+    flat: it is seen as a vector, or with rows and columns joined.
+    padding: zeros that the model has put around it.
+    """
 
     name: str
     shape: tuple[int, int, int]
     flat: bool = False
+    padding: Padding = NO_PADDING
 
 
 def capture(model: nn.Module, input_shape: tuple[int, int, int], *, name: str | None = None) -> CapturedGraph:
@@ -241,7 +248,7 @@ def _outputs(program: Any, values: dict[fx.Node, Any], graph_input: str) -> tupl
 
 def _is_vector(node: fx.Node) -> bool:
     value = node.meta["val"]
-    return len((value[0] if isinstance(value, tuple) else value).shape) == 2
+    return len((value[0] if isinstance(value, tuple) else value).shape) != 4
 
 
 def _unknown(node: fx.Node) -> Value | None:
