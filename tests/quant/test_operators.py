@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[Forward, str]] = {
     "a row": (lambda m, x, y: x[:, :, 0], "cut or shuffled along channels"),
     "channel shuffle": (lambda m, x, y: functional.channel_shuffle(x, 2), "cut or shuffled along channels"),
     "transpose": (lambda m, x, y: x.view(1, 2, 2, 6, 8).transpose(1, 2), "only flattening|cut or shuffled"),
-    "pad before a max pool": (lambda m, x, y: functional.max_pool2d(functional.pad(y, (1, 1)), 2), "a padded map; only"),
+    "pad before a max pool": (lambda m, x, y: functional.max_pool2d(functional.pad(y, (1, 1)), 2), "a padded map"),
     "crop": (lambda m, x, y: functional.pad(x, (-1, 0)), r"only zeros around rows and columns .*pad=\(-1, 0\)"),
     "pad with ones": (lambda m, x, y: functional.pad(x, (1, 1), value=1.0), "only zeros around rows and columns"),
     "mean of channels": (lambda m, x, y: x.mean(1), r"over dimensions \[1\]; take it over rows and columns"),
