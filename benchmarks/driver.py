@@ -3,8 +3,9 @@
     python -m benchmarks.driver [--board pynq-z2] [--network resnet18] [--size 224] [--simulate] [--json FILE]
 
 The host's part is measured on a device that ends every run at once, in seconds of the processor: quantizing and packing
-the image, reading and unpacking the outputs, registers. The first two are done while the accelerator computes. Cycles
-are those of one simulated frame with `--simulate`; otherwise the array's steps alone, the least that they can be.
+the image, reading and unpacking the outputs, registers, whose own time on the bus is not in it. The first two are done
+while the accelerator computes. Cycles are those of one simulated frame with `--simulate`; otherwise the array's steps
+alone, the least that they can be.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from intramix.cli.verification import build, conditions_of
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.program import Program
 from intramix.hdl.geometry import ISA_VERSION, Geometry
-from intramix.hdl.registers import MAGIC, OFFSET, Status
+from intramix.hdl.registers import MAGIC, OFFSET, Control, Status
 from intramix.platforms.boards import board as find_board
 from intramix.runtime.closure import closure
 from intramix.runtime.device import Buffer, Device
@@ -49,11 +50,12 @@ class HostBuffer(Buffer):
 
 
 class InstantDevice(Device):
-    """Ends every run at once, and counts accesses of registers."""
+    """Ends every run at once; counts accesses of registers, and seconds from a run's end to the next one's start."""
 
     def __init__(self, geometry: Geometry, clock_hz: float) -> None:
         self.clock_hz = clock_hz
         self.accesses = 0
+        self.paused = self.ended = 0.0
         self._next = 1 << 20
         self._answers = {OFFSET["ID"]: MAGIC, OFFSET["VERSION"]: ISA_VERSION, OFFSET["SIGNATURE"]: geometry.signature,
                          OFFSET["STATUS"]: int(Status.DONE)}  # fmt: skip
@@ -64,12 +66,15 @@ class InstantDevice(Device):
 
     def write_offset(self, offset: int, value: int) -> None:
         self.accesses += 1
+        if offset == OFFSET["CONTROL"] and value & Control.START and self.ended:
+            self.paused += time.process_time() - self.ended
 
     def allocate(self, size: int) -> HostBuffer:
         self._next += -(-size // 4096) * 4096
         return HostBuffer(self._next, size)
 
     def wait_interrupt(self, seconds: float) -> bool:
+        self.ended = time.process_time()
         return True
 
     def close(self) -> None:
@@ -83,14 +88,15 @@ def measure(program: Program, image: np.ndarray, clock_hz: float, *, frames: int
     driver.load(program)
     images = np.broadcast_to(image, (frames, *image.shape))
     driver.run(images[:2])
-    device.accesses = 0
+    device.accesses, device.paused, device.ended = 0, 0.0, 0.0
     whole = _seconds(lambda: driver.run(images), 1) / frames
-    accesses = device.accesses / frames
+    accesses, paused, device.ended = device.accesses / frames, device.paused / (frames - 1), 0.0
     driver.run(images, counters=False)
     memory = driver.memory.frames[0]
     return {
         "prepare_seconds": _seconds(lambda: memory.write_input(program, quantize(image, program.input)), frames),
         "read_seconds": _seconds(lambda: driver.collect(memory, {}), frames),
+        "paused_seconds": paused,
         "frame_seconds": whole,
         "register_accesses": accesses,
         "register_accesses_without_counters": (device.accesses - accesses * frames) / frames,
@@ -134,11 +140,9 @@ def main() -> None:
             with step("Simulate a frame"):
                 cycles = float(driver.run(images[:1]).cycles)
     frame = cycles / board.clock_hz
-    overlapped = figures["prepare_seconds"] + figures["read_seconds"]
     figures |= {
         "network": program.name, "board": board.name, "clock_hz": board.clock_hz, "cycles_per_frame": cycles,
         "simulated": arguments.simulate, "accelerator_seconds": frame,
-        "paused_seconds": max(figures["frame_seconds"] - overlapped, 0.0),
     }  # fmt: skip
     figures |= board_installation()
     rows = [
@@ -146,8 +150,8 @@ def main() -> None:
         for what, key, when in (
             ("image: quantize, pack", "prepare_seconds", "while the frame before is computed"),
             ("outputs: unpack, log", "read_seconds", "while the next frame is computed"),
-            ("the rest: registers, Python", "paused_seconds", "between two frames"),
-            ("all", "frame_seconds", ""),
+            ("registers", "paused_seconds", "between two frames"),
+            ("all, checks and stacking of the batch with it", "frame_seconds", ""),
         )
     ]
     columns = [("host, a frame", "left"), ("time", "right"), ("of the accelerator's", "right"), ("when", "left")]

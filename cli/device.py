@@ -58,10 +58,9 @@ def device_options(command: Callable) -> Callable:
 
 def run_images(driver: Driver, images: np.ndarray, *, counters: bool = True) -> RunResult:
     """Runs a batch under a progress bar."""
-    simulated = hasattr(driver.device, "simulation")
-    size = 1 if simulated else _ROUND
+    size = 1 if driver.device.simulated else _ROUND
     parts: list[RunResult] = []
-    with bar("Run images on the simulated RTL" if simulated else "Run images") as advance:
+    with bar("Run images on the simulated RTL" if driver.device.simulated else "Run images") as advance:
         for start in range(0, len(images), size):
             advance(start, len(images), "")
             parts.append(driver.run(images[start : start + size], counters=counters))

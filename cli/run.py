@@ -40,7 +40,7 @@ def run(
     images, labels = load_images(data, program, limit)
     with opened() as driver:
         result = run_images(driver, images, counters=False)
-        simulated = hasattr(driver.device, "simulation")
+        simulated = driver.device.simulated
     figures = _figures(program, result, labels, simulated=simulated)
     if figures["predictions"] is not None:
         _print_predictions(figures, labels, show)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ..compiler.program import LayerRecord
 from ..hdl.geometry import ISA_VERSION
-from ..hdl.registers import COUNTERS, MAGIC, Control, Status
+from ..hdl.registers import COUNTERS, MAGIC, OFFSET, Control, Status
 from .device import Buffer, Device
 from .errors import DeviceError, ErrorReport, NoAcceleratorError, RejectedError, SignatureMismatch, decode_error
 
@@ -12,6 +12,11 @@ _REST_CYCLES = 5_000
 """Cycles between two looks whether a stopped run has come to rest."""
 _REST_LOOKS = 100
 _MASK = (1 << 32) - 1
+# Plain numbers, for what is done between two frames: enumerations and names cost Python more than the access itself.
+_STATUS, _CONTROL = OFFSET["STATUS"], OFFSET["CONTROL"]
+_ERROR, _REJECTED = int(Status.ERROR), int(Status.REJECTED)
+_CLEAR, _START = int(Control.CLEAR | Control.INTERRUPT_ENABLE), int(Control.START | Control.INTERRUPT_ENABLE)
+_COUNTER_OFFSETS = {name: OFFSET[name] for name, _ in COUNTERS}
 
 
 class ControlPort:
@@ -25,7 +30,7 @@ class ControlPort:
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._bases: dict[str, int] = {}  # what the base registers hold
+        self._bases: dict[int, int] = {}  # what the base registers hold, by offset
         identity = device.read_register("ID")
         if identity != MAGIC:
             raise NoAcceleratorError(
@@ -50,11 +55,12 @@ class ControlPort:
 
     def counters(self, *names: str) -> dict[str, int]:
         """Counters of the last run (hdl/registers.py): those named, or all."""
-        return {name: self._device.read_register(name) for name in names or [name for name, _ in COUNTERS]}
+        read = self._device.read_offset
+        return {name: read(_COUNTER_OFFSETS[name]) for name in names or _COUNTER_OFFSETS}
 
     def error(self, layers: Sequence[LayerRecord]) -> ErrorReport | None:
         """The error that the last run ended with, if it did; `layers` are those of the program that ran."""
-        if not self.status() & Status.ERROR:
+        if not self._device.read_offset(_STATUS) & _ERROR:
             return None
         error, instructions = (self._device.read_register(name) for name in ("ERROR", "ERROR_INSTRUCTION"))
         return decode_error(error, instructions, layers)
@@ -67,7 +73,7 @@ class ControlPort:
         RejectedError: it is not.
         """
         self._bases.clear()
-        self._device.write_register("CONTROL", Control.CLEAR | Control.INTERRUPT_ENABLE)
+        self._device.write_offset(_CONTROL, _CLEAR)
         self._set_bases(buffers)
         for name, value in registers.items():
             self._device.write_register(name, value)
@@ -80,9 +86,9 @@ class ControlPort:
         ------
         RejectedError: it is not.
         """
-        self._device.write_register("CONTROL", Control.CLEAR | Control.INTERRUPT_ENABLE)
+        self._device.write_offset(_CONTROL, _CLEAR)
         self._set_bases(buffers)
-        self._device.write_register("CONTROL", Control.START | Control.INTERRUPT_ENABLE)
+        self._device.write_offset(_CONTROL, _START)
         self._require_accepted("the start")
 
     def require_rest(self) -> None:
@@ -116,16 +122,17 @@ class ControlPort:
     def _set_bases(self, buffers: Mapping[str, Buffer]) -> None:
         for name, buffer in buffers.items():
             for half, value in (("LOW", buffer.address & _MASK), ("HIGH", buffer.address >> 32)):
-                register = f"{name}_{half}"
-                if self._bases.get(register) != value:
-                    self._device.write_register(register, value)
-                    self._bases[register] = value
+                offset = OFFSET[f"{name}_{half}"]
+                if self._bases.get(offset) != value:
+                    self._device.write_offset(offset, value)
+                    self._bases[offset] = value
 
     def _require_accepted(self, what: str) -> None:
-        status = self.status()
-        if status & Status.REJECTED:
+        status = self._device.read_offset(_STATUS)
+        if status & _REJECTED:
             self._bases.clear()
-            raise RejectedError(f"the accelerator rejected {what} (status {text(status)}): wait until it is idle")
+            names = text(Status(status))
+            raise RejectedError(f"the accelerator rejected {what} (status {names}): wait until it is idle")
 
 
 def text(status: Status) -> str:

@@ -48,9 +48,11 @@ class Device(abc.ABC):
     Members
     -------
     clock_hz: of the accelerator. All times are those of this clock, also where a cycle is simulated in microseconds.
+    simulated: whether cycles are simulated, so that the host's own time says nothing of a board's.
     """
 
     clock_hz: float
+    simulated: bool = False
 
     @abc.abstractmethod
     def read_offset(self, offset: int) -> int:

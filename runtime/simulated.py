@@ -32,9 +32,10 @@ class BusViolation(DeviceError):
 class SimulatedBuffer(Buffer):
     """Memory of a simulated device: both sides see the same bytes."""
 
-    def __init__(self, address: int, view: np.ndarray) -> None:
+    def __init__(self, address: int, view: np.ndarray, freed: dict[int, list[int]]) -> None:
         self.address = address
         self.view = view
+        self._freed: dict[int, list[int]] | None = freed
 
     def to_device(self) -> None:
         pass
@@ -43,7 +44,10 @@ class SimulatedBuffer(Buffer):
         pass
 
     def free(self) -> None:
-        """The simulation's memory is given back as a whole, with the device."""
+        """The next allocation of the same size gets it."""
+        if self._freed is not None:
+            self._freed.setdefault(self.view.size, []).append(self.address)
+            self._freed = None
 
 
 class SimulatedDevice(Device):
@@ -62,6 +66,8 @@ class SimulatedDevice(Device):
     SimulationToolError: the simulator cannot be built.
     BusViolation: from all methods that run cycles.
     """
+
+    simulated = True
 
     def __init__(
         self,
@@ -82,6 +88,7 @@ class SimulatedDevice(Device):
             library, master_ports(geometry), memory_bytes=memory_bytes, conditions=self.conditions, trace=trace
         )
         self._next = _BASE
+        self._freed: dict[int, list[int]] = {}  # addresses by size
         self._lock = threading.Lock()
         self.simulation.allow(0, 0)
 
@@ -118,6 +125,9 @@ class SimulatedDevice(Device):
         if size < 0:
             raise ValueError(f"a buffer's size must be at least 0, not {size}")
         rounded = max(ALIGNMENT, -(-size // ALIGNMENT) * ALIGNMENT)
+        if self._freed.get(rounded):
+            address = self._freed[rounded].pop()
+            return SimulatedBuffer(address, self.simulation.memory[address : address + rounded], self._freed)
         address, total = self._next, self.simulation.memory.size
         if address + rounded > total:
             raise DeviceError(
@@ -127,7 +137,7 @@ class SimulatedDevice(Device):
         # 4 KiB beyond the next boundary, plus one unit: buffers begin at ever different offsets within a page.
         self._next = address + rounded + _GUARD_BYTES + ALIGNMENT
         self.simulation.allow(address, address + rounded)
-        return SimulatedBuffer(address, self.simulation.memory[address : address + rounded])
+        return SimulatedBuffer(address, self.simulation.memory[address : address + rounded], self._freed)
 
     def wait_interrupt(self, seconds: float) -> bool:
         left = max(1, round(seconds * self.clock_hz))

@@ -298,6 +298,20 @@ def test_program_of_another_geometry(small):
         Driver(small).load(compile_graph(graph, other))
 
 
+def test_freed_memory_is_used_again(small):
+    driver = Driver(small)
+    program = compile_graph(network(SMALL, 33, blocks=1), SMALL)
+    places = []
+    for _ in range(3):
+        driver.load(program)
+        places.append({small.read_register(f"{name}_LOW") for name in ("PROGRAM", "PARAMETERS", "WORKSPACE")})
+    assert len(set.union(*places)) <= 4
+    buffer = small.allocate(100)
+    buffer.free()
+    buffer.free()
+    assert small.allocate(100).address == buffer.address != small.allocate(100).address
+
+
 def test_memory_exhausted(small):
     with pytest.raises(DeviceError, match="more memory_bytes"):
         small.allocate(1 << 40)
