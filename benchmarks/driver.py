@@ -50,7 +50,7 @@ class HostBuffer(Buffer):
 
 
 class InstantDevice(Device):
-    """Ends every run at once; counts accesses of registers, and notes the seconds from a run's end to the next start."""
+    """Ends every run at once; counts register accesses, and notes the seconds from a run's end to the next start."""
 
     def __init__(self, geometry: Geometry, clock_hz: float) -> None:
         self.clock_hz = clock_hz
