@@ -225,10 +225,14 @@ def _choose_digits(classes: list[list[_Writer]], geometry: Geometry) -> tuple[di
         candidates += [tuple(2 if other == n else 1 for other in range(size)) for n in range(size)]
         candidates += [tuple(1 if other == n else 2 for other in range(size)) for n in range(size)]
     costs = []
+    known: dict[tuple[int, ...], int | None] = {}  # tiles of a class, by its number and the digits of its writers
     for candidate in candidates:
         digits, total, counts = dict(zip(names, candidate)), 0, []
-        for writers in classes:
-            count = _tiles(writers, digits, geometry)
+        for number, writers in enumerate(classes):
+            key = (number, *(digits[writer.layer.name] for writer in writers))
+            if key not in known:
+                known[key] = _tiles(writers, digits, geometry)
+            count = known[key]
             if count is None:
                 break
             counts.append(count)

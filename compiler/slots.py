@@ -1,11 +1,16 @@
 """Pieces of an on-chip memory that are filled, used and freed in order, and the tokens that guard them."""
 
 
+OUTSTANDING = 128
+"""Slots at most that are filled and not yet free, however small they are: a counter of tokens holds 255."""
+
+
 class SlotRing:
     """Allocates a memory round and round.
 
-    Slot n may be filled once the slots it overlaps are free. Slots are freed in order, one token each, and filling a
-    slot takes at most one token; `tokens` says which ones take it, so that no more are given than are taken.
+    Slot n may be filled once the slots it overlaps are free, and slot n − `OUTSTANDING`. Slots are freed in order, one
+    token each, and filling a slot takes at most one token; `tokens` says which ones take it, so that no more are given
+    than are taken.
 
     Parameters
     ----------
@@ -32,11 +37,11 @@ class SlotRing:
         start = self._spans[-1][1] if self._spans else 0
         if start + words > self.depth:
             start = 0
-        need = 0
+        need = max(0, len(self._spans) - OUTSTANDING + 1)
         for number in range(len(self._spans) - 1, -1, -1):
             low, high = self._spans[number]
             if low < start + words and start < high:
-                need = number + 1
+                need = max(need, number + 1)
                 break
         self._spans.append((start, start + words))
         self._needs.append(need)

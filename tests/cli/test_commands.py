@@ -127,6 +127,18 @@ def test_compile_writes_program_listing_and_figures(model):
     assert [layer["kind"] for layer in figures["layers"]] == ["convolution", "linear"]
 
 
+def test_export_qonnx_writes_a_file_that_is_read_again(model):
+    onnx = pytest.importorskip("onnx")
+    path = model.parent / "my.onnx"
+    run = intramix("export-qonnx", model, "-o", path, "--batch", 2, "--json", model.parent / "o.json")
+    assert run.returncode == 0, run.stderr
+    (source,) = onnx.load(path).graph.input
+    assert [size.dim_value for size in source.type.tensor_type.shape.dim] == [2, 2, 6, 6]
+    figures = json.loads((model.parent / "o.json").read_text())
+    assert figures["bytes"] == path.stat().st_size
+    assert figures["formats"]["fixed-8"] == {"bits": 8, "scale": 1 / 128}
+
+
 def test_simulate_compares_every_value(model):
     run = intramix(
         "simulate", model, "--board", "small", "--data", "data.npz", "--images", 2, "--stalls", 0.1,

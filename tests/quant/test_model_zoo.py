@@ -100,6 +100,6 @@ def test_whole_way(name: str) -> None:
 
 
 @pytest.mark.long  # whole networks at full size: minutes
-@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "vgg16", "vgg16_bn", "mobilenet_v2"])
+@pytest.mark.parametrize("name", SIZES)
 def test_whole_way_at_224(name: str) -> None:
     whole_way(name, 224, 4)
