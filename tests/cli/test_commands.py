@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from intramix.cli.main import LazyGroup
+from intramix.compiler.fileformat import load
 
 
 def intramix(*arguments, cwd=None):
@@ -125,6 +126,10 @@ def test_compile_writes_program_listing_and_figures(model):
     figures = json.loads((model.parent / "c.json").read_text())
     assert figures["instructions"] > 0
     assert [layer["kind"] for layer in figures["layers"]] == ["convolution", "linear"]
+    assert list(load(model.parent / "my.imp").selftest) == [0, 1]
+    run = intramix("compile", model, "--board", "small", "-o", "bare.imp", "--no-selftest", cwd=model.parent)
+    assert run.returncode == 0, run.stderr
+    assert load(model.parent / "bare.imp").selftest == {}
 
 
 def test_export_qonnx_writes_a_file_that_is_read_again(model):
