@@ -2,7 +2,8 @@
 
 Amaranth emits a Verilog module for every component *object*. An array of equal lanes becomes small Verilog, and fast
 C++ in Verilator, only if equal lanes are instances of one definition. A component that is used many times gives itself
-a `module_name`, equal for equal hardware, and its parent adds it with `place`:
+a `module_name`, equal for equal hardware (and `parts`, if it makes components before it is elaborated), and its parent
+adds it with `place`:
 
     m.submodules += place(platform, lane)
 
@@ -48,7 +49,8 @@ class ModuleLibrary:
     def instance(self, component: Any) -> Instance:
         """An instance of the component's definition, connected to the component's own ports."""
         # Its definition is elaborated once, for the first of its kind; Amaranth must not call the others unused.
-        component._MustUse__used = True
+        for unused in (component, *getattr(component, "parts", ())):
+            unused._MustUse__used = True
         name = component.module_name
         kind = (type(component), component.signature)
         if self._kinds.setdefault(name, kind) != kind:

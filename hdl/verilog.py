@@ -12,6 +12,21 @@ _ELEMENT = re.compile(r"\\\S*\[\S*")
 """An escaped identifier with a bracket: amaranth names element 0 of an array `x` "x[0]", like bit 0 of `x`. Yosys'
 abc9 takes one for the other and dies without a message, so elements are renamed to "x.0"."""
 
+_ZEROS = re.compile(
+    r"^( *)initial begin\n *(\S+)\[0\] = \d+'[hb]0+;\n((?: *\2\[\d+\] = \d+'[hb]0+;\n)*)\1end\n", re.MULTILINE
+)
+"""A block that writes zero to every row of a memory, a line each: megabytes of them in a large accelerator, and more in
+the C++ that Verilator makes of them."""
+
+
+def _zeros_in_a_loop(block: re.Match[str]) -> str:
+    indent, memory, others = block.groups()
+    row = f"{memory}_row"
+    return (
+        f"{indent}integer {row};\n"
+        f"{indent}initial for ({row} = 0; {row} <= {others.count(chr(10))}; {row} = {row} + 1) {memory}[{row}] = 0;\n"
+    )
+
 
 def generate(component: Any, name: str) -> str:
     """The complete Verilog of a component: the definitions it instantiates, its own modules, itself as module `name`.
@@ -31,4 +46,5 @@ def generate(component: Any, name: str) -> str:
     top = rtlil.convert(component, name, platform=library, emit_src=False)
     # One run of Yosys for all modules; amaranth has no public function from RTLIL text to Verilog.
     text = verilog._convert_rtlil_text(library.rtlil + "\n" + top, strip_internal_attrs=True)
+    text = _ZEROS.sub(_zeros_in_a_loop, text)
     return _ELEMENT.sub(lambda name: name[0].replace("[", ".").replace("]", ""), text)

@@ -3,19 +3,17 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Elaboratable, Module, Signal, Value, unsigned
+from amaranth.hdl import Elaboratable, Module, Signal, Value
 from amaranth.lib import data, wiring
 
 from ..geometry import Dsp, Geometry, LaneClass
 from ..interfaces import Step, array_signature
 from ..modules import place
 from . import dsp_lanes, lut_weights
-from .arithmetic import Control, Skew, delay
+from .arithmetic import Control, delay
 from .channel_sum import ChannelSum
-from .dsp_lanes import DspCell
-from .lut_lanes import FixedCell, PotCell, Sp2Cell
-from .lut_weights import LutWeights
 from .packing import WEIGHT_BITS, packing_plan
+from .rows import DspRow, LutRow, skewed
 
 
 class _Lane(NamedTuple):
@@ -44,7 +42,7 @@ class Array(wiring.Component):
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = g = geometry
-        self._common = {
+        widths = {
             "channels": g.word_channels, "bits": g.activation_bits, "accumulator_bits": g.accumulator_bits,
         }  # fmt: skip
         lanes = []
@@ -53,47 +51,28 @@ class Array(wiring.Component):
             lanes.append(_Lane(number, kind, start))
             start += g.word_channels * kind.weight_bits
         on_dsp = [lane for lane in lanes if not lane.kind.is_lut and g.dsp is not Dsp.NONE]
-        self._dsp_lanes = on_dsp
-        self._lut_lanes = lanes[len(on_dsp) :]
-        self._channel_sums = [ChannelSum(**self._common) for _ in range(g.pixel_lanes)]
-        self._dsp_cells = [
-            [self._dsp_cell(filters, pixel) for pixel in range(0, g.pixel_lanes, 2)] for filters in self._dsp_filters()
+        self._channel_sums = [ChannelSum(**widths) for _ in range(g.pixel_lanes)]
+        self._dsp_rows = [
+            (filters, DspRow(g.dsp, filters[0].kind, filters=len(filters), pixel_lanes=g.pixel_lanes, **widths))
+            for filters in _half_lane_pairs(on_dsp)
         ]
-        self._lut_cells = [[self._lut_cell(lane) for _ in range(g.pixel_lanes)] for lane in self._lut_lanes]
+        self._lut_rows = [
+            (lane, LutRow(lane.kind, pixel_lanes=g.pixel_lanes, **widths)) for lane in lanes[len(on_dsp) :]
+        ]
         super().__init__(array_signature(geometry).flip())
 
     @property
     def LATENCY(self) -> int:
-        return 3 + max(cell.depth for cell in self._cells())
+        return 3 + max(part.depth for part in self._parts())
 
     @property
     def HOLD(self) -> int:
-        return 3 + min(cell.depth for cell in self._cells())
+        return 3 + min(part.depth for part in self._parts())
 
-    # Lanes --------------------------------------------------------------------------------------------------------
-
-    def _cells(self) -> Iterator[Any]:
+    def _parts(self) -> Iterator[Any]:
         yield from self._channel_sums
-        for cells in (*self._dsp_cells, *self._lut_cells):
-            yield from cells
-
-    def _dsp_filters(self) -> list[list[_Lane]]:
-        """Filter lanes by pair of half-lanes: a Fixed-8 lane, or one or two Fixed-4 lanes."""
-        wide = [[lane] for lane in self._dsp_lanes if lane.kind is LaneClass.FIXED8]
-        narrow = [lane for lane in self._dsp_lanes if lane.kind is LaneClass.FIXED4]
-        return wide + [narrow[i : i + 2] for i in range(0, len(narrow), 2)]
-
-    def _dsp_cell(self, filters: list[_Lane], pixel: int) -> DspCell:
-        g = self.geometry
-        pixels = min(2, g.pixel_lanes - pixel)
-        return DspCell(g.dsp, filters[0].kind, filters=len(filters), pixels=pixels, **self._common)
-
-    def _lut_cell(self, lane: _Lane) -> FixedCell | Sp2Cell | PotCell:
-        if lane.kind is LaneClass.LUT_SP2:
-            return Sp2Cell(**self._common)
-        if lane.kind is LaneClass.LUT_POT:
-            return PotCell(**self._common)
-        return FixedCell(planes=lane.kind.weight_bits, **self._common)
+        for _, row in (*self._dsp_rows, *self._lut_rows):
+            yield row
 
     # Hardware -----------------------------------------------------------------------------------------------------
 
@@ -113,10 +92,10 @@ class Array(wiring.Component):
             steps.append(later)
         m.d.comb += self.captured.eq(steps[self.LATENCY].valid & steps[self.LATENCY].last)
 
-        def control(cell: Any) -> None:
-            """Connect a cell's controls: its operands come in cycle 1, its controls depth − 1 later."""
-            step = steps[cell.depth]
-            m.d.comb += [cell.control[name].eq(step[name]) for name in Control.as_shape().members]
+        def control(part: Any) -> None:
+            """Connect a part's controls: its operands come in cycle 1, its controls depth − 1 later."""
+            step = steps[part.depth]
+            m.d.comb += [part.control[name].eq(step[name]) for name in Control.as_shape().members]
 
         def lane_weights(lane: _Lane) -> Value:
             return weights[lane.start : lane.start + g.word_channels * lane.kind.weight_bits]
@@ -129,89 +108,56 @@ class Array(wiring.Component):
                 channel_sum.count.eq(steps[channel_sum.depth].count),
                 self.sums[pixel].eq(channel_sum.total),
             ]
-        if self._dsp_cells:
+        if self._dsp_rows:
             self._connect_dsp(m, platform, activations, lane_weights, control)
-        for kind in dict.fromkeys(lane.kind for lane in self._lut_lanes):
+        for kind in dict.fromkeys(lane.kind for lane, _ in self._lut_rows):
             self._connect_lut(m, platform, kind, lane_weights, control)
         return m
 
-    def _skewed(self, m: Module, platform: object, name: str, value: Any, bits: int, delays: tuple[int, ...]) -> Any:
-        """A vector with a delay for each element."""
-        if not any(delays):
-            return data.View(data.ArrayLayout(unsigned(bits), len(delays)), Value.cast(value))
-        skew = Skew(bits=bits, delays=delays)
-        m.submodules[name] = place(platform, skew)
-        m.d.comb += skew.input.eq(value)
-        return skew.output
-
     def _connect_dsp(self, m: Module, platform: object, activations: Any, lane_weights: Any, control: Any) -> None:
         g = self.geometry
-        channels = g.word_channels
         plan = packing_plan(g.dsp, WEIGHT_BITS, g.activation_bits)
-        delays = dsp_lanes.operand_delays(plan, channels)
+        delays = dsp_lanes.operand_delays(plan, g.word_channels)
         codes = [
-            self._skewed(m, platform, f"dsp_activations_{pixel}", word, g.activation_bits, delays)
+            skewed(m, platform, f"dsp_activations_{pixel}", word, g.activation_bits, delays)
             for pixel, word in enumerate(activations)
         ]
-        for index, (filters, cells) in enumerate(zip(self._dsp_filters(), self._dsp_cells, strict=True)):
-            halves = []
-            for number, lane in enumerate(filters):
-                bits = lane.kind.weight_bits
-                stored = self._skewed(m, platform, f"dsp_weights_{index}_{number}", lane_weights(lane), bits, delays)
-                for digit in range(0, bits, WEIGHT_BITS):
-                    halves.append([weight[digit : digit + WEIGHT_BITS] for weight in stored])
-            for pair, cell in enumerate(cells):
-                m.submodules[f"dsp_cell_{index}_{pair}"] = place(platform, cell)
-                control(cell)
-                for port, half in zip(cell.weights, halves, strict=False):
-                    m.d.comb += [element.eq(weight) for element, weight in zip(port, half, strict=True)]
-                for side, totals in enumerate(cell.totals):
-                    pixel = 2 * pair + side
-                    m.d.comb += cell.activations[side].eq(codes[pixel])
-                    m.d.comb += [
-                        self.accumulators[pixel][lane.number].eq(total)
-                        for lane, total in zip(filters, totals, strict=True)
-                    ]
+        for index, (filters, row) in enumerate(self._dsp_rows):
+            m.submodules[f"dsp_row_{index}"] = place(platform, row)
+            control(row)
+            m.d.comb += [port.eq(lane_weights(lane)) for port, lane in zip(row.weights, filters, strict=True)]
+            for pixel, totals in enumerate(row.totals):
+                m.d.comb += row.codes[pixel].eq(codes[pixel])
+                m.d.comb += [
+                    self.accumulators[pixel][lane.number].eq(total)
+                    for lane, total in zip(filters, totals, strict=True)
+                ]
 
     def _connect_lut(self, m: Module, platform: object, kind: LaneClass, lane_weights: Any, control: Any) -> None:
         g = self.geometry
         channels, bits = g.word_channels, g.activation_bits
-        units = lut_weights.unit_delays(kind, channels)
+        rows = [(lane, row) for lane, row in self._lut_rows if lane.kind is kind]
         delays = lut_weights.channel_delays(kind, channels)
-        fixed = kind not in (LaneClass.LUT_SP2, LaneClass.LUT_POT)
         name = kind.name.lower()
-        lanes = [pair for pair in zip(self._lut_lanes, self._lut_cells, strict=True) if pair[0].kind is kind]
-        depth = lanes[0][1][0].depth
-
-        codes, pairs, step_sums = [], [], []
+        shared: dict[str, list[Any]] = {"codes": [], "pairs": [], "step_sums": []}
         for pixel, source in enumerate(self._channel_sums):
-            codes.append(self._skewed(m, platform, f"{name}_codes_{pixel}", source.codes, bits, delays))
-            if fixed:
-                pairs.append(self._skewed(m, platform, f"{name}_pairs_{pixel}", source.pairs, bits + 1, units))
+            shared["codes"].append(skewed(m, platform, f"{name}_codes_{pixel}", source.codes, bits, delays))
             if kind is LaneClass.LUT_SP2:
-                step_sums.append(delay(m, source.step_sum, depth - 2 - source.depth))
+                shared["step_sums"].append(delay(m, source.step_sum, rows[0][1].depth - 2 - source.depth))
+            elif kind is not LaneClass.LUT_POT:
+                units = lut_weights.unit_delays(kind, channels)
+                shared["pairs"].append(skewed(m, platform, f"{name}_pairs_{pixel}", source.pairs, bits + 1, units))
+        for lane, row in rows:
+            m.submodules[f"row_{lane.number}"] = place(platform, row)
+            control(row)
+            m.d.comb += row.weights.eq(lane_weights(lane))
+            for member, values in shared.items():
+                m.d.comb += [getattr(row, member)[pixel].eq(value) for pixel, value in enumerate(values)]
+            m.d.comb += [self.accumulators[pixel][lane.number].eq(total) for pixel, total in enumerate(row.totals)]
 
-        for lane, cells in lanes:
-            stored = lane_weights(lane)
-            if fixed:
-                late = tuple(1 + cycles for cycles in delays)
-                decoded = self._skewed(m, platform, f"weights_{lane.number}", stored, kind.weight_bits, late)
-            else:
-                decoder = LutWeights(kind, channels=channels, bits=bits)
-                m.submodules[f"weights_{lane.number}"] = place(platform, decoder)
-                m.d.comb += decoder.codes.eq(stored)
-                decoded = decoder.weights
-            for pixel, cell in enumerate(cells):
-                m.submodules[f"cell_{lane.number}_{pixel}"] = place(platform, cell)
-                control(cell)
-                m.d.comb += [
-                    cell.codes.eq(codes[pixel]),
-                    cell.weights.eq(decoded),
-                    self.accumulators[pixel][lane.number].eq(cell.total),
-                ]
-                if fixed:
-                    m.d.comb += cell.pairs.eq(pairs[pixel])
-                else:
-                    m.d.comb += [cell.negatives.eq(decoder.negatives), cell.correction.eq(decoder.correction)]
-                if kind is LaneClass.LUT_SP2:
-                    m.d.comb += cell.step_sum.eq(step_sums[pixel])
+
+def _half_lane_pairs(lanes: list[_Lane]) -> list[list[_Lane]]:
+    """Filter lanes on DSPs by pair of half-lanes: a Fixed-8 lane, or one or two Fixed-4 lanes."""
+    wide = [[lane] for lane in lanes if lane.kind is LaneClass.FIXED8]
+    narrow = [lane for lane in lanes if lane.kind is LaneClass.FIXED4]
+    return wide + [narrow[i : i + 2] for i in range(0, len(narrow), 2)]

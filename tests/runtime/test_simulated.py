@@ -14,7 +14,7 @@ from intramix.hdl.isa import Error
 from intramix.hdl.registers import Status
 from intramix.quant.executor import execute
 from intramix.quant.formats import FIXED4, POT_4, SP2_4
-from intramix.quant.random_graph import FormatMix, random_codes, random_graph, single_convolution
+from intramix.quant.random_graph import KINDS, FormatMix, random_codes, random_graph, single_convolution
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import AcceleratorError, DeviceError, RejectedError, RunTimeout, SignatureMismatch
 from intramix.runtime.simulated import BusViolation, SimulatedDevice
@@ -107,6 +107,18 @@ def test_concatenations(small):
         driver.load(compile_graph(graph, SMALL))
         report = verify(driver, graph, random_codes(graph, seed, images=2))
         assert report.passed, str(report)
+
+
+def test_every_kind_of_layer_under_random_stalls():
+    """One network with a block of each kind that there is."""
+    graph = network(SMALL, 32, blocks=len(KINDS), size=(17, 16), wide_share=0.2)
+    assert {layer.kind for layer in graph.layers} >= {"convolution", "linear", "average_pool", "add", "max_pool"}
+    with SimulatedDevice(SMALL, stalled(5)) as device:
+        driver = Driver(device)
+        driver.load(compile_graph(graph, SMALL))
+        report = verify(driver, graph, random_codes(graph, 1, images=1))
+    assert report.passed, str(report)
+    assert report.compared > 0
 
 
 def test_memory_that_is_used_again(small):
