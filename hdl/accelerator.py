@@ -20,6 +20,23 @@ TOP = "accelerator"
 """Name of the top module."""
 
 
+def accelerator_signature(geometry: Geometry) -> wiring.Signature:
+    """The ports of a geometry's accelerator, without its clock and reset; `Accelerator` explains them."""
+    g = geometry
+    weights = axi4_master(data_bits=g.weights_bus_bits, address_bits=g.address_bits, direction=Direction.READ)
+    maps = axi4_master(
+        data_bits=g.maps_bus_bits, address_bits=g.address_bits, direction=Direction.READ | Direction.WRITE
+    )
+    instructions = axi4_master(data_bits=BEAT_BITS, address_bits=g.address_bits, direction=Direction.READ)
+    return wiring.Signature({
+        "s_axi": Out(axi4_lite_slave(address_bits=8)),
+        "m_axi_instructions": Out(instructions),
+        **{f"m_axi_weights_{port}": Out(weights) for port in range(g.weight_ports)},
+        "m_axi_maps": Out(maps),
+        "interrupt": Out(1),
+    })
+
+
 class Accelerator(wiring.Component):
     """The top level of a geometry: docs/architecture.md. One clock domain, `sync`.
 
@@ -33,23 +50,8 @@ class Accelerator(wiring.Component):
     """
 
     def __init__(self, geometry: Geometry):
-        self.geometry = g = geometry
-        weights = axi4_master(data_bits=g.weights_bus_bits, address_bits=g.address_bits, direction=Direction.READ)
-        super().__init__({
-            "s_axi": Out(axi4_lite_slave(address_bits=8)),
-            "m_axi_instructions": Out(
-                axi4_master(data_bits=BEAT_BITS, address_bits=g.address_bits, direction=Direction.READ)
-            ),
-            **{f"m_axi_weights_{port}": Out(weights) for port in range(g.weight_ports)},
-            "m_axi_maps": Out(
-                axi4_master(
-                    data_bits=g.maps_bus_bits,
-                    address_bits=g.address_bits,
-                    direction=Direction.READ | Direction.WRITE,
-                )
-            ),
-            "interrupt": Out(1),
-        })
+        self.geometry = geometry
+        super().__init__(accelerator_signature(geometry))
 
     def elaborate(self, platform):
         m = Module()

@@ -1,0 +1,69 @@
+"""A bitstream's top level in RTL alone: processing system, register bridge, accelerator. No pins, no block design."""
+
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal, Value
+from amaranth.lib import wiring
+from amaranth.lib.cdc import ResetSynchronizer
+from amaranth.lib.wiring import In
+
+from ...hdl.accelerator import TOP, accelerator_signature
+from ...hdl.geometry import Geometry
+from .axi import attach
+from .components import COMPONENTS
+from .lite_bridge import LiteBridge
+from .systems import REGISTER_WINDOW, ProcessingSystem
+
+
+class AcceleratorInstance(wiring.Component):
+    """The accelerator as an instance of its generated Verilog, the one that is simulated; ports of `Accelerator`."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(accelerator_signature(geometry))
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        ports = {
+            f"{'i' if member.flow == In else 'o'}_{'__'.join(map(str, path))}": Value.cast(value)
+            for path, member, value in self.signature.flatten(self)
+        }
+        m.submodules.accelerator = Instance(TOP, i_clk=ClockSignal(), i_rst=ResetSignal(), **ports)
+        return m
+
+
+class ZynqTop(Elaboratable):
+    """The top level of a geometry on a processing system. It has no ports; `sync` is the system's first clock.
+
+    Parameters
+    ----------
+    clock_hz: for the timing constraint.
+
+    Raises
+    ------
+    BuildError: the geometry does not fit the system's ports.
+    """
+
+    def __init__(self, geometry: Geometry, system: ProcessingSystem, *, clock_hz: float) -> None:
+        self._geometry, self._system, self._clock_hz = geometry, system, clock_hz
+        self._ports = system.assign(geometry)
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        m.domains.sync = ClockDomain()
+        m.submodules.accelerator = accelerator = AcceleratorInstance(self._geometry)
+        masters = {name: getattr(accelerator, name) for name in self._ports}
+        m.submodules.system = system = COMPONENTS[self._system.name](
+            {port: len(masters[name].rdata) for name, port in self._ports.items()}
+        )
+        m.submodules.bridge = bridge = LiteBridge(
+            system.master.signature, base=self._system.base, size=REGISTER_WINDOW
+        )
+        m.submodules.reset = ResetSynchronizer(~system.reset_n)
+        m.d.comb += ClockSignal().eq(system.clock)
+        if platform is not None:
+            platform.add_clock_constraint(system.clock, self._clock_hz)  # type: ignore[attr-defined]
+
+        wiring.connect(m, system.master, bridge.bus)
+        wiring.connect(m, bridge.lite, accelerator.s_axi)
+        for name, port in self._ports.items():
+            attach(m, masters[name], system.slave(port))
+        m.d.comb += system.interrupt.eq(accelerator.interrupt)
+        return m
