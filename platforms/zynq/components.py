@@ -83,7 +83,7 @@ class ZynqProcessingSystem(wiring.Component):
         fabric_clock = Signal()
         self._connect_system(m, pins, fabric_clock)
         keep = {"a_KEEP": "TRUE", "a_DONT_TOUCH": "TRUE"}
-        m.submodules.primitive = Instance(self.system.primitive, **keep, **pins)
+        m.submodules.processor = Instance(self.system.primitive, **keep, **pins)
         m.submodules.buffer = Instance("BUFG", i_I=fabric_clock, o_O=self.clock)
         return m
 
@@ -132,7 +132,9 @@ class ProcessingSystem7(ZynqProcessingSystem):
         return ("ACLK",)
 
     def _connect_system(self, m: Module, pins: dict[str, Value], clock: Signal) -> None:
-        clocks, resets_n, interrupts = Signal(4), Signal(4), Signal(20)
+        clocks = Signal(4, name="fclk_clk")
+        resets_n = Signal(4, name="fclk_reset_n")
+        interrupts = Signal(20, name="irq_f2p")
         m.d.comb += [clock.eq(clocks[0]), self.reset_n.eq(resets_n[0]), interrupts.eq(self.interrupt)]
         pins |= {"o_FCLKCLK": clocks, "o_FCLKRESETN": resets_n, "i_IRQF2P": interrupts}
 
@@ -158,7 +160,10 @@ class ProcessingSystem8(ZynqProcessingSystem):
         return ("ACLK",) if port is self.system.master else ("RCLK", "WCLK")
 
     def _connect_system(self, m: Module, pins: dict[str, Value], clock: Signal) -> None:
-        clocks, gpio, gpio_driven, interrupts = Signal(4), Signal(96), Signal(96), Signal(8)
+        clocks = Signal(4, name="pl_clk")
+        gpio = Signal(96, name="emio_gpio_o")
+        gpio_driven = Signal(96, name="emio_gpio_tn")
+        interrupts = Signal(8, name="pl_ps_irq0")
         m.d.comb += [
             clock.eq(clocks[0]),
             # pl_resetn0 is the last GPIO. Until software drives it, it must not hold the fabric in reset.

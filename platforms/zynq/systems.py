@@ -2,7 +2,6 @@
 them (UG585 for Zynq-7000, UG1085 for Zynq UltraScale+) and as Vivado's IP and PYNQ name them."""
 
 import dataclasses
-from collections.abc import Mapping
 
 from ...hdl.geometry import Geometry
 from ..boards import Board, Part
@@ -96,19 +95,17 @@ class ProcessingSystem:
         first, second = self.divisors(wanted_hz)
         return self.pll_hz / first / second
 
-    def assign(self, geometry: Geometry) -> Mapping[str, Port]:
-        """The slave port of every memory master of a geometry's accelerator.
+    def assign(self, geometry: Geometry) -> dict[Port, tuple[str, ...]]:
+        """The memory masters of a geometry's accelerator at every slave port that is used.
+
+        Where there are more masters than ports, the last masters share the first ports: reads are multiplexed. Only
+        one master writes, so no port has two that do.
 
         Raises
         ------
-        BuildError: there are too few ports, or a master does not fit one.
+        BuildError: a master does not fit.
         """
         masters = memory_masters(geometry)
-        if len(masters) > len(self.slaves):
-            raise BuildError(
-                f"{self.title} has {len(self.slaves)} ports to memory, this geometry has {len(masters)} masters "
-                f"({', '.join(masters)}): use fewer weight_ports"
-            )
         for name, bits in masters.items():
             if bits not in self.data_bits:
                 widths = " or ".join(map(str, self.data_bits))
@@ -122,7 +119,17 @@ class ProcessingSystem:
             raise BuildError(
                 f"address_bits = {geometry.address_bits}: the memory ports of {self.title} have {self.address_bits}"
             )
-        return dict(zip(masters, self.slaves))
+        names = list(masters)
+        count = min(len(names), len(self.slaves))
+        assigned = {port: tuple(names[index::count]) for index, port in enumerate(self.slaves[:count])}
+        for port, sharing in assigned.items():
+            if len({masters[name] for name in sharing}) > 1:
+                widths = ", ".join(f"{name} with {masters[name]} bits" for name in sharing)
+                raise BuildError(
+                    f"{self.title} has {len(self.slaves)} memory ports for {len(masters)} masters, and those that "
+                    f"share {port.interface} differ in width ({widths}): use fewer weight_ports"
+                )
+        return assigned
 
 
 def memory_masters(geometry: Geometry) -> dict[str, int]:

@@ -6,10 +6,12 @@ from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In
 
 from ...hdl.accelerator import TOP, accelerator_signature
+from ...hdl.dma.axi import Direction
 from ...hdl.geometry import Geometry
 from .axi import attach
 from .components import COMPONENTS
 from .lite_bridge import LiteBridge
+from .read_multiplexer import ReadMultiplexer
 from .systems import REGISTER_WINDOW, ProcessingSystem
 
 
@@ -49,9 +51,9 @@ class ZynqTop(Elaboratable):
         m = Module()
         m.domains.sync = ClockDomain()
         m.submodules.accelerator = accelerator = AcceleratorInstance(self._geometry)
-        masters = {name: getattr(accelerator, name) for name in self._ports}
+        masters = {port: [getattr(accelerator, name) for name in names] for port, names in self._ports.items()}
         m.submodules.system = system = COMPONENTS[self._system.name](
-            {port: len(masters[name].rdata) for name, port in self._ports.items()}
+            {port: len(sharing[0].rdata) for port, sharing in masters.items()}
         )
         m.submodules.bridge = bridge = LiteBridge(
             system.master.signature, base=self._system.base, size=REGISTER_WINDOW
@@ -63,7 +65,17 @@ class ZynqTop(Elaboratable):
 
         wiring.connect(m, system.master, bridge.bus)
         wiring.connect(m, bridge.lite, accelerator.s_axi)
-        for name, port in self._ports.items():
-            attach(m, masters[name], system.slave(port))
+        for port, sharing in masters.items():
+            reader = sharing[0]
+            if len(sharing) > 1:
+                m.submodules[f"{port.member}_reads"] = multiplexer = ReadMultiplexer(
+                    count=len(sharing), data_bits=len(reader.rdata), address_bits=len(reader.araddr)
+                )
+                for master, side in zip(sharing, multiplexer.masters):
+                    attach(m, master, side, Direction.READ)
+                reader = multiplexer.bus
+            writer = next((master for master in sharing if hasattr(master, "awaddr")), sharing[0])
+            attach(m, reader, system.slave(port), Direction.READ)
+            attach(m, writer, system.slave(port), Direction.WRITE)
         m.d.comb += system.interrupt.eq(accelerator.interrupt)
         return m
