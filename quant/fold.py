@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .capture import Add, Affine, CapturedGraph, Clamp, Concatenate, Conv, Operation, Pool
-from .concatenation import Chains, leaves_of
+from .concatenation import Chains, Tie, leaves_of, segment_classes
 from .graph import Padding
 
 
@@ -140,21 +140,12 @@ def fold(captured: CapturedGraph) -> FoldedGraph:
 
 def code_sources(tensors: Iterable[str], layers: Iterable[FoldedLayer]) -> dict[str, str]:
     """See `FoldedGraph.sources`; `tensors` in order of execution."""
-    names = list(tensors)
-    parent = {name: name for name in names}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
-    place = {name: index for index, name in enumerate(names)}
-    for layer in layers:
-        if not isinstance(layer, FoldedConvolution):
-            for name in layer.inputs:
-                first, second = sorted((root(name), root(layer.output)), key=place.__getitem__)
-                parent[second] = first
-    return {name: root(name) for name in names}
+    kept = [layer for layer in layers if not isinstance(layer, FoldedConvolution)]
+    ties = [Tie(layer.output, name, 1) for layer in kept for name in layer.inputs]
+    channels = dict.fromkeys(tensors, 1)
+    classes = segment_classes(channels, ties)
+    sources = {segment.tensor: members[0].tensor for members in classes for segment in members}
+    return {name: sources[name] for name in channels}
 
 
 def convolve(layer: FoldedConvolution, value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
