@@ -19,6 +19,7 @@ class LazyGroup(click.Group):
         "compile": "An integer model into a program for a geometry.",
         "elaborate": "The accelerator of a geometry as Verilog.",
         "synthesize": "What a geometry occupies, per block, by yosys.",
+        "build": "A bitstream for a board, or the project that makes it.",
         "export-qonnx": "An integer model as QONNX, which other tools read.",
         "simulate": "An integer model on the simulated RTL, every value compared.",
         "run": "A program on the simulated accelerator or on a board: predictions, frames/s.",

@@ -1,0 +1,6 @@
+"""Tests of this folder share the bitstreams that `test_bitstream` writes."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))

@@ -1,0 +1,103 @@
+"""A prepared project: its files, what Vivado's absence and failure look like, and the results beside the .bit."""
+
+import os
+import re
+from xml.etree import ElementTree
+
+import pytest
+from test_bitstream import WORDS, bit
+
+from intramix.hdl.registers import REGISTERS
+from intramix.platforms import rtl_project
+from intramix.platforms.boards import BOARDS, board
+from intramix.platforms.device_tree import overlay_source
+from intramix.platforms.errors import BuildError, ToolError
+from intramix.platforms.hardware_handoff import handoff
+from intramix.platforms.zynq.systems import PS7, PS8
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """The project of PYNQ-Z2, without the minutes that the accelerator's Verilog takes."""
+    monkeypatch.setattr(rtl_project, "accelerator_verilog", lambda geometry: "module accelerator(); endmodule\n")
+    entry = board("pynq-z2")
+    return rtl_project.prepare(entry, entry.geometry, tmp_path / "project")
+
+
+def fake_vivado(tmp_path, monkeypatch, script):
+    tool = tmp_path / "bin" / "vivado"
+    tool.parent.mkdir()
+    tool.write_text(f"#!/bin/sh\n{script}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+
+
+def test_files_of_a_project(project):
+    names = {path.name for path in project.folder.iterdir()}
+    suffixes = {"v", "tcl", "xdc", "hwh", "dts"}
+    assert names >= {f"intramix.{suffix}" for suffix in suffixes} | {"accelerator.v", "build_intramix.sh"}
+    tcl = (project.folder / "intramix.tcl").read_text()
+    assert "create_project -force -name intramix -part xc7z020clg400-1" in tcl
+    for name in re.findall(r"^add_files (\S+)", tcl, re.MULTILINE):
+        assert (project.folder / name.strip('"')).is_file()
+
+
+def test_a_project_is_written_again_but_nothing_else_is_overwritten(project, tmp_path):
+    rtl_project.prepare(project.board, project.geometry, project.folder)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.tex").touch()
+    with pytest.raises(BuildError, match="other is not empty and is no project of a bitstream: name another folder"):
+        rtl_project.prepare(project.board, project.geometry, other)
+
+
+def test_missing_vivado(project, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("AMARANTH_ENV_VIVADO", raising=False)
+    with pytest.raises(ToolError, match=r"vivado is not on the PATH: source its settings64.sh"):
+        rtl_project.run(project)
+
+
+def test_failing_vivado_shows_the_end_of_its_log(project, tmp_path, monkeypatch):
+    fake_vivado(tmp_path, monkeypatch, "echo 'ERROR: [Place 30-640] too many LUTs' > intramix.log; exit 1")
+    with pytest.raises(ToolError, match=r"vivado failed .exit code 1.*\n.*too many LUTs"):
+        rtl_project.run(project)
+
+
+def test_bitstream_gets_a_bin(project, tmp_path, monkeypatch):
+    (tmp_path / "made.bit").write_bytes(bit())
+    fake_vivado(tmp_path, monkeypatch, f"cp {tmp_path}/made.bit intramix.bit")
+    path = rtl_project.run(project)
+    assert path.with_suffix(".bin").read_bytes()[:4] == WORDS[3::-1]
+
+
+def test_board_that_is_only_simulated(tmp_path):
+    with pytest.raises(BuildError, match="board 'small': there is no device to build for"):
+        rtl_project.prepare(board("small"), board("small").geometry, tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in BOARDS.items() if entry.part])
+def test_handoff_has_registers_interrupt_and_clock(name):
+    root = ElementTree.fromstring(handoff(board(name), board(name).geometry).partition("\n")[2])
+    registers = {entry.get("NAME") for entry in root.iter("REGISTER")}
+    assert registers == {register.name for register in REGISTERS}
+    (window,) = root.iter("MEMRANGE")
+    assert window.get("INSTANCE") == "accelerator"
+    ends = {port.get("NAME") for port in root.iter("PORT") if port.get("SIGNAME") == "accelerator_interrupt"}
+    assert ends in ({"interrupt", "IRQ_F2P"}, {"interrupt", "pl_ps_irq0"})
+    parameters = {entry.get("NAME"): entry.get("VALUE") for entry in root.iter("PARAMETER")}
+    if name == "zcu102":
+        assert parameters["PSU__CRL_APB__PL0_REF_CTRL__DIVISOR0"] == "10"
+        assert parameters["C_SAXIGP2_DATA_WIDTH"] == "128"
+        assert parameters["C_MAXIGP0_DATA_WIDTH"] == "32"
+
+
+def test_overlays():
+    zynq = overlay_source(board("pynq-z2").geometry, PS7)
+    assert "interrupts = <0 29 4>;" in zynq
+    assert "reg = <0x43c00000 0x10000>;" in zynq
+    assert "config-afi" not in zynq
+    ultrascale = overlay_source(board("zcu102").geometry, PS8)
+    assert "interrupts = <0 89 4>;" in ultrascale
+    assert "config-afi = <4 0>, <5 0>," in ultrascale
+    assert "<2 1>, <3 1>, <14 0>;" in ultrascale  # the instructions' port is 64 bits wide
