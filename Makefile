@@ -51,7 +51,7 @@ $(PYNQ)/.installed: $(STAMP)
 	@touch $@
 
 pynq-test: $(PYNQ)/.installed
-	$(PYNQ)/bin/python -m pytest -p no:xdist tests/runtime/test_pynq.py
+	$(PYNQ)/bin/python -m pytest -p no:xdist tests/runtime/test_pynq.py tests/platforms/test_pynq_handoff.py
 
 runtime-wheel: $(STAMP)
 	$(BIN)/python -m intramix.runtime.wheel -o dist
