@@ -1,4 +1,4 @@
-"""Amaranth's vendor platforms of the boards: amaranth-boards' where it has the board, made of the part elsewhere."""
+"""Amaranth's vendor platforms, made of the boards' parts."""
 
 import re
 from typing import Any
