@@ -1,0 +1,294 @@
+"""The cycle model: when each engine executes each instruction of a program, and so how long every layer takes.
+
+Engines are simulated instruction by instruction: queues, tokens, rings, the drain's spacing and the memory's shared
+rate count; single beats and bursts do not. A whole network takes seconds, without a simulator of the RTL. Against the
+RTL's cycles: docs/decisions/0004-cycle-model.md.
+"""
+
+import dataclasses
+from collections import deque
+
+from ..compiler.compile import read_bytes
+from ..compiler.program import Program
+from ..hdl.array.array import Array
+from ..hdl.compute.drain import DrainTiming
+from ..hdl.control.queue import QUEUE_INSTRUCTIONS
+from ..hdl.geometry import Geometry
+from ..hdl.isa import ENGINE_OF, INSTRUCTION_BYTES, Engine, Mode, Opcode, Token, decode
+
+SHORTEST_STEP, LONGEST_STEP = 8.0, 256.0
+"""Cycles of a step of the model: it ends when something may change, within these limits."""
+FETCH_CYCLES = 8
+"""Cycles in which an instruction is fetched."""
+LOAD_OVERHEAD = 14
+"""Cycles from a load's start to its first word, and from a STORE's last word to its token, beside the memory's."""
+STORE_OVERHEAD = 4
+"""Cycles of a STORE's chunk beside its words."""
+RECORD_CYCLES = 20
+"""Cycles in which a log record holds up the words behind it."""
+
+_NEGLIGIBLE = 1e-6
+_WEIGHTS, _MAPS, _COMPUTE, _STORE = range(4)
+_PLACE = {Engine.WEIGHTS: _WEIGHTS, Engine.MAPS: _MAPS, Engine.COMPUTE: _COMPUTE, Engine.STORE: _STORE}
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What the model says of a program.
+
+    Members
+    -------
+    cycles: of the whole program.
+    layers: by layer number, cycles from the end of the layer that ended before it to its own end.
+    busy: by engine, cycles in which it worked.
+    """
+
+    cycles: int
+    layers: dict[int, int]
+    busy: dict[Engine, int]
+
+
+class _Job:
+    """An instruction: what it waits for, what it signals, and what is left of it."""
+
+    def __init__(self, geometry: Geometry, opcode: Opcode, fields: dict[str, int], spacing: int) -> None:
+        self.opcode = opcode
+        self.fields = fields
+        self.waits = [token for token in range(8) if fields["wait"] >> token & 1]
+        self.signals = [token for token in range(8) if fields["signal"] >> token & 1]
+        self.taken = 0.0
+        self.bytes_left = self.cycles_left = 0.0
+        if opcode is Opcode.COMPUTE:
+            self.groups = fields["outputs_y"] * fields["outputs_x"]
+            self.convolves = fields["mode"] == Mode.CONVOLVE
+            steps = fields["passes"] * fields["kernel_y"] * fields["kernel_x"] * fields["channels"]
+            self.group_cycles = max(steps, spacing) if self.convolves else steps
+            self.words = fields["weight_words"] * (2 if fields["weight_digit_mask"] else 1)
+            self.cycles_left = float(self.groups * self.group_cycles)
+        elif opcode is Opcode.STORE:
+            chunks = fields["planes"] * fields["chunks"]
+            self.bytes_left = float(chunks * fields["chunk_words"] * geometry.word_bytes)
+            self.cycles_left = float(STORE_OVERHEAD * chunks + RECORD_CYCLES * fields["crc_emit"])
+        elif opcode is not Opcode.FINISH:
+            self.bytes_left = float(read_bytes(geometry, opcode, fields))
+            if opcode is Opcode.LOAD_MAP:
+                rows = fields["planes"] * (fields["pad_top"] + fields["pad_bottom"])
+                self.cycles_left = float(rows * fields["row_words"])
+
+
+class _Machine:
+    """All engines, their queues, tokens and rings."""
+
+    def __init__(self, program: Program, *, bytes_per_cycle: float, latency_cycles: int) -> None:
+        g = self.geometry = program.geometry
+        array = Array(g)
+        timing = DrainTiming(g, latency=array.LATENCY, hold=array.HOLD)
+        self.written_after = timing.written
+        self.latency = latency_cycles + LOAD_OVERHEAD
+        self.bytes_per_cycle = bytes_per_cycle
+        self.map_rate = min(g.maps_bus_bits / 8, g.word_bytes)
+        self.weight_rate = g.weights_bus_bits / 8
+        self.pending = deque(
+            _Job(g, *decode(program.instructions[start : start + INSTRUCTION_BYTES]), timing.spacing)
+            for start in range(0, len(program.instructions), INSTRUCTION_BYTES)
+        )
+        self.now = self.fetched = self.drained = 0.0
+        self.tokens: list[deque[float]] = [deque() for _ in Token]
+        self.queues: list[deque[_Job]] = [deque() for _ in range(4)]
+        self.following: list[_Job | None] = [None] * 4
+        self.jobs: list[_Job | None] = [None] * 4
+        self.rates = [0.0] * 4
+        self.busy = [0.0] * 4
+        self.words_written = self.words_freed = 0.0
+        self.tiles_written = self.tiles_freed = 0
+        self.stamps: dict[int, float] = {}
+        self.finished = False
+
+    def run(self) -> None:
+        """To the end of the program.
+
+        Raises
+        ------
+        RuntimeError: it has none.
+        """
+        still = 0
+        while not self.finished:
+            before = self.busy.copy(), len(self.pending)
+            self._fetch()
+            for engine in range(4):
+                self._begin(engine, self.now)
+            self._share()
+            step = self._step()
+            for engine in range(4):
+                self._advance(engine, step)
+            self.now += step
+            still = still + 1 if before == (self.busy, len(self.pending)) else 0
+            if still > 1000:
+                raise RuntimeError(f"the cycle model stands still in cycle {self.now:,.0f}")
+
+    def _fetch(self) -> None:
+        """FETCH hands out instructions in order; a full queue holds up all that follow."""
+        while self.pending and self.fetched <= self.now:
+            queue = self.queues[_PLACE[ENGINE_OF[self.pending[0].opcode]]]
+            if len(queue) >= QUEUE_INSTRUCTIONS:
+                self.fetched = self.now
+                return
+            queue.append(self.pending.popleft())
+            self.fetched += FETCH_CYCLES
+
+    def _begin(self, engine: int, when: float) -> None:
+        """Takes the tokens of the next instruction, and begins it if the engine is free."""
+        if self.following[engine] is None and self.queues[engine]:
+            job = self.queues[engine][0]
+            if all(self.tokens[token] and self.tokens[token][0] <= when for token in job.waits):
+                for token in job.waits:
+                    self.tokens[token].popleft()
+                job.taken = when
+                self.following[engine] = self.queues[engine].popleft()
+        if self.jobs[engine] is None and self.following[engine] is not None:
+            self.jobs[engine], self.following[engine] = self.following[engine], None
+
+    def _share(self) -> None:
+        """Bytes a cycle that every engine moves: what it can, or its share of the memory's rate."""
+        wanted = [self._wanted(engine) for engine in range(4)]
+        fetching = INSTRUCTION_BYTES / FETCH_CYCLES if self.pending and self.fetched > self.now else 0.0
+        total = sum(wanted) + fetching
+        share = min(1.0, self.bytes_per_cycle / total) if total else 1.0
+        self.rates = [share * rate for rate in wanted]
+
+    def _wanted(self, engine: int) -> float:
+        job, g = self.jobs[engine], self.geometry
+        if job is None or not job.bytes_left or engine == _COMPUTE:
+            return 0.0
+        if engine == _STORE:
+            return self.map_rate
+        if self.now < job.taken + self.latency:
+            return 0.0
+        if engine == _MAPS:
+            return self.map_rate
+        if job.opcode is Opcode.LOAD_CONSTANTS:
+            room = self.tiles_written + job.fields["tiles"] - self.tiles_freed <= g.constant_tiles
+            return self.weight_rate if room else 0.0
+        room = self.words_written - self.words_freed < g.weight_depth - _NEGLIGIBLE
+        return self.weight_rate * g.weight_ports if room else 0.0
+
+    def _step(self) -> float:
+        """Cycles until something may change."""
+        ends = [LONGEST_STEP]
+        if self.pending and self.fetched > self.now:
+            ends.append(self.fetched - self.now)
+        for engine, job in enumerate(self.jobs):
+            if job is not None:
+                rate = self.rates[engine]
+                if rate:
+                    ends.append(job.bytes_left / rate)
+                elif not job.bytes_left:
+                    ends.append(job.cycles_left)
+                if engine == _WEIGHTS:
+                    return SHORTEST_STEP  # the ring may fill up, or the array wait for a word
+        for engine in (_WEIGHTS, _MAPS):
+            waiting = self.jobs[engine]
+            if waiting is not None and waiting.taken + self.latency > self.now:
+                ends.append(waiting.taken + self.latency - self.now)
+        ends += [given[0] - self.now for given in self.tokens if given and given[0] > self.now]
+        return min(LONGEST_STEP, max(SHORTEST_STEP, min(ends)))
+
+    def _advance(self, engine: int, step: float) -> None:
+        """An engine's step; several instructions if they are short."""
+        left = step
+        while left > 0:
+            self._begin(engine, self.now + step - left)
+            job = self.jobs[engine]
+            if job is None:
+                return
+            if job.opcode is Opcode.FINISH:
+                self.finished = True
+                return
+            when = self.now + step - left
+            spent = self._compute(job, when, left) if engine == _COMPUTE else self._move(engine, job, left)
+            self.busy[engine] += spent
+            left -= spent
+            if job.bytes_left or job.cycles_left > _NEGLIGIBLE:
+                return
+            self._end(engine, job, self.now + step - left)
+
+    def _move(self, engine: int, job: _Job, left: float) -> float:
+        spent = 0.0
+        if job.bytes_left:
+            rate = self.rates[engine]
+            if not rate and (engine == _STORE or job.taken + self.latency <= self.now):
+                self.rates = [*self.rates[:engine], rate := self._wanted(engine), *self.rates[engine + 1 :]]
+            if not rate:
+                return 0.0
+            moved = min(job.bytes_left, rate * left)
+            job.bytes_left -= moved
+            spent = moved / rate
+            if job.opcode is Opcode.LOAD_WEIGHTS:
+                self.words_written += moved * 8 / self.geometry.weight_word_bits
+            if job.bytes_left > _NEGLIGIBLE:
+                return spent
+            job.bytes_left = 0.0
+        over = min(job.cycles_left, left - spent)
+        job.cycles_left -= over
+        return spent + over
+
+    def _compute(self, job: _Job, when: float, left: float) -> float:
+        """Cycles that the array works: it waits for constants, and in the first group for weight words."""
+        fields = job.fields
+        if not job.convolves:
+            spent = 0.0 if when < self.drained else min(left, job.cycles_left)
+            job.cycles_left -= spent
+            return spent
+        if self.tiles_written <= self.tiles_freed + fields["constant_offset"]:
+            return 0.0
+        total = job.groups * job.group_cycles
+        done = total - job.cycles_left
+        spent = min(left, job.cycles_left)
+        there = self.words_written - self.words_freed
+        if job.groups == 1 and fields["release"]:
+            words = min(spent / job.group_cycles * job.words, max(there, 0.0))
+            spent = words / job.words * job.group_cycles
+        elif done < job.group_cycles and there < fields["weight_offset"] + job.words - _NEGLIGIBLE:
+            ready = max(0.0, there - fields["weight_offset"]) / job.words * job.group_cycles
+            spent = min(spent, max(0.0, ready - done))
+        if fields["release"]:
+            freeing = min(done + spent, total) - max(done, total - job.group_cycles)
+            self.words_freed += max(0.0, freeing) / job.group_cycles * job.words
+        job.cycles_left -= spent
+        return spent
+
+    def _end(self, engine: int, job: _Job, when: float) -> None:
+        self.jobs[engine] = None
+        self.drained = when + self.written_after if engine == _COMPUTE else self.drained
+        for token in job.signals:
+            late = {Token.OUTPUT_READY: self.written_after, Token.RESIDUAL_FREE: self.written_after,
+                    Token.STORED: self.latency}.get(Token(token), 0.0)  # fmt: skip
+            self.tokens[token].append(when + late)
+        if engine == _COMPUTE:
+            self.tiles_freed += job.fields["release_constants"]
+        elif engine == _STORE and job.fields["crc_emit"]:
+            self.stamps[job.fields["layer"]] = when
+        elif job.opcode is Opcode.LOAD_CONSTANTS:
+            self.tiles_written += job.fields["tiles"]
+
+
+def estimate(program: Program, *, bytes_per_cycle: float, latency_cycles: int = 40) -> Estimate:
+    """Cycles of a program by the model.
+
+    Parameters
+    ----------
+    bytes_per_cycle: of the memory, all ports together.
+    latency_cycles: of a read's first beat, and of a write's response.
+
+    Raises
+    ------
+    RuntimeError: the program never ends.
+    """
+    machine = _Machine(program, bytes_per_cycle=bytes_per_cycle, latency_cycles=latency_cycles)
+    machine.run()
+    layers, last = {}, 0.0
+    for number, stamp in sorted(machine.stamps.items(), key=lambda item: item[1]):
+        layers[number] = round(stamp - last)
+        last = stamp
+    busy = {engine: round(machine.busy[place]) for engine, place in _PLACE.items()}
+    return Estimate(round(machine.now), layers, busy)
