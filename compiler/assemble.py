@@ -13,7 +13,7 @@ from .sequences import MapItem, Sequences, WeightItem
 
 AHEAD = 6
 """Instructions of a loading engine that may come earlier than the next COMPUTE needs."""
-MILESTONES = 16
+MILESTONES = 64
 """STOREs of one layer at most that loads of another one wait for; more would only be finer."""
 PENDING = 200
 """Tokens of a channel that may be pending in program order. Engines run ahead of it by what their queues hold, far less
@@ -31,24 +31,24 @@ def assemble(sequences: Sequences) -> list[Instruction]:
 def _connect(sequences: Sequences) -> list[int]:
     """Adds the tokens; returns by LOAD_MAP how many COMPUTEs must come before it."""
     computes, maps = sequences.computes, sequences.maps
-    input_taken, residual_taken, output_taken = (
-        ring.tokens() for ring in (sequences.input, sequences.residual, sequences.output)
+    input_needs, residual_needs, output_needs = (
+        ring.needs() for ring in (sequences.input, sequences.residual, sequences.output)
     )
     after = [0] * len(maps)
 
     closes = [number for number, item in enumerate(computes) if item.closes_input]
     uses_residual = [number for number, item in enumerate(computes) if item.residual_slot is not None]
-    for channel, taken, frees, slot_of in (
-        (Token.INPUT_FREE, input_taken, closes, lambda item: item.input_slot),
-        (Token.RESIDUAL_FREE, residual_taken, uses_residual, lambda item: item.residual_slot),
+    for channel, needs, frees, slot_of in (
+        (Token.INPUT_FREE, input_needs, closes, lambda item: item.input_slot),
+        (Token.RESIDUAL_FREE, residual_needs, uses_residual, lambda item: item.residual_slot),
     ):
-        for slot in range(taken[-1] if taken else 0):
-            computes[frees[slot]].instruction.signal(channel)
         for number, item in enumerate(maps):
             slot = slot_of(item)
-            if slot is not None and taken[slot]:
-                after[number] = max(after[number], frees[taken[slot] - 1] + 1)
-                if taken[slot] > (taken[slot - 1] if slot else 0):
+            if slot is not None and needs[slot]:
+                last = frees[needs[slot] - 1]
+                after[number] = max(after[number], last + 1)
+                if needs[slot] > (needs[slot - 1] if slot else 0):
+                    computes[last].instruction.signal(channel)
                     item.instruction.wait(channel)
 
     for number, compute in enumerate(computes):
@@ -58,10 +58,9 @@ def _connect(sequences: Sequences) -> list[int]:
             compute.instruction.wait(Token.RESIDUAL_READY)
         compute.instruction.signal(Token.OUTPUT_READY)
         compute.stores[0].wait(Token.OUTPUT_READY)
-        if output_taken[number] > (output_taken[number - 1] if number else 0):
+        if output_needs[number] > (output_needs[number - 1] if number else 0):
+            computes[output_needs[number] - 1].stores[-1].signal(Token.OUTPUT_FREE)
             compute.instruction.wait(Token.OUTPUT_FREE)
-        if number < output_taken[-1]:
-            compute.stores[-1].signal(Token.OUTPUT_FREE)
 
     stores = [store for compute in computes for store in compute.stores]
     reached = -1

@@ -16,7 +16,7 @@ from .memory import plan_memory
 from .order import choose_orders
 from .program import LayerRecord, Program
 from .sequences import Sequences
-from .turns import choose_turns
+from .turn_choice import choose_turns
 from .weights import ParameterBlock, add_parameters, align
 
 LOG_RECORD_BYTES = 16
@@ -50,7 +50,7 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
             order, digits = choice.orders[layer.source.name], choice.weight_digits[layer.name]
             block = add_parameters(geometry, layer, order, placement, digits, parameters)
         blocks.append(block)
-    turns = choose_turns(layers, geometry, choice.orders, blocks)
+    turns = choose_turns(layers, geometry, choice.orders, blocks, graph.concatenations)
     numbers = [number for number, turn in enumerate(turns) for _ in turn.members]
     layouts, sizes = plan_memory(graph, geometry, choice.orders, factor, keep_maps=keep_maps, turns=numbers)
     sequences = Sequences(geometry, layouts, choice.placements, graph.concatenations)

@@ -86,7 +86,7 @@ class Machine:
     -------
     activation, residual, output: a LaneMemory each.
     weights, constants: the rings. tokens: the counters.
-    crc, crc_words: the running CRC-32 and its words.
+    crcs: by register, the running CRC-32 and its words.
     executed: instructions so far. finished: FINISH was executed.
     """
 
@@ -110,7 +110,8 @@ class Machine:
         self.residual = LaneMemory("residual", lanes, geometry.residual_depth, channels)
         self.output = LaneMemory("output", lanes, geometry.output_depth, channels)
         self.weights, self.constants, self.tokens = WeightRing(geometry), ConstantRing(geometry), Tokens()
-        self.crc = self.crc_words = self.executed = 0
+        self.executed = 0
+        self.crcs: dict[int, tuple[int, int]] = {}
         self.finished = False
 
     def execute(self, code: bytes) -> Effect:
@@ -251,8 +252,14 @@ class Machine:
         size = i["chunks"] * i["chunk_words"]
         last = i["base"] + (i["planes"] - 1) * i["plane_pitch"] + size - 1
         i.need(last < memory.depth, "base", f"the last word is read from output address {last} of {memory.depth}")
+        register = i["crc_register"]
+        i.need(
+            not i["crc_emit"] or bool(i["crc_start"]) or register in self.crcs, "crc_emit",
+            f"CRC register {register} was never started",
+        )
         if i["crc_start"]:
-            self.crc = self.crc_words = 0
+            self.crcs[register] = 0, 0
+        crc, words_counted = self.crcs.get(register, (0, 0))
         stores = []
         name = Region(i["region"]).name
         for plane in range(i["planes"]):
@@ -266,11 +273,11 @@ class Machine:
                 data = self._bytes(content)
                 self._span(i, name, address, len(data))[:] = np.frombuffer(data, np.uint8)
                 self.initialised[name][address : address + len(data)] = True
-                self.crc = zlib.crc32(data, self.crc)
-                self.crc_words += len(content)
+                crc, words_counted = zlib.crc32(data, crc), words_counted + len(content)
                 stores.append((name, address, data))
+        self.crcs[register] = crc, words_counted
         if i["crc_emit"]:
-            record = struct.pack("<4I", self.crc, i["layer"], self.crc_words, 0)
+            record = struct.pack("<4I", crc, i["layer"], words_counted, 0)
             address = LOG_RECORD_BYTES * i["crc_slot"]
             self._span(i, LOG, address, len(record), "crc_slot")[:] = np.frombuffer(record, np.uint8)
             stores.append((LOG, address, record))

@@ -57,6 +57,11 @@ class LoweredLayer:
         return isinstance(self.layer, Convolution) and self.layer.depthwise
 
     @property
+    def by_channel(self) -> bool:
+        """Whether every output channel depends on one input channel: a max pool, or depthwise."""
+        return self.weight is None or self.depthwise
+
+    @property
     def keeps_order(self) -> bool:
         """Whether output channel c depends on input channel c alone: a max pool, or depthwise without a multiplier."""
         return isinstance(self.layer, MaxPool) or (self.depthwise and self.source.channels == self.target.channels)

@@ -24,13 +24,13 @@ def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[i
     packed: dict[str, np.ndarray] = {}
     word_bytes = program.geometry.word_bytes
     records: dict[int, tuple[int, int]] = {}
-    crc = words = 0
+    running: dict[int, tuple[int, int]] = {}
     for place in range(0, len(program.instructions), INSTRUCTION_BYTES):
         opcode, fields = decode(program.instructions[place : place + INSTRUCTION_BYTES])
         if opcode is not Opcode.STORE:
             continue
-        if fields["crc_start"]:
-            crc = words = 0
+        register = fields["crc_register"]
+        crc, words = (0, 0) if fields["crc_start"] else running.get(register, (0, 0))
         layout = outputs[fields["layer"]]
         if layout.region != Region(fields["region"]).name:
             raise ValueError(
@@ -51,6 +51,7 @@ def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[i
                     )
                 crc = zlib.crc32(data[begin : begin + size].tobytes(), crc)
                 words += fields["chunk_words"]
+        running[register] = crc, words
         if fields["crc_emit"]:
             records[fields["crc_slot"]] = (crc, words)
     return records

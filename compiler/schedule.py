@@ -1,6 +1,6 @@
 """The instructions of a layer: loads, computations and stores of every visit, appended to the engines' sequences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..hdl.geometry import CONSTANT_BITS
 from ..hdl.isa import MAXIMUM_PASSES, Region
@@ -27,6 +27,7 @@ class LayerSchedule:
     layer: the layer.
     parameters: where its weights and constants are; None for a max pool.
     lane_rows: output rows of a lane in each block of its input, as `visits` takes it.
+    before: schedules of the same turn whose weight words came into the ring before this one's.
 
     Raises
     ------
@@ -36,6 +37,7 @@ class LayerSchedule:
     -------
     visits: in order.
     stores: those appended so far.
+    ended: the layer is appended to its end.
     """
 
     def __init__(
@@ -44,8 +46,11 @@ class LayerSchedule:
         layer: LoweredLayer,
         parameters: ParameterBlock | None,
         lane_rows: int | None = None,
+        before: Sequence["LayerSchedule"] = (),
     ) -> None:
         self.sequences = sequences
+        self.before = before
+        self.ended = False
         self.geometry = sequences.geometry
         self.layer = layer
         self.parameters = parameters
@@ -86,6 +91,7 @@ class LayerSchedule:
             if visit.loads:
                 if item is not None:
                     item.closes_input = True
+                if visit.block is not block:
                     yield block
                 block = visit.block
                 slot, address, loads = self.loads.load_input(visit, cuts, first=visit is sequence[0], only=single)
@@ -101,7 +107,13 @@ class LayerSchedule:
         assert item is not None
         item.closes_input = True
         self.stores[-1].fields |= {"crc_emit": 1, "crc_slot": self.layer.number}
+        self.ended = True
         yield block
+
+    def _older_words(self) -> int:
+        """Weight words in the ring that belong to layers of the same turn that go on."""
+        waiting = [schedule.parameters for schedule in self.before if not schedule.ended]
+        return sum(parameters.first_word[-1] for parameters in waiting if parameters is not None)
 
     def _edge_pixels(self, visit: Visit) -> int:
         """Pixels of a piece of the first or last visit."""
@@ -201,7 +213,7 @@ class LayerSchedule:
                 layer.number,
                 walk,
                 passes,
-                weight_offset=visit.first_word,
+                weight_offset=self._older_words() + visit.first_word,
                 weight_words=run,
                 release=int(releases > 0),
                 release_constants=int(last and visit.frees_constants),

@@ -1,5 +1,6 @@
 """Pieces of an on-chip memory that are filled, used and freed in order, and the tokens that guard them."""
 
+import itertools
 
 OUTSTANDING = 128
 """Slots at most that are filled and not yet free, however small they are: a counter of tokens holds 255."""
@@ -8,9 +9,8 @@ OUTSTANDING = 128
 class SlotRing:
     """Allocates a memory round and round.
 
-    Slot n may be filled once the slots it overlaps are free, and slot n − `OUTSTANDING`. Slots are freed in order, one
-    token each, and filling a slot takes at most one token; `tokens` says which ones take it, so that no more are given
-    than are taken.
+    Slot n may be filled once the slots it overlaps are free, and slot n − `OUTSTANDING`. Slots are freed in order, so
+    one token, given with the last of them, guards them all.
 
     Parameters
     ----------
@@ -37,21 +37,17 @@ class SlotRing:
         start = self._spans[-1][1] if self._spans else 0
         if start + words > self.depth:
             start = 0
-        need = max(0, len(self._spans) - OUTSTANDING + 1)
+        need = 0
         for number in range(len(self._spans) - 1, -1, -1):
             low, high = self._spans[number]
             if low < start + words and start < high:
-                need = max(need, number + 1)
+                need = number + 1
                 break
         self._spans.append((start, start + words))
         self._needs.append(need)
         return len(self._spans) - 1, start
 
-    def tokens(self) -> list[int]:
-        """How many slots must be free, by slot, before it is filled: never falls, and rises by at most 1."""
-        taken = self._needs.copy()
-        for number in range(len(taken) - 2, -1, -1):
-            taken[number] = max(taken[number], taken[number + 1] - 1)
-        for number in range(1, len(taken)):
-            taken[number] = max(taken[number], taken[number - 1])
-        return taken
+    def needs(self) -> list[int]:
+        """How many slots must be free, by slot, before it is filled: never falls."""
+        bounded = (max(need, number - OUTSTANDING + 1) for number, need in enumerate(self._needs))
+        return list(itertools.accumulate(bounded, max))

@@ -1,32 +1,23 @@
-"""Which layers run one after the other, and which side by side, block by block.
+"""Layers that run one after the other, and layers that run side by side, block by block.
 
-A max pool that takes longer to load its input than to compute shares a *turn* with the convolution before it: it runs
-on the rows that the convolution has stored, and its loads are hidden behind the convolution's steps.
+Layers that follow one another can share a *turn*: each runs on the rows that the ones before it have stored, so that
+what loads and stores most of the time runs beside what computes most of the time. All their weights stay in the ring
+for the turn.
 
-The CRC register is one: a turn's first STORE resets it and each layer's last one writes its record. So the record of
-the pool, which ends second, covers all that both layers have stored, and that of the convolution what the pool has
-until then.
+Each layer of a turn has a CRC register of its own, which its first STORE starts and whose record its last one writes.
 """
 
 import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
-
-from ..hdl.geometry import Geometry
-from ..hdl.isa import MAXIMUM_PASSES
-from .blocks import Block, grid
-from .emit import PASSES
-from .lowered import LoweredLayer, digits_of
+from .blocks import Block
+from .lowered import LoweredLayer
 from .schedule import LayerSchedule
 from .sequences import Sequences
-from .visits import INSTRUCTION_CYCLES
 from .weights import ParameterBlock
 
 BEHIND = 2
-"""Blocks of the convolution that are computed while the rows before them are stored and loaded for the pool."""
-LEAST_BLOCKS = 4
-"""Blocks of a layer at least: with fewer, little overlaps."""
+"""Blocks of a layer that are computed while the rows before them are stored and loaded for the next one."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,7 +31,7 @@ class Member:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Turn:
-    """One layer, or a convolution and the max pool of its output."""
+    """One layer, or several side by side."""
 
     members: tuple[Member, ...]
 
@@ -51,99 +42,88 @@ class Turn:
         ------
         CompileError: no cut of a layer fits the geometry's memories.
         """
-        schedules = [LayerSchedule(sequences, item.layer, item.parameters, item.lane_rows) for item in self.members]
+        schedules: list[LayerSchedule] = []
+        for item in self.members:
+            before = tuple(schedules)
+            schedules.append(LayerSchedule(sequences, item.layer, item.parameters, item.lane_rows, before))
         if len(schedules) == 1:
             for _ in schedules[0].run():
                 pass
         else:
-            _interleave(*schedules)
-        schedules[0].stores[0].fields["crc_start"] = 1
+            _interleave(schedules)
+        for register, schedule in enumerate(schedules):
+            schedule.stores[0].fields["crc_start"] = 1
+            for store in schedule.stores:
+                store.fields["crc_register"] = register
 
 
-def _interleave(convolution: LayerSchedule, pool: LayerSchedule) -> None:
-    """Both layers block by block; the convolution ends first."""
-    last_rows = [_last_row(visit.block) for visit in pool.visits]
-    pooled = pool.run()
-    stored = [0] * BEHIND  # rows after every block
-    done = 0
-    for block in convolution.run():
-        stored.append(block.first_row + block.rows)
-        # The pool's last block comes after the convolution's in any case.
-        while done < len(last_rows) - 1 and last_rows[done] < stored[-1 - BEHIND]:
-            next(pooled)
-            done += 1
-    for _ in pooled:
-        pass
+class _Progress:
+    """How far a layer of a turn is.
 
-
-def _last_row(block: Block) -> int:
-    """The last row of the map that a block reads."""
-    return (block.read_row + block.read_rows - 1) * block.row_step
-
-
-def choose_turns(
-    layers: Sequence[LoweredLayer],
-    geometry: Geometry,
-    orders: dict[str, np.ndarray],
-    parameters: Sequence[ParameterBlock | None],
-) -> list[Turn]:
-    """The turns of a network, in order.
-
-    Parameters
-    ----------
-    orders: channel order of every tensor.
-    parameters: by layer; None for a max pool.
+    Members
+    -------
+    schedule: the layer's.
+    blocks: of its input, in order.
+    producers: layers of the turn whose output it reads, and whether as its input (else as its residual).
+    rows: of its output that are there after so many blocks.
     """
-    words = {name: len(order) // geometry.word_channels for name, order in orders.items()}
-    members = [Member(*pair) for pair in zip(layers, parameters)]
-    turns: list[Turn] = []
-    for place, member in enumerate(members):
-        if turns and turns[-1].members[-1].layer is member.layer:
-            continue
-        following = members[place + 1 : place + 2]
-        turns.append((following and _side_by_side(member, following[0], geometry, words)) or Turn((member,)))
-    return turns
+
+    def __init__(self, schedule: LayerSchedule, before: Sequence["_Progress"]) -> None:
+        self.schedule = schedule
+        self.before = before
+        self.blocks = list({id(visit.block): visit.block for visit in schedule.visits}.values())
+        self.run = schedule.run()
+        self.rows = [0]
+        layer = schedule.layer
+        residual = None if layer.residual is None else layer.residual.name
+        reads = (layer.source.name, residual)
+        self.producers = [(other, other.target == reads[0]) for other in before if other.target in reads]
+
+    @property
+    def target(self) -> str:
+        return self.schedule.layer.target.name
+
+    @property
+    def done(self) -> int:
+        return len(self.rows) - 1
+
+    @property
+    def ended(self) -> bool:
+        return self.done == len(self.blocks)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next block may come: its rows are there. The first and the last one come after those of all
+        layers before: weights enter and leave the ring in order."""
+        if not all(other.done for other in self.before):
+            return False
+        if self.done == len(self.blocks) - 1:
+            return all(other.ended for other in self.before)
+        block = self.blocks[self.done]
+        return all(
+            other.ended or _rows_read(block, as_input) <= other.rows[max(0, other.done - BEHIND)]
+            for other, as_input in self.producers
+        )
+
+    def advance(self) -> None:
+        """Appends a block."""
+        next(self.run)
+        block = self.blocks[self.done]
+        self.rows.append(block.first_row + block.rows)
 
 
-def _side_by_side(convolution: Member, pool: Member, geometry: Geometry, words: dict[str, int]) -> Turn | None:
-    """A turn of two layers, or None where they cannot share one, or would gain nothing."""
-    layer = pool.layer
-    if convolution.parameters is None or convolution.layer.depthwise or pool.parameters is not None:
-        return None
-    if layer.source.name != convolution.layer.target.name or words[layer.source.name] > MAXIMUM_PASSES:
-        return None
-    if convolution.parameters.first_word[-1] > geometry.weight_depth:
-        return None
-    loaded = layer.source.height * layer.source.width * words[layer.source.name]
-    steps = layer.target.height * layer.target.width / geometry.pixel_lanes * _group_steps(pool, geometry, words)
-    if loaded * geometry.word_bits / geometry.maps_bus_bits <= steps:
-        return None
-    pair = [
-        dataclasses.replace(member, lane_rows=rows)
-        for member in (convolution, pool)
-        if (rows := _lane_rows(member, geometry, words)) is not None
-    ]
-    return Turn(tuple(pair)) if len(pair) == 2 else None
+def _rows_read(block: Block, as_input: bool) -> int:
+    """Rows of a map, from the first one, that a block's input or residual takes."""
+    if as_input:
+        return (block.read_row + block.read_rows - 1) * block.row_step + 1
+    return block.first_row + block.rows
 
 
-def _group_steps(member: Member, geometry: Geometry, words: dict[str, int]) -> int:
-    """Steps of a pixel of every lane, of all tiles."""
-    layer = member.layer
-    if member.parameters is None:
-        return layer.kernel[0] * layer.kernel[1] * words[layer.source.name]
-    passes = PASSES[digits_of(layer.source, geometry), member.parameters.digits]
-    return sum(member.parameters.run_words) * len(passes.activation_digit)
-
-
-def _lane_rows(member: Member, geometry: Geometry, words: dict[str, int]) -> int | None:
-    """Output rows of a lane in each block: the fewest that take longer than their instructions take to be fetched, if
-    they fit half of the memory; None where they do not, or where they make too few blocks."""
-    layer = member.layer
-    planes = words[layer.source.name] * digits_of(layer.source, geometry)
-    tiles = 1 if member.parameters is None else len(member.parameters.run_words)
-    fetch = INSTRUCTION_CYCLES * (2 + tiles * (1 + geometry.pixel_lanes * digits_of(layer.target, geometry)))
-    rows = -(-fetch // (layer.target.width * _group_steps(member, geometry, words)))
-    blocks = grid(layer, geometry, rows, layer.target.width)
-    if len(blocks) < LEAST_BLOCKS or any(block.words(planes) > geometry.activation_depth // 2 for block in blocks):
-        return None
-    return rows
+def _interleave(schedules: Sequence[LayerSchedule]) -> None:
+    """Appends layers block by block, always the one that is furthest behind; they end in their order."""
+    members: list[_Progress] = []
+    for schedule in schedules:
+        members.append(_Progress(schedule, tuple(members)))
+    while waiting := [member for member in members if not member.ended]:
+        ready = [member for member in waiting if member.ready]
+        min(ready, key=lambda member: (member.done / len(member.blocks), -len(member.before))).advance()

@@ -71,13 +71,12 @@ def visits(
     """
     if parameters is not None:
         _check_ring(layer, geometry, parameters)
-    if layer.weight is None or layer.depthwise:
+    if lane_rows is not None:
+        yield from _by_blocks(layer, grid(layer, geometry, lane_rows, layer.target.width), inputs, parameters)
+        return
+    if layer.by_channel:
         for tile, words in enumerate(inputs):
-            blocks = (
-                _blocks(layer, geometry, words[1] - words[0])
-                if lane_rows is None
-                else grid(layer, geometry, lane_rows, layer.target.width)
-            )
+            blocks = _blocks(layer, geometry, words[1] - words[0])
             for number, block in enumerate(blocks):
                 last = number == len(blocks) - 1
                 # Words that all tiles share stay for the last of them.
@@ -86,10 +85,7 @@ def visits(
         return
     assert parameters is not None
     words = inputs[0]
-    if lane_rows is None:
-        blocks, order = _blocks_and_order(layer, geometry, words[1], parameters)
-    else:
-        blocks, order = grid(layer, geometry, lane_rows, layer.target.width), "stay"
+    blocks, order = _blocks_and_order(layer, geometry, words[1], parameters)
     if order == "tiles":
         for tile in range(len(inputs)):
             for number, block in enumerate(blocks):
@@ -102,6 +98,19 @@ def visits(
             first_word = 0 if frees else parameters.first_word[tile]
             again = tile == 0 and number > 0
             yield Visit(tile, block, words, tile == 0, first_word, frees, True, again and order == "stream", again)
+
+
+def _by_blocks(
+    layer: LoweredLayer, blocks: list[Block], inputs: list[tuple[int, int]], parameters: ParameterBlock | None
+) -> Iterator[Visit]:
+    """Blocks outside, all tiles over each; weights stay in the ring until the last block."""
+    for number, block in enumerate(blocks):
+        last = number == len(blocks) - 1
+        for tile, words in enumerate(inputs):
+            shared = parameters is not None and parameters.shared and tile < len(inputs) - 1
+            first_word = 0 if last or parameters is None else parameters.first_word[tile]
+            loads, again = layer.by_channel or tile == 0, tile == 0 and number > 0
+            yield Visit(tile, block, words, loads, first_word, last and not shared, True, False, again)
 
 
 def _check_ring(layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock) -> None:

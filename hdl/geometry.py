@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-ISA_VERSION = 1
+ISA_VERSION = 2
 """Version of the instruction set and the register map; part of the hardware signature."""
 
 CONSTANT_BITS = 64

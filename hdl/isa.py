@@ -11,6 +11,8 @@ from collections.abc import Mapping
 INSTRUCTION_BYTES = 64
 INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
 MAXIMUM_PASSES = 4
+CRC_REGISTERS = 8
+"""Layers whose STOREs may take turns, each with a CRC-32 of its own."""
 
 
 class Engine(enum.IntEnum):
@@ -226,7 +228,8 @@ STORE: Layout = (
     Field("lane", 4, "pixel lane whose output memory is read"),
     Field("base", 12, "output memory address of the first word"),
     Field("plane_pitch", 12, "output memory addresses between planes"),
-    Field("crc_start", 1, "start a new CRC-32 with this STORE"),
+    Field("crc_register", 3, "the CRC register that the words go to, of CRC_REGISTERS"),
+    Field("crc_start", 1, "start a new CRC-32 in it with this STORE"),
     Field("crc_emit", 1, "after this STORE write a log record: CRC-32, layer, words, cycle (4 × 32 bits)"),
     Field("crc_slot", 12, "16-byte slot of the log that the record goes to"),
 )

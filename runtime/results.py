@@ -18,8 +18,7 @@ class LayerLog:
     Members
     -------
     number, name: of the layer.
-    crc: CRC-32 of all that was stored since the layer's turn began, in the order in which it was stored: by the layer,
-        and by the one that the compiler runs side by side with it, if any (`compiler.turns`).
+    crc: CRC-32 of all that the layer stored, in the order in which it was stored.
     words: activation words stored.
     finished: cycles from the start of the run until the layer's last word was written.
     cycles: between the layer before (or the start) and this one.

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
@@ -19,6 +18,7 @@ from ..interfaces import (
 )
 from .axi import Direction, axi4_master
 from .bursts import request_layout, times
+from .crc import CrcRegisters
 from .faults import report_first
 from .gearbox import Packer, packed_word_layout
 from .writer import BurstWriter
@@ -39,12 +39,13 @@ def _length_bits(geometry: Geometry) -> int:
 class WordNote(data.Struct):
     """What travels with a word from output memory.
 
-    last: of its chunk. start: the CRC starts with it. emit: a record follows it.
+    last: of its chunk. register: of the CRC. start: the CRC starts with it. emit: a record follows it.
     """
 
     last: unsigned(1)
     start: unsigned(1)
     emit: unsigned(1)
+    register: range(isa.CRC_REGISTERS)
     layer: unsigned(12)
 
 
@@ -183,6 +184,7 @@ class StoreReader(wiring.Component):
             stages[0].valid.eq(read),
             stages[0].offset.eq(address),
             stages[0].note.last.eq(last_word),
+            stages[0].note.register.eq(kept.crc_register),
             stages[0].note.start.eq(fresh & kept.crc_start),
             stages[0].note.emit.eq(store_end & kept.crc_emit),
             stages[0].note.layer.eq(kept.layer),
@@ -246,7 +248,7 @@ class StoreEngine(wiring.Component):
             data_bits=g.maps_bus_bits, address_bits=g.address_bits, maximum_burst=g.maximum_burst,
             length_bits=_length_bits(g), tag=_TAG,
         )
-        m.submodules.crc = crc = CRC32_ISO_HDLC(g.word_bits).create()
+        m.submodules.crc = crc = CrcRegisters(word_bits=g.word_bits)
         wiring.connect(m, wiring.flipped(self.instruction), reader.instruction)
         wiring.connect(m, wiring.flipped(self.output), reader.output)
         wiring.connect(m, wiring.flipped(self.axi), writer.axi)
@@ -270,19 +272,20 @@ class StoreEngine(wiring.Component):
         # Words to the packer and into the CRC; a record after the last word of a STORE that wants one.
         state = Signal(_State)
         moved = Signal()
-        count, layer = Signal(32), Signal(12)
+        register, layer = Signal(range(isa.CRC_REGISTERS)), Signal(12)
         record_beats = max(1, 8 * RECORD_BYTES // g.maps_bus_bits)
         record_beat = Signal(range(record_beats))
-        record = Cat(crc.crc, layer, Signal(20), count, self.cycle)
+        record = Cat(crc.crc, layer, Signal(20), crc.words, self.cycle)
         m.d.comb += [
             packer.words.p.eq(current.word),
             packer.words.valid.eq(words.r_rdy & (state == _State.WORDS)),
             moved.eq(packer.words.valid & packer.words.ready),
             words.r_en.eq(moved),
             reader.credit.eq(moved),
-            crc.data.eq(current.word.data),
+            crc.register.eq(Mux(state == _State.WORDS, current.note.register, register)),
+            crc.word.eq(current.word.data),
             crc.valid.eq(moved),
-            crc.start.eq(moved & current.note.start),
+            crc.start.eq(current.note.start),
         ]
         m.d.comb += [
             writer.beats.p.eq(packer.beats.p),
@@ -290,7 +293,7 @@ class StoreEngine(wiring.Component):
             packer.beats.ready.eq(writer.beats.ready),
         ]
         with m.If(moved):
-            m.d.sync += [count.eq(Mux(current.note.start, 0, count) + 1), layer.eq(current.note.layer)]
+            m.d.sync += [register.eq(current.note.register), layer.eq(current.note.layer)]
             with m.If(current.note.emit):
                 m.d.sync += state.eq(_State.DRAIN)
         with m.If((state == _State.DRAIN) & packer.idle):

@@ -732,7 +732,8 @@ def test_load_map_refuses(fields, field, message):
         ({"base": 256}, "base", "the last word is read from output address 256 of 256"),
         ({"planes": 0}, "planes", "must be at least 1"),
         ({"address": 396}, "address", "bytes 396 … 400 of OUTPUT, which has 400"),
-        ({"crc_emit": 1, "crc_slot": 4}, "crc_slot", "bytes 64 … 79 of LOG, which has 64"),
+        ({"crc_emit": 1, "crc_register": 5}, "crc_emit", "CRC register 5 was never started"),
+        ({"crc_start": 1, "crc_emit": 1, "crc_slot": 4}, "crc_slot", "bytes 64 … 79 of LOG, which has 64"),
     ],
 )
 def test_store_refuses(fields, field, message):

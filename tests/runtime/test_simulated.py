@@ -9,6 +9,7 @@ import pytest
 from small import FAST, SMALL, check_outputs
 
 from intramix.compiler.compile import compile_graph
+from intramix.explore.cycles import estimate
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
 from intramix.hdl.isa import Error
 from intramix.hdl.registers import Status
@@ -119,6 +120,23 @@ def test_every_kind_of_layer_under_random_stalls():
         report = verify(driver, graph, random_codes(graph, 1, images=1))
     assert report.passed, str(report)
     assert report.compared > 0
+
+
+@pytest.mark.parametrize("kinds", [["inverted", "max_pool"], ["residual", "stride2", "depthwise"]])
+def test_layers_side_by_side(kinds):
+    """Every code and CRC under stalls; and in calm conditions the cycle model's cycles, within a tenth."""
+    graph = network(SMALL, 6, blocks=len(kinds), kinds=kinds, size=(64, 12))
+    program = compile_graph(graph, SMALL)
+    codes = random_codes(graph, 1, images=1)
+    for conditions in (stalled(3), DdrConditions()):
+        with SimulatedDevice(SMALL, conditions) as device:
+            driver = Driver(device)
+            driver.load(program)
+            report = verify(driver, graph, codes)
+        assert report.passed, str(report)
+    model = estimate(program, bytes_per_cycle=conditions.bytes_per_cycle, latency_cycles=conditions.latency_cycles)
+    assert model.cycles == pytest.approx(report.runs[0].counters["CYCLES"], rel=0.1)
+    assert set(model.layers) == {layer.number for layer in program.layers}
 
 
 def test_memory_that_is_used_again(small):

@@ -69,7 +69,8 @@ class Bench:
             "chunks": chunks, "chunk_stride": chunk_stride, "chunk_words": words,
             "lane": dice.randrange(self.g.pixel_lanes), "plane_pitch": pitch,
             "base": dice.randrange(self.g.output_depth - (planes - 1) * pitch - words * chunks + 1),
-            "crc_start": dice.random() < 0.5, "crc_emit": dice.random() < 0.5, "crc_slot": layer, **fields,
+            "crc_register": dice.randrange(isa.CRC_REGISTERS), "crc_start": dice.random() < 0.5,
+            "crc_emit": dice.random() < 0.5, "crc_slot": layer, **fields,
         }
 
     def add(self, fields: dict[str, int]) -> None:
@@ -138,13 +139,13 @@ class Reference:
         self.bench = bench
         self.data = bytearray(bench.memory.data)
         self.records: dict[int, tuple[int, int, int]] = {}
-        self.crc = self.words = 0
+        self.running = [(0, 0)] * isa.CRC_REGISTERS
 
     def store(self, fields: dict[str, int]) -> int:
         """Executes a STORE; the number of words."""
         size = self.bench.g.word_bytes
-        if fields["crc_start"]:
-            self.crc = self.words = 0
+        register = fields.get("crc_register", 0)
+        crc, words = (0, 0) if fields["crc_start"] else self.running[register]
         count = 0
         for plane in range(fields["planes"]):
             for chunk in range(fields["chunks"]):
@@ -153,11 +154,11 @@ class Reference:
                                    self.bench.outputs[fields["lane"]][local:local + fields["chunk_words"]])
                 place = fields["address"] + plane * fields["plane_stride"] + chunk * fields["chunk_stride"]
                 self.data[place:place + len(content)] = content
-                self.crc = zlib.crc32(content, self.crc)
+                crc = zlib.crc32(content, crc)
                 count += fields["chunk_words"]
-        self.words += count
+        self.running[register] = crc, words + count
         if fields["crc_emit"]:
-            self.records[fields["crc_slot"]] = (self.crc, fields["layer"], self.words)
+            self.records[fields["crc_slot"]] = (crc, fields["layer"], words + count)
         return count
 
 
@@ -167,9 +168,12 @@ class Reference:
 def test_stores_words_and_records(name, stall, seed):
     bench = Bench(GEOMETRIES[name], seed, stall=stall)
     reference = Reference(bench)
+    started: set[int] = set()
     read, expected = 0, {isa.Token.OUTPUT_FREE: [], isa.Token.STORED: []}
     for layer in range(9):
-        fields = bench.random_store(layer, **({"crc_start": 1} if layer == 0 else {}))
+        fields = bench.random_store(layer)
+        fields["crc_start"] |= fields["crc_register"] not in started
+        started.add(fields["crc_register"])
         bench.add(fields)
         read += reference.store(fields)
         for token, reads in expected.items():
