@@ -23,6 +23,7 @@ from intramix.cli.tables import percent, totals
 from intramix.cli.verification import build, check, conditions_of, figures_of, verdict
 from intramix.compiler.compile import compile_graph
 from intramix.explore.bounds import bounds
+from intramix.explore.cycles import estimate
 from intramix.hdl.geometry import Geometry
 from intramix.platforms.boards import BOARDS
 from intramix.platforms.boards import board as find_board
@@ -94,6 +95,9 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
     built = time.monotonic()
     report, seconds = check(device, program, graph, images)
     figures = figures_of(program, board, conditions, report, simulated_cycles=device.cycles, seconds=seconds)
+    model = estimate(
+        program, bytes_per_cycle=conditions.bytes_per_cycle, latency_cycles=conditions.latency_cycles
+    )
     needs = bounds(program, bytes_per_cycle=conditions.bytes_per_cycle)
     for layer in figures["layers"]:
         layer["bounds"] = {name: round(value) for name, value in needs[layer["number"]].items()}
@@ -103,6 +107,7 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
         "input_size": size,
         "batch": batch,
         "seed": seed,
+        "model_cycles": model.cycles,
         "seconds_compile": round(compiled - started, 1),
         "seconds_build": round(built - compiled, 1),
         "seconds_simulate": round(seconds, 1),
@@ -131,6 +136,8 @@ def _print(figures: dict[str, Any]) -> None:
     size = figures["input_size"]
     table(f"{figures['network']} on {figures['board']}, {size} × {size}", columns, rows)
     totals(figures)
+    share = figures["model_cycles"] / figures["cycles_per_frame"] - 1
+    console.print(f"the cycle model says {figures['model_cycles']:,} cycles ({share:+.1%})")
     console.print(
         f"compiled in {figures['seconds_compile']} s, built in {figures['seconds_build']} s, simulated in "
         f"{figures['seconds_simulate']} s ({figures['simulated_cycles_per_second']:,.0f} cycles/s)"

@@ -2,7 +2,7 @@
 
 Engines are simulated instruction by instruction: queues, tokens, rings, the drain's spacing and the memory's shared
 rate count; single beats and bursts do not. A whole network takes seconds, without a simulator of the RTL. Against the
-RTL's cycles: docs/decisions/0004-cycle-model.md.
+RTL's cycles: docs/decisions/0006-turns.md.
 """
 
 import dataclasses
