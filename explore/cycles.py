@@ -216,8 +216,8 @@ class _Machine:
         spent = 0.0
         if job.bytes_left:
             rate = self.rates[engine]
-            if not rate and (engine == _STORE or job.taken + self.latency <= self.now):
-                self.rates = [*self.rates[:engine], rate := self._wanted(engine), *self.rates[engine + 1 :]]
+            if not rate:  # the instruction began within this step: until the next one it has what it wants
+                rate = self.rates[engine] = self._wanted(engine)
             if not rate:
                 return 0.0
             moved = min(job.bytes_left, rate * left)
