@@ -21,7 +21,10 @@ from intramix.quant.formats import FIXED4
 from intramix.quant.graph import IntegerGraph, Padding
 from intramix.quant.models import load_model
 from intramix.quant.quantize import quantize
-from intramix.quant.random_graph import FormatMix, random_codes, random_graph, single_convolution
+from intramix.quant.random_graph import KINDS, FormatMix, random_codes, random_graph, single_convolution
+
+KERNEL_KINDS = set(KINDS) - {"concatenation"}
+"""What the kernels run."""
 
 
 def simulate(benches, folder, tables, **options):
@@ -42,14 +45,14 @@ def test_packed_multiplies_are_exhaustive(benches, build):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_random_network_equals_pytorch(benches, vectors, seed):
-    folder, tables = vectors(random_graph(seed, blocks=6, size=(13, 25), wide_share=0.25), images=2)
+    folder, tables = vectors(random_graph(seed, kinds=KERNEL_KINDS, blocks=6, size=(13, 25), wide_share=0.25), images=2)
     run = simulate(benches, folder, tables)
     assert run.passed, run.text
     assert f"of {len(tables.names)} layers and 2 images" in run.text
 
 
 def test_every_operator_and_many_tiles_were_run(build):
-    graphs = [random_graph(seed, blocks=6, size=(13, 25), wide_share=0.25) for seed in range(8)]
+    graphs = [random_graph(seed, kinds=KERNEL_KINDS, blocks=6, size=(13, 25), wide_share=0.25) for seed in range(8)]
     records = [record for graph in graphs for record in make_tables(graph, build).records]
     assert {record["operation"] for record in records} == set(Operation)
     assert any(record["tile_rows"] < record["output_rows"] for record in records)
@@ -58,7 +61,7 @@ def test_every_operator_and_many_tiles_were_run(build):
 
 
 def test_layer_by_layer_between_two_memories(benches, vectors):
-    folder, tables = vectors(random_graph(3, blocks=5))
+    folder, tables = vectors(random_graph(3, kinds=KERNEL_KINDS, blocks=5))
     run = simulate(benches, folder, tables, layerwise=True)
     assert run.passed, run.text
 
@@ -164,7 +167,8 @@ def test_compiler_complaint_is_passed_on(project, tmp_path):
 @pytest.mark.parametrize("board", ["pynq-z2", "zc706", "zcu102"])
 def test_boards(board, tmp_path):
     build = build_for(board)
-    graph = random_graph(11, blocks=8, channels=(8, 60), wide_share=0.2, mix=FormatMix(2, 20, 10, FIXED4))
+    mix = FormatMix(2, 20, 10, FIXED4)
+    graph = random_graph(11, kinds=KERNEL_KINDS, blocks=8, channels=(8, 60), wide_share=0.2, mix=mix)
     tables = make_tables(graph, build)
     write_project(tmp_path, build, tables, reference_codes(tables, random_codes(graph, 0, 1)))
     for name, bench in compile_benches(tmp_path).items():

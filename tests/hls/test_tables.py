@@ -21,6 +21,9 @@ from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4, Scheme, WeightF
 from intramix.quant.graph import BIAS_BITS, MAXIMUM_SHIFT, MULTIPLIER_BITS, Padding, TensorType
 from intramix.quant.random_graph import KINDS, FormatMix, random_codes, random_graph, single_convolution
 
+KERNEL_KINDS = set(KINDS) - {"concatenation"}
+"""What the kernels run."""
+
 
 def constants(text):
     return {name: int(value) for name, value in re.findall(r"const int (\w+) = (-?\d+);", text)}
@@ -190,7 +193,7 @@ def test_project_never_overwrites_something_else(build, tmp_path):
 
 
 def test_maps_do_not_overlap(build):
-    tables = make_tables(random_graph(1, kinds=set(KINDS) - {"concatenation"}), build)
+    tables = make_tables(random_graph(1, kinds=KERNEL_KINDS), build)
     spans = sorted((entry.address, entry.address + entry.length) for entry in tables.maps.values())
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
     assert spans[-1][1] <= tables.map_beats
