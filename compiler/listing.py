@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..hdl.geometry import Geometry
-from ..hdl.isa import INSTRUCTION_BYTES, Mode, Opcode, Region, Token, decode
+from ..hdl.isa import INSTRUCTION_BYTES, Mode, Opcode, Region, Token
 from .layout import MapLayout
 from .program import LayerRecord, Program
 
@@ -34,8 +34,7 @@ def _lines(program: Program) -> Iterator[str]:
     rings = _Rings(geometry)
     records = {record.number: record for record in program.layers}
     shown = -1
-    for number in range(len(program.instructions) // INSTRUCTION_BYTES):
-        opcode, fields = decode(program.instructions[number * INSTRUCTION_BYTES :][:INSTRUCTION_BYTES])
+    for number, (opcode, fields) in enumerate(program.decoded()):
         if opcode is Opcode.COMPUTE and fields["layer"] != shown:
             shown = fields["layer"]
             yield from _heading(records[shown])

@@ -1,8 +1,10 @@
 """A compiled program: everything a Device needs to run a network, and everything a host needs to check it."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from ..hdl.geometry import Geometry
+from ..hdl.isa import INSTRUCTION_BYTES, Opcode, decode
 from .layout import MapLayout
 
 
@@ -67,3 +69,13 @@ class Program:
     layers: tuple[LayerRecord, ...]
     keeps_maps: bool
     selftest: dict[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
+
+    def decoded(self) -> Iterator[tuple[Opcode, dict[str, int]]]:
+        """Opcode and fields of every instruction, in program order.
+
+        Raises
+        ------
+        ValueError: an instruction is cut short, or its opcode is unknown.
+        """
+        for start in range(0, len(self.instructions), INSTRUCTION_BYTES):
+            yield decode(self.instructions[start : start + INSTRUCTION_BYTES])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..hdl.isa import INSTRUCTION_BYTES, Opcode, Region, decode
+from ..hdl.isa import Opcode, Region
 from .layout import MapLayout
 from .program import Program
 
@@ -25,8 +25,7 @@ def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[i
     word_bytes = program.geometry.word_bytes
     records: dict[int, tuple[int, int]] = {}
     running: dict[int, tuple[int, int]] = {}
-    for place in range(0, len(program.instructions), INSTRUCTION_BYTES):
-        opcode, fields = decode(program.instructions[place : place + INSTRUCTION_BYTES])
+    for opcode, fields in program.decoded():
         if opcode is not Opcode.STORE:
             continue
         register = fields["crc_register"]

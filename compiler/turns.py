@@ -89,7 +89,7 @@ class _Progress:
 
     @property
     def ended(self) -> bool:
-        return self.done == len(self.blocks)
+        return self.schedule.ended
 
     @property
     def ready(self) -> bool:

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from ..compiler.compile import read_bytes, write_bytes
 from ..compiler.program import Program
-from ..hdl.isa import INSTRUCTION_BYTES, Opcode, decode
+from ..hdl.isa import Opcode
 
 
 def bounds(program: Program, *, bytes_per_cycle: float) -> dict[int, dict[str, float]]:
@@ -18,8 +18,7 @@ def bounds(program: Program, *, bytes_per_cycle: float) -> dict[int, dict[str, f
     maps_rate = geometry.maps_bus_bits / 8
     weights_rate = geometry.weights_bus_bits / 8 * geometry.weight_ports
     need: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for start in range(0, len(program.instructions), INSTRUCTION_BYTES):
-        opcode, fields = decode(program.instructions[start : start + INSTRUCTION_BYTES])
+    for opcode, fields in program.decoded():
         layer = need[fields["layer"]]
         count = read_bytes(geometry, opcode, fields) + write_bytes(geometry, opcode, fields)
         layer["memory"] += count / bytes_per_cycle

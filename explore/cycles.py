@@ -14,7 +14,7 @@ from ..hdl.array.array import Array
 from ..hdl.compute.drain import DrainTiming
 from ..hdl.control.queue import QUEUE_INSTRUCTIONS
 from ..hdl.geometry import Geometry
-from ..hdl.isa import ENGINE_OF, INSTRUCTION_BYTES, Engine, Mode, Opcode, Token, decode
+from ..hdl.isa import ENGINE_OF, INSTRUCTION_BYTES, Engine, Mode, Opcode, Token
 
 SHORTEST_STEP, LONGEST_STEP = 8.0, 256.0
 """Cycles of a step of the model: it ends when something may change, within these limits."""
@@ -54,8 +54,8 @@ class _Job:
     def __init__(self, geometry: Geometry, opcode: Opcode, fields: dict[str, int], spacing: int) -> None:
         self.opcode = opcode
         self.fields = fields
-        self.waits = [token for token in range(8) if fields["wait"] >> token & 1]
-        self.signals = [token for token in range(8) if fields["signal"] >> token & 1]
+        self.waits = [token for token in Token if fields["wait"] >> token & 1]
+        self.signals = [token for token in Token if fields["signal"] >> token & 1]
         self.taken = 0.0
         self.bytes_left = self.cycles_left = 0.0
         if opcode is Opcode.COMPUTE:
@@ -85,13 +85,14 @@ class _Machine:
         timing = DrainTiming(g, latency=array.LATENCY, hold=array.HOLD)
         self.written_after = timing.written
         self.latency = latency_cycles + LOAD_OVERHEAD
+        # Cycles from an instruction's end to each of its tokens.
+        self.late = [0.0] * len(Token)
+        self.late[Token.OUTPUT_READY] = self.late[Token.RESIDUAL_FREE] = timing.written
+        self.late[Token.STORED] = self.latency
         self.bytes_per_cycle = bytes_per_cycle
         self.map_rate = min(g.maps_bus_bits / 8, g.word_bytes)
         self.weight_rate = g.weights_bus_bits / 8
-        self.pending = deque(
-            _Job(g, *decode(program.instructions[start : start + INSTRUCTION_BYTES]), timing.spacing)
-            for start in range(0, len(program.instructions), INSTRUCTION_BYTES)
-        )
+        self.pending = deque(_Job(g, opcode, fields, timing.spacing) for opcode, fields in program.decoded())
         self.now = self.fetched = self.drained = 0.0
         self.tokens: list[deque[float]] = [deque() for _ in Token]
         self.queues: list[deque[_Job]] = [deque() for _ in range(4)]
@@ -259,12 +260,10 @@ class _Machine:
 
     def _end(self, engine: int, job: _Job, when: float) -> None:
         self.jobs[engine] = None
-        self.drained = when + self.written_after if engine == _COMPUTE else self.drained
         for token in job.signals:
-            late = {Token.OUTPUT_READY: self.written_after, Token.RESIDUAL_FREE: self.written_after,
-                    Token.STORED: self.latency}.get(Token(token), 0.0)  # fmt: skip
-            self.tokens[token].append(when + late)
+            self.tokens[token].append(when + self.late[token])
         if engine == _COMPUTE:
+            self.drained = when + self.written_after
             self.tiles_freed += job.fields["release_constants"]
         elif engine == _STORE and job.fields["crc_emit"]:
             self.stamps[job.fields["layer"]] = when

@@ -8,7 +8,7 @@ import pytest
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.errors import CompileError
 from intramix.compiler.interpreter import interpret, memory_for, run_codes
-from intramix.hdl.isa import INSTRUCTION_BYTES, Opcode, decode
+from intramix.hdl.isa import Opcode
 from intramix.quant.executor import execute
 from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4, WeightFormat
 from intramix.quant.graph import Padding
@@ -28,8 +28,7 @@ def check(graph, geometry, seed=1, *, keep_maps=True):
 
 
 def instructions(program):
-    data = program.instructions
-    return [decode(data[start : start + INSTRUCTION_BYTES]) for start in range(0, len(data), INSTRUCTION_BYTES)]
+    return list(program.decoded())
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -9,7 +9,7 @@ import pytest
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.interpreter import interpret, memory_for, run_codes
 from intramix.compiler.records import expected_crcs
-from intramix.hdl.isa import INSTRUCTION_BYTES, Opcode, decode
+from intramix.hdl.isa import Opcode
 from intramix.quant.executor import execute
 from intramix.quant.formats import FIXED4
 from intramix.quant.graph import MaxPool, Padding
@@ -37,8 +37,7 @@ def pooled(seed, *, size, channels=4, filters, kernel, stride, padding):
 
 
 def instructions(program):
-    data = program.instructions
-    return [decode(data[start : start + INSTRUCTION_BYTES]) for start in range(0, len(data), INSTRUCTION_BYTES)]
+    return list(program.decoded())
 
 
 def turns_of(program, opcode):

@@ -1,5 +1,8 @@
 """One compiled project of the small build serves all tests that simulate."""
 
+import pathlib
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,8 @@ from intramix.hls_reference.generate import write_project
 from intramix.hls_reference.tables import make_tables
 from intramix.hls_reference.vectors import reference_codes, write_vectors
 from intramix.quant.random_graph import random_codes, single_convolution
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # kernels.py
 
 torch.set_num_threads(1)
 

@@ -6,12 +6,10 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from kernels import KERNEL_KINDS
 
 from intramix.quant.fileformat import save
-from intramix.quant.random_graph import KINDS, FormatMix, random_graph
-
-KERNEL_KINDS = set(KINDS) - {"concatenation"}
-"""What the kernels run."""
+from intramix.quant.random_graph import FormatMix, random_graph
 
 
 def intramix(*arguments):

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from kernels import KERNEL_KINDS
 
 from intramix.hls_reference import csim
 from intramix.hls_reference.builds import build_for
@@ -21,10 +22,7 @@ from intramix.quant.formats import FIXED4
 from intramix.quant.graph import IntegerGraph, Padding
 from intramix.quant.models import load_model
 from intramix.quant.quantize import quantize
-from intramix.quant.random_graph import KINDS, FormatMix, random_codes, random_graph, single_convolution
-
-KERNEL_KINDS = set(KINDS) - {"concatenation"}
-"""What the kernels run."""
+from intramix.quant.random_graph import FormatMix, random_codes, random_graph, single_convolution
 
 
 def simulate(benches, folder, tables, **options):

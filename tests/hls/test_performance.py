@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from kernels import KERNEL_KINDS
 from scipy.optimize import linprog
 
 from intramix.hls_reference.builds import BUILDS
@@ -17,10 +18,7 @@ from intramix.hls_reference.performance import (
     network_cycles,
 )
 from intramix.hls_reference.shapes import NETWORKS, LayerShape, shapes_of
-from intramix.quant.random_graph import KINDS, random_graph
-
-KERNEL_KINDS = set(KINDS) - {"concatenation"}
-"""What the kernels run."""
+from intramix.quant.random_graph import random_graph
 
 COSTS = LutCosts()
 

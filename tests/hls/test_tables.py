@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from kernels import KERNEL_KINDS
 
 from intramix.hdl.isa import CONSTANT_LAYOUT
 from intramix.hls_reference.builds import BUILDS, build_for
@@ -19,10 +20,7 @@ from intramix.hls_reference.vectors import reference_codes
 from intramix.platforms.boards import BOARDS
 from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4, Scheme, WeightFormat
 from intramix.quant.graph import BIAS_BITS, MAXIMUM_SHIFT, MULTIPLIER_BITS, Padding, TensorType
-from intramix.quant.random_graph import KINDS, FormatMix, random_codes, random_graph, single_convolution
-
-KERNEL_KINDS = set(KINDS) - {"concatenation"}
-"""What the kernels run."""
+from intramix.quant.random_graph import FormatMix, random_codes, random_graph, single_convolution
 
 
 def constants(text):

@@ -10,7 +10,7 @@ from small import FAST, SMALL
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.records import selftest_image
 from intramix.compiler.selftest import with_selftest
-from intramix.hdl.isa import INSTRUCTION_BYTES, Opcode, Region, decode
+from intramix.hdl.isa import Opcode, Region
 from intramix.quant.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import ProgramError
@@ -40,8 +40,7 @@ def simulated(program):
 
 def instructions(program, number, opcode):
     """Fields of a layer's instructions of one kind."""
-    for place in range(0, len(program.instructions), INSTRUCTION_BYTES):
-        found, fields = decode(program.instructions[place : place + INSTRUCTION_BYTES])
+    for found, fields in program.decoded():
         if found is opcode and fields["layer"] == number:
             yield fields
 
