@@ -91,14 +91,14 @@ def quantize(
 
     MODEL is package.module:callable (a file in the working directory counts as importable), or one of the zoo: demo,
     resnet-tiny, resnet-small, mobilenet-tiny, mobilenet-small, resnet18, resnet34, resnet50, vgg16, vgg16_bn,
-    mobilenet_v2.
+    mobilenet_v2, squeezenet1_1, densenet121.
 
     \b
     From nothing, in minutes:   intramix quantize resnet-tiny --data procedural --float-epochs 12 --epochs 4 -o r.imx
     From trained weights:       intramix quantize resnet18 --weights resnet18.pth --normalisation imagenet
                                     --data IMAGENET --epochs 0 --refine -o r18.imx
-    A long run that may stop:   … --checkpoint run/ --log run/log.jsonl      and after Ctrl-C the same with --resume
-    On 8 GPUs:                  torchrun --nproc-per-node 8 --no-python intramix quantize … --device cuda --workers 12
+    A long run that may stop:   … --checkpoint run/ --training-log run/log.jsonl; after Ctrl-C the same with --resume
+    On 8 GPUs:                  torchrun --standalone --nproc-per-node 8 --no-python intramix quantize … --device cuda
 
     docs/quantization.md explains the methods, docs/imagenet.md the published recipes.
     """

@@ -74,7 +74,7 @@ _OPTIONS = (
     click.option("--resume", is_flag=True,
                  help="Go on from the checkpoint (or start, if there is none). The result is bit for bit that of a run "
                       "that was never stopped."),
-    click.option("--log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    click.option("--training-log", "log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
                  help="Figures of every epoch as JSON lines: loss, accuracy, learning rate, share of the filters whose "
                       "format changed. Their curves go beside it, as .png."),
 )  # fmt: skip

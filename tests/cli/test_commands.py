@@ -1,6 +1,7 @@
 """Every command from outside: as a person types it, in a process of its own where the exit code matters."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from intramix.cli.main import LazyGroup
 from intramix.compiler.fileformat import load
+from intramix.quant.fileformat import load as load_graph
 
 
 def intramix(*arguments, cwd=None):
@@ -73,8 +75,8 @@ def test_quantize_reports_formats_and_accuracy(model):
 def test_training_is_logged_saved_and_gone_on_with(model):
     command = [
         "quantize", "mynet:build", "--board", "small", "--data", "data.npz", "--float-epochs", 2, "--epochs", 2,
-        "--distill", 0.5, "--precision", "bf16", "--checkpoint", "run", "--log", "run/log.jsonl", "-o", "trained.imx",
-        "--json", "t.json",
+        "--distill", 0.5, "--precision", "bf16", "--checkpoint", "run", "--training-log", "run/log.jsonl",
+        "-o", "trained.imx", "--json", "t.json",
     ]  # fmt: skip
     run = intramix(*command, cwd=model.parent)
     assert run.returncode == 0, run.stderr
@@ -92,6 +94,36 @@ def test_training_is_logged_saved_and_gone_on_with(model):
     run = intramix(*command, "--resume", cwd=model.parent)
     assert run.returncode == 0, run.stderr
     assert (model.parent / "trained.imx").read_bytes() == first
+
+
+def test_two_processes_of_torchrun_make_the_model_of_one(model):
+    """Equal formats, weights equal but for a level here and there (sums in another order); written once."""
+    command = [
+        sys.executable, "-m", "intramix.cli.main", "quantize", "mynet:build", "--board", "small", "--data", "data.npz",
+        "--float-epochs", "2", "--epochs", "2", "--batch-size", "6", "--method", "output-error", "--device", "cpu",
+    ]  # fmt: skip
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    graphs, losses = [], []
+    for count, start in ((1, []), (2, torchrun)):
+        output = ["--training-log", f"by{count}.jsonl", "--json", f"by{count}.json", "-o", f"by{count}.imx"]
+        run = subprocess.run([*start, *command, *output], capture_output=True, text=True, cwd=model.parent, check=False,
+                             env=environment)  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        assert (run.stdout + run.stderr).count(f"wrote by{count}.imx") == 1
+        graphs.append(load_graph(model.parent / f"by{count}.imx"))
+        lines = (model.parent / f"by{count}.jsonl").read_text().splitlines()
+        losses.append([json.loads(line)["loss"] for line in lines])
+    assert len(losses[0]) == 4
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    one, two = graphs
+    assert [layer.name for layer in one.layers] == [layer.name for layer in two.layers]
+    for first, second in zip(one.layers, two.layers):
+        assert first.formats == second.formats
+        distance = np.abs(first.weight - second.weight)
+        assert distance.max() <= 1
+        assert distance.astype(bool).mean() < 0.01
+        np.testing.assert_allclose(first.multiplier, second.multiplier, rtol=1e-3)
 
 
 def test_interrupt_saves_and_says_how_to_go_on(model):

@@ -1,6 +1,7 @@
 """From float model to integer graph on real data: accuracy, mix in every layer, agreement."""
 
 import copy
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4
 from intramix.quant.graph import Convolution
 from intramix.quant.models import load_model
 from intramix.quant.quantize import quantize
+from intramix.quant.quantizers import QuantizationError
 from intramix.quant.train import Progress, TrainingOptions, accuracy, train
 
 
@@ -68,6 +70,23 @@ def test_calibration_without_training_is_deterministic(trained: nn.Module, digit
         if isinstance(first, Convolution):
             assert np.array_equal(first.weight, second.weight)
             assert np.array_equal(first.bias, second.bias)
+
+
+@pytest.mark.parametrize(
+    ("key", "layer", "what"),
+    [
+        ("block1.conv1.0.weight", "block1.conv1.0", "144 of its 2304 weights"),
+        ("block1.conv1.1.running_var", "block1.conv1.0", "144 of its 2304 weights"),
+        ("classifier.bias", "classifier", "1 of its 10 biases"),
+    ],
+)
+def test_values_that_are_not_finite_are_refused_by_layer(trained: nn.Module, digits: Dataset, key: str, layer: str,
+                                                         what: str) -> None:  # fmt: skip
+    model = copy.deepcopy(trained)
+    model.state_dict()[key][3] = float("nan")
+    message = f"layer '{layer}': {what} (with batch norm folded in) are not finite; load other weights, or train"
+    with pytest.raises(QuantizationError, match=re.escape(message)):
+        quantize(model, digits, lane_mix=LaneMix(1, 3, 4))
 
 
 def test_unlabelled_images_only_calibrate(trained: nn.Module, digits: Dataset, tmp_path: Path) -> None:
