@@ -1,6 +1,7 @@
 """Boards and parts as data. A variant of a board is `dataclasses.replace` with two lines."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from ..hdl.geometry import Dsp, Geometry, GeometryError, LaneClass
@@ -37,6 +38,8 @@ class Board:
     clock_hz: the clock at which figures are stated.
     memory_bytes_per_second: peak of the memory that the accelerator's ports reach.
     geometry: the preset; `geometry_for` varies it.
+    vivado_board: Vivado's name of its files of the board, without their version; "" where it has none.
+    system_parameters: of Vivado's processing-system IP, as the board is wired: used where those files are missing.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Board:
     memory: str
     memory_bytes_per_second: float
     geometry: Geometry
+    vivado_board: str = ""
+    system_parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def geometry_for(
         self, *, activation_bits: int | None = None, lut_scheme: LaneClass | None = None
@@ -115,6 +120,13 @@ _PYNQ_Z2 = Board(
         weight_depth=1024,
         weight_ports=2,
     ),
+    vivado_board="tul.com.tw:pynq-z2:part0",
+    system_parameters={
+        "PCW_CRYSTAL_PERIPHERAL_FREQMHZ": "50",
+        "PCW_UIPARAM_DDR_PARTNO": "MT41J256M16 RE-125",
+        "PCW_UIPARAM_DDR_BUS_WIDTH": "16 Bit",
+        "PCW_UIPARAM_DDR_FREQ_MHZ": "525",
+    },
 )
 
 _ZC706 = Board(
@@ -139,6 +151,8 @@ _ZC706 = Board(
         post_units=8,
         weight_ports=4,
     ),
+    vivado_board="xilinx.com:zc706:part0",
+    system_parameters={"preset": "ZC706"},
 )
 
 _ULTRASCALE: dict[str, Any] = {
@@ -173,6 +187,7 @@ _ZCU102 = Board(
         post_units=8,
         **_ULTRASCALE,
     ),
+    vivado_board="xilinx.com:zcu102:part0",
 )
 
 _ZU15EG = Board(

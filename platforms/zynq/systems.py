@@ -21,6 +21,7 @@ class Port:
     member: of the Amaranth component.
     pins: prefix of the primitive's pins.
     interface: of Vivado's IP.
+    clock: of Vivado's IP, the port's clock pin.
     segment: of the IP's address space, for slave ports: what Vivado's `assign_bd_address` is given.
     parameter: N in the IP's parameters `…SAXIGPN…`, the number in pynq's `C_SAXIGPN_DATA_WIDTH`.
     """
@@ -28,6 +29,7 @@ class Port:
     member: str
     pins: str
     interface: str
+    clock: str
     segment: str = ""
     parameter: str = ""
 
@@ -149,10 +151,13 @@ PS7 = ProcessingSystem(
     ip_version="5.5",
     axi=AxiVersion.AXI3,
     address_bits=32,
-    master=Port("m_axi_gp0", "MAXIGP0", "M_AXI_GP0"),
+    master=Port("m_axi_gp0", "MAXIGP0", "M_AXI_GP0", "M_AXI_GP0_ACLK"),
     base=0x43C0_0000,
     slaves=tuple(
-        Port(f"s_axi_hp{n}", f"SAXIHP{n}", f"S_AXI_HP{n}", f"S_AXI_HP{n}/HP{n}_DDR_LOWOCM", str(n)) for n in range(4)
+        Port(
+            f"s_axi_hp{n}", f"SAXIHP{n}", f"S_AXI_HP{n}", f"S_AXI_HP{n}_ACLK", f"S_AXI_HP{n}/HP{n}_DDR_LOWOCM", str(n)
+        )
+        for n in range(4)
     ),
     data_bits=(64,),
     clock_output="FCLK_CLK0",
@@ -170,15 +175,21 @@ PS8 = ProcessingSystem(
     ip_version="3.5",
     axi=AxiVersion.AXI4,
     address_bits=49,
-    master=Port("m_axi_hpm0_fpd", "MAXIGP0", "M_AXI_HPM0_FPD", parameter="0"),
+    master=Port("m_axi_hpm0_fpd", "MAXIGP0", "M_AXI_HPM0_FPD", "maxihpm0_fpd_aclk", parameter="0"),
     base=0xA000_0000,
     slaves=(
         *(
-            Port(f"s_axi_hp{n}_fpd", f"SAXIGP{n + 2}", f"S_AXI_HP{n}_FPD", f"SAXIGP{n + 2}/HP{n}_DDR_LOW", str(n + 2))
+            Port(
+                f"s_axi_hp{n}_fpd", f"SAXIGP{n + 2}", f"S_AXI_HP{n}_FPD", f"saxihp{n}_fpd_aclk",
+                f"SAXIGP{n + 2}/HP{n}_DDR_LOW", str(n + 2),
+            )
             for n in range(4)
         ),
         *(
-            Port(f"s_axi_hpc{n}_fpd", f"SAXIGP{n}", f"S_AXI_HPC{n}_FPD", f"SAXIGP{n}/HPC{n}_DDR_LOW", str(n))
+            Port(
+                f"s_axi_hpc{n}_fpd", f"SAXIGP{n}", f"S_AXI_HPC{n}_FPD", f"saxihpc{n}_fpd_aclk",
+                f"SAXIGP{n}/HPC{n}_DDR_LOW", str(n),
+            )
             for n in range(2)
         ),
     ),

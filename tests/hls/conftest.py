@@ -15,6 +15,7 @@ from intramix.hls_reference.vectors import reference_codes, write_vectors
 from intramix.quant.random_graph import random_codes, single_convolution
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # kernels.py
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tcl"))  # tclsh.py
 
 torch.set_num_threads(1)
 

@@ -8,7 +8,7 @@ import pytest
 from test_bitstream import WORDS, bit
 
 from intramix.hdl.registers import REGISTERS
-from intramix.platforms import rtl_project
+from intramix.platforms import rtl_project, vivado
 from intramix.platforms.boards import BOARDS, board
 from intramix.platforms.device_tree import overlay_source
 from intramix.platforms.errors import BuildError, ToolError
@@ -54,20 +54,21 @@ def test_a_project_is_written_again_but_nothing_else_is_overwritten(project, tmp
 def test_missing_vivado(project, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("AMARANTH_ENV_VIVADO", raising=False)
-    with pytest.raises(ToolError, match=r"vivado is not on the PATH: source its settings64.sh"):
-        rtl_project.run(project)
+    complete = rf"vivado is not on the PATH. The project is complete in {project.folder}; .*sh build_intramix.sh"
+    with pytest.raises(ToolError, match=complete):
+        vivado.run(project)
 
 
 def test_failing_vivado_shows_the_end_of_its_log(project, tmp_path, monkeypatch):
     fake_vivado(tmp_path, monkeypatch, "echo 'ERROR: [Place 30-640] too many LUTs' > intramix.log; exit 1")
     with pytest.raises(ToolError, match=r"vivado failed .exit code 1.*\n.*too many LUTs"):
-        rtl_project.run(project)
+        vivado.run(project)
 
 
 def test_bitstream_gets_a_bin(project, tmp_path, monkeypatch):
     (tmp_path / "made.bit").write_bytes(bit())
     fake_vivado(tmp_path, monkeypatch, f"cp {tmp_path}/made.bit intramix.bit")
-    path = rtl_project.run(project)
+    path = vivado.run(project)
     assert path.with_suffix(".bin").read_bytes()[:4] == WORDS[3::-1]
 
 

@@ -1,0 +1,129 @@
+"""The bitstream as a block design: the accelerator packaged as an IP, Vivado's own processing system and interconnects.
+
+What PYNQ's users know: `.bit`, `.hwh` and `.xsa` of a design that opens in Vivado's IP integrator. Registers lie where
+the design in RTL alone has them; an AXI interrupt controller beside them lets PYNQ's metadata parser see the interrupt.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ..hdl.accelerator import accelerator_verilog
+from ..hdl.geometry import Geometry
+from ..hdl.registers import REGISTERS
+from .boards import Board
+from .hardware_handoff import INSTANCE, VLNV
+from .project import NAME, Project, claim
+from .vivado_ip import MODULE, ip_verilog
+from .zynq.axi import AxiVersion
+from .zynq.systems import PS7, REGISTER_WINDOW, Port, ProcessingSystem, board_system, memory_masters
+
+_SCRIPT = f"""#!/bin/sh
+set -e
+if [ -z "$BASH" ]; then exec /bin/bash "$0" "$@"; fi
+[ -n "$AMARANTH_ENV_VIVADO" ] && . "$AMARANTH_ENV_VIVADO"
+: ${{VIVADO:=vivado}}
+cd "$(dirname "$0")"
+"$VIVADO" -mode batch -log {NAME}.log -nojournal -source {NAME}.tcl
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Attachment:
+    """How masters reach a memory port of the processing system.
+
+    Members
+    -------
+    cell: what is in between, or "" where the master's port fits the memory's.
+    ip: its kind.
+    """
+
+    port: Port
+    masters: tuple[str, ...]
+    data_bits: int
+    cell: str
+    ip: str
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """Pairs of interfaces to connect."""
+        memory = f"system/{self.port.interface}"
+        if not self.cell:
+            return [(f"{INSTANCE}/{self.masters[0]}", memory)]
+        first, last = ("S_AXI", "M_AXI") if self.ip == "axi_protocol_converter" else ("S{:02}_AXI", "M00_AXI")
+        return [
+            *((f"{INSTANCE}/{name}", f"{self.cell}/{first.format(n)}") for n, name in enumerate(self.masters)),
+            (f"{self.cell}/{last}", memory),
+        ]
+
+
+def attachments(geometry: Geometry, system: ProcessingSystem) -> list[Attachment]:
+    """One for each memory port that is used: nothing between AXI4 and AXI4, a protocol converter to AXI3, and a
+    SmartConnect where masters share a port.
+
+    Raises
+    ------
+    BuildError: the geometry does not fit the system's ports.
+    """
+    widths = memory_masters(geometry)
+    result = []
+    for port, masters in system.assign(geometry).items():
+        converter = "axi_protocol_converter" if system.axi is AxiVersion.AXI3 else ""
+        ip = "smartconnect" if len(masters) > 1 else converter
+        cell = f"{port.interface.lower()}_access" if ip else ""
+        result.append(Attachment(port, masters, widths[masters[0]], cell, ip))
+    return result
+
+
+def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
+    """Writes the project; an older one in the folder is replaced file by file.
+
+    Raises
+    ------
+    BuildError: the board or the geometry cannot be built, or `folder` holds something else.
+    """
+    system = board_system(board)
+    project = Project(folder, board, geometry, system.clock_hz(board.clock_hz))
+    between = attachments(geometry, system)
+    claim(folder)
+    for stale in (f"{NAME}.dts", f"{NAME}.dtbo", f"{NAME}.hwh"):  # of a design in RTL alone
+        (folder / stale).unlink(missing_ok=True)
+    (folder / "accelerator.v").write_text(accelerator_verilog(geometry))
+    (folder / "accelerator_ip.v").write_text(ip_verilog(geometry))
+    values = {
+        "name": NAME, "module": MODULE, "instance": INSTANCE, "vlnv": VLNV, "board": board, "system": system,
+        "registers": REGISTERS, "window": REGISTER_WINDOW, "masters": list(memory_masters(geometry)),
+        "attachments": between, "parameters": system_parameters(project, system, between), "zynq7": system is PS7,
+    }  # fmt: skip
+    templates = Environment(
+        loader=PackageLoader(__package__, "tcl"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    for template, name in (("package_ip.tcl.j2", "package_ip.tcl"), ("block_design.tcl.j2", f"{NAME}.tcl")):
+        (folder / name).write_text(templates.get_template(template).render(values))
+    project.script.write_text(_SCRIPT)
+    return project
+
+
+def system_parameters(project: Project, system: ProcessingSystem, between: list[Attachment]) -> dict[str, str]:
+    """Parameters of Vivado's processing-system IP that the design needs whatever the board: ports, clock, interrupt."""
+    megahertz = f"{project.clock_hz / 1e6:.6f}"
+    used = {attachment.port: attachment.data_bits for attachment in between}
+    if system is PS7:
+        return {
+            "PCW_USE_M_AXI_GP0": "1", "PCW_USE_M_AXI_GP1": "0",
+            "PCW_EN_CLK0_PORT": "1", "PCW_EN_RST0_PORT": "1", "PCW_FPGA0_PERIPHERAL_FREQMHZ": megahertz,
+            "PCW_USE_FABRIC_INTERRUPT": "1", "PCW_IRQ_F2P_INTR": "1",
+            **{f"PCW_USE_{port.interface}": str(int(port in used)) for port in system.slaves},
+            **{f"PCW_{port.interface}_DATA_WIDTH": str(bits) for port, bits in used.items()},
+        }  # fmt: skip
+    return {
+        "PSU__USE__M_AXI_GP0": "1", "PSU__USE__M_AXI_GP1": "0", "PSU__USE__M_AXI_GP2": "0",
+        "PSU__MAXIGP0__DATA_WIDTH": "32",
+        "PSU__FPGA_PL0_ENABLE": "1", "PSU__CRL_APB__PL0_REF_CTRL__SRCSEL": "IOPLL",
+        "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": megahertz,
+        "PSU__USE__IRQ0": "1",
+        **{f"PSU__USE__S_AXI_GP{port.parameter}": str(int(port in used)) for port in system.slaves},
+        **{f"PSU__SAXIGP{port.parameter}__DATA_WIDTH": str(bits) for port, bits in used.items()},
+    }  # fmt: skip
