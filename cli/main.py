@@ -20,6 +20,7 @@ class LazyGroup(click.Group):
         "elaborate": "The accelerator of a geometry as Verilog.",
         "synthesize": "What a geometry occupies, per block, by yosys.",
         "build": "A bitstream for a board, or the project that makes it.",
+        "reports": "Utilisation, slack and power of a bitstream, from the tool's reports.",
         "export-qonnx": "An integer model as QONNX, which other tools read.",
         "simulate": "An integer model on the simulated RTL, every value compared.",
         "run": "A program on the simulated accelerator or on a board: predictions, frames/s.",

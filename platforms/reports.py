@@ -1,0 +1,198 @@
+"""What Vivado's text reports say of a finished bitstream: utilisation, timing, estimated power."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from .errors import BuildError
+from .project import NAME
+
+UTILISATION = f"{NAME}_utilization_place.rpt"
+TIMING = f"{NAME}_timing.rpt"
+POWER = f"{NAME}_power.rpt"
+
+_SITES = {
+    "Slice LUTs": "LUT", "CLB LUTs": "LUT",
+    "Slice Registers": "FF", "CLB Registers": "FF",
+    "Block RAM Tile": "BRAM36", "URAM": "URAM", "DSPs": "DSP",
+}  # fmt: skip
+"""Rows of `report_utilization` by family (7 series, UltraScale+), and what they count."""
+_POWER_ROWS = {
+    "Total On-Chip Power (W)": "total", "Dynamic (W)": "dynamic", "Device Static (W)": "static",
+    "Junction Temperature (C)": "junction_celsius",
+}  # fmt: skip
+_Result = TypeVar("_Result")
+
+
+class ReportError(BuildError):
+    """A report is no such report, or it is cut short; the message names it and what it lacks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    """Sites of one kind (LUT, FF, DSP, BRAM36, URAM) that a design occupies, and how many the device has."""
+
+    kind: str
+    used: float
+    available: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """Worst slacks in nanoseconds, and endpoints that miss their time; None where there is no path of the kind.
+
+    Members
+    -------
+    setup: worst negative slack (WNS): negative, and the clock is too fast.
+    hold: worst hold slack (WHS).
+    pulse_width: worst pulse width slack (WPWS).
+    """
+
+    setup: float | None
+    hold: float | None
+    pulse_width: float | None
+    failing_endpoints: int
+
+    @property
+    def met(self) -> bool:
+        return self.failing_endpoints == 0 and all(
+            slack is None or slack >= 0 for slack in (self.setup, self.hold, self.pulse_width)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Power:
+    """Vivado's estimate, in watts.
+
+    Members
+    -------
+    confidence: how much Vivado trusts it: without a recorded activity of the signals, Low or Medium.
+    """
+
+    total: float
+    dynamic: float
+    static: float
+    junction_celsius: float
+    confidence: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Reports:
+    """What a project's folder has.
+
+    Members
+    -------
+    problems: a line for each report that is absent or cut short, naming it.
+    """
+
+    utilisation: tuple[Usage, ...]
+    timing: Timing | None
+    power: Power | None
+    problems: tuple[str, ...]
+
+
+def read_reports(folder: Path) -> Reports:
+    """The reports that are in a project's folder.
+
+    Raises
+    ------
+    BuildError: there is none.
+    """
+    problems: list[str] = []
+
+    def read(name: str, parse: Callable[[str], _Result]) -> _Result | None:
+        try:
+            return parse((folder / name).read_text(errors="replace"))
+        except OSError as error:
+            problems.append(f"{name}: {'absent' if isinstance(error, FileNotFoundError) else error.strerror}")
+        except ReportError as error:
+            problems.append(f"{name}: {error}")
+        return None
+
+    result = Reports(
+        read(UTILISATION, parse_utilisation) or (), read(TIMING, parse_timing), read(POWER, parse_power),
+        tuple(problems),
+    )  # fmt: skip
+    if len(problems) == 3:
+        raise BuildError(f"{folder} has no report that can be read: {'; '.join(problems)}")
+    return result
+
+
+def parse_utilisation(text: str) -> tuple[Usage, ...]:
+    """`report_utilization`.
+
+    Raises
+    ------
+    ReportError: a table is missing that every device's report has.
+    """
+    _check_header(text, "report_utilization")
+    found: dict[str, Usage] = {}
+    columns: list[str] = []
+    for cells in _rows(text):
+        if cells[0] == "Site Type":
+            columns = cells
+        elif (kind := _SITES.get(cells[0].rstrip("*"))) and len(cells) == len(columns) and kind not in found:
+            row = dict(zip(columns, cells))
+            found[kind] = Usage(kind, _number(row, "Used"), _number(row, "Available"))
+    lacking = [kind for kind in ("LUT", "FF", "BRAM36", "DSP") if kind not in found]
+    if lacking:
+        raise ReportError(f"cut short: it has no row for {', '.join(lacking)}")
+    return tuple(found[kind] for kind in dict.fromkeys(_SITES.values()) if kind in found)
+
+
+def parse_timing(text: str) -> Timing:
+    """`report_timing_summary`: its table "Design Timing Summary".
+
+    Raises
+    ------
+    ReportError: the table is missing.
+    """
+    _check_header(text, "report_timing_summary")
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.split()[:1] == ["WNS(ns)"]:
+            break
+    next(lines, None)  # a rule
+    cells = next(lines, "").split()
+    if len(cells) != 12:
+        raise ReportError('cut short: the table "Design Timing Summary" has no figures')
+    values = [None if cell == "NA" else float(cell) for cell in cells]
+    setup, _, failing_setup, _, hold, _, failing_hold, _, pulse, _, failing_pulse, _ = values
+    failing = sum(int(count or 0) for count in (failing_setup, failing_hold, failing_pulse))
+    return Timing(setup, hold, pulse, failing)
+
+
+def parse_power(text: str) -> Power:
+    """`report_power`: its table "Summary".
+
+    Raises
+    ------
+    ReportError: a row of it is missing.
+    """
+    _check_header(text, "report_power")
+    table = {cells[0]: cells[1] for cells in _rows(text) if len(cells) == 2}
+    lacking = [name for name in (*_POWER_ROWS, "Confidence Level") if name not in table]
+    if lacking:
+        raise ReportError(f"cut short: it has no row for {', '.join(lacking)}")
+    values = {member: _number(table, name) for name, member in _POWER_ROWS.items()}
+    return Power(**values, confidence=table["Confidence Level"])
+
+
+def _check_header(text: str, command: str) -> None:
+    if not any(line.startswith("| Command") and command in line for line in text.splitlines()):
+        raise ReportError(f"no report of {command}" if text.strip() else "empty")
+
+
+def _rows(text: str) -> Iterable[list[str]]:
+    """Cells of every row of every table."""
+    for line in text.splitlines():
+        if line.startswith("|") and line.rstrip().endswith("|"):
+            yield [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def _number(row: dict[str, str], name: str) -> float:
+    try:
+        return float(row[name].lstrip("<"))
+    except (KeyError, ValueError):
+        raise ReportError(f"the column or row {name!r} has no number, but {row.get(name)!r}") from None
