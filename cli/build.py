@@ -9,6 +9,7 @@ import click
 from ..hdl.geometry import Geometry
 from ..platforms import block_design, rtl_project, vivado
 from ..platforms.boards import Board
+from ..platforms.remote import Remote
 from ..platforms.reports import read_reports
 from .console import console, step
 from .options import board_options, json_option
@@ -27,12 +28,13 @@ _FLOWS = {"rtl": rtl_project.prepare, "block-design": block_design.prepare}
 @click.option("--clock", type=click.FloatRange(min=1), metavar="MHZ",
               help="Clock of the accelerator, if not the board's.")
 @click.option("--prepare-only", is_flag=True, help="Write the project and do not run the tool.")
+@click.option("--ssh", "host", metavar="USER@HOST", help="Run the tool on another machine; files travel by ssh.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="FOLDER",
               help="Folder for the project and its results.")
 @json_option
 def build(
     board: Board, geometry: Geometry, toolchain: str, flow: str, clock: float | None, prepare_only: bool,
-    output: Path,
+    host: str | None, output: Path,
     json_path: Path | None,
 ) -> None:
     """Build the bitstream of a board's geometry: processing system, interconnect and accelerator.
@@ -42,6 +44,7 @@ def build(
     build_intramix.sh, which runs the tool.
     """
     started = time.monotonic()
+    remote = Remote(host) if host and not prepare_only else None
     if clock is not None:
         board = dataclasses.replace(board, clock_hz=round(clock * 1e6))
     with step("Write the project") as note:
@@ -59,8 +62,8 @@ def build(
     if prepare_only:
         console.print(f"  sh {project.script}    makes the bitstream, with Vivado", soft_wrap=True)
     else:
-        with step("Run Vivado"):
-            figures["bitstream"] = str(vivado.run(project))
+        with step(f"Run Vivado on {host}" if host else "Run Vivado"):
+            figures["bitstream"] = str(vivado.run(project, remote))
         console.print(f"  {figures['bitstream']}, .bin, .hwh", soft_wrap=True)
         found = read_reports(output)
         print_reports(found)

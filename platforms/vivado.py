@@ -1,4 +1,4 @@
-"""Runs Vivado on a prepared project."""
+"""Runs Vivado on a prepared project, here or on another machine."""
 
 import os
 import shutil
@@ -7,34 +7,55 @@ from pathlib import Path
 
 from .errors import ToolError
 from .project import NAME, Project, finish
+from .remote import Remote
 
-_LOG_LINES = 25
 SETTINGS = "AMARANTH_ENV_VIVADO"
-"""Environment variable that names Vivado's settings64.sh; the project's script sources it."""
+"""Environment variable that names Vivado's settings64.sh, on the machine where it runs; the script sources it."""
+_LOG_LINES = 25
+_RESULTS = (*(f"{NAME}.{suffix}" for suffix in ("bit", "bin", "hwh", "xsa", "log")), f"{NAME}_*.rpt")
+_NOT_FOUND = 127
 
 
-def run(project: Project) -> Path:
+def run(project: Project, remote: Remote | None = None) -> Path:
     """Makes the bitstream, then the .bin and, where `dtc` is installed, the .dtbo; returns the .bit.
+
+    Parameters
+    ----------
+    remote: the machine that has Vivado; None: this one.
 
     Raises
     ------
-    ToolError: Vivado is missing or failed; the end of its log is in the message.
+    ToolError: Vivado is missing or failed, or the machine is not reached; the end of Vivado's log is in the message.
     """
-    if shutil.which("vivado") is None and SETTINGS not in os.environ:
+    if remote is None and shutil.which("vivado") is None and SETTINGS not in os.environ:
         raise ToolError(
             f"vivado is not on the PATH. The project is complete in {project.folder}; to make {project.bit.name} "
-            f"of it, source Vivado's settings64.sh, or name that file in {SETTINGS}, and run again; or run "
-            f"sh {project.script.name} in that folder on a machine that has Vivado"
+            f"of it, source Vivado's settings64.sh, or name that file in {SETTINGS}, and run again; or use "
+            f"--ssh USER@HOST; or run sh {project.script.name} in that folder on a machine that has Vivado"
         )
-    log = project.folder / f"{NAME}.log"
-    for stale in (project.bit, log):
+    log, output = project.folder / f"{NAME}.log", project.folder / "script.log"
+    for stale in (project.bit, log, output):
         stale.unlink(missing_ok=True)
-    outcome = subprocess.run(
-        ["sh", project.script.name], cwd=project.folder, capture_output=True, text=True, check=False
-    )
-    if outcome.returncode or not project.bit.exists():
-        text = log.read_text(errors="replace") if log.exists() else outcome.stdout + outcome.stderr
-        tail = "\n".join(text.splitlines()[-_LOG_LINES:])
-        raise ToolError(f"vivado failed (exit code {outcome.returncode}); the end of {log}:\n{tail}")
+    if remote is None:
+        with output.open("w") as stream:
+            code = subprocess.run(
+                ["sh", project.script.name], cwd=project.folder, stdout=stream, stderr=subprocess.STDOUT, check=False
+            ).returncode
+    else:
+        environment = {SETTINGS: os.environ[SETTINGS]} if SETTINGS in os.environ else {}
+        code = remote.run(project.folder, project.script.name, results=_RESULTS, environment=environment)
+    if code == _NOT_FOUND:
+        where = "here" if remote is None else f"on {remote.host}"
+        raise ToolError(
+            f"vivado is not found {where}: name its settings64.sh, as it is {where}, in {SETTINGS}; the script said:\n"
+            f"{_tail(output)}"
+        )
+    if code or not project.bit.exists():
+        shown = log if log.exists() else output
+        raise ToolError(f"vivado failed (exit code {code}); the end of {shown}:\n{_tail(shown)}")
     finish(project.bit)
     return project.bit
+
+
+def _tail(path: Path) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-_LOG_LINES:])
