@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..hdl.accelerator import accelerator_verilog
-from ..hdl.geometry import Geometry
+from ..hdl.geometry import Dsp, Geometry
 from ..platforms.boards import LUT_LIMIT, Board
 from ..platforms.synthesis import synthesize as run_yosys
 from .console import step
@@ -31,7 +31,7 @@ def synthesize(board: Board, geometry: Geometry, depth: int, json_path: Path | N
     family = board.part.family if board.part else "xc7"
     with step(f"Synthesise for {family} with yosys") as note:
         note("the first run compiles yosys itself: up to 2 minutes more")
-        report = run_yosys(verilog, top="accelerator", family=family, depth=depth)
+        report = run_yosys(verilog, top="accelerator", family=family, depth=depth, dsp=geometry.dsp is not Dsp.NONE)
     limits = None
     if part := board.part:
         limits = {"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram36": part.bram36, "lut_share": LUT_LIMIT}

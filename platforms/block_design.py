@@ -7,14 +7,13 @@ the design in RTL alone has them; an AXI interrupt controller beside them lets P
 import dataclasses
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from ..hdl.accelerator import accelerator_verilog
 from ..hdl.geometry import Geometry
 from ..hdl.registers import REGISTERS
 from .boards import Board
 from .hardware_handoff import INSTANCE, VLNV
-from .project import NAME, Project, claim
+from .project import NAME, Project, claim, write
+from .templating import render
 from .vivado_ip import MODULE, ip_verilog
 from .zynq.axi import AxiVersion
 from .zynq.systems import PS7, REGISTER_WINDOW, Port, ProcessingSystem, board_system, memory_masters
@@ -84,31 +83,30 @@ def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
     BuildError: the board or the geometry cannot be built, or `folder` holds something else.
     """
     system = board_system(board)
-    project = Project(folder, board, geometry, system.clock_hz(board.clock_hz))
+    clock_hz = system.clock_hz(board.clock_hz)
     between = attachments(geometry, system)
     claim(folder)
     for stale in (f"{NAME}.dts", f"{NAME}.dtbo", f"{NAME}.hwh"):  # of a design in RTL alone
         (folder / stale).unlink(missing_ok=True)
-    (folder / "accelerator.v").write_text(accelerator_verilog(geometry))
-    (folder / "accelerator_ip.v").write_text(ip_verilog(geometry))
     values = {
         "name": NAME, "module": MODULE, "instance": INSTANCE, "vlnv": VLNV, "board": board, "system": system,
         "registers": REGISTERS, "window": REGISTER_WINDOW, "masters": list(memory_masters(geometry)),
-        "attachments": between, "parameters": system_parameters(project, system, between), "zynq7": system is PS7,
+        "attachments": between, "parameters": system_parameters(clock_hz, system, between), "zynq7": system is PS7,
     }  # fmt: skip
-    templates = Environment(
-        loader=PackageLoader(__package__, "tcl"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )  # fmt: skip
-    for template, name in (("package_ip.tcl.j2", "package_ip.tcl"), ("block_design.tcl.j2", f"{NAME}.tcl")):
-        (folder / name).write_text(templates.get_template(template).render(values))
-    project.script.write_text(_SCRIPT)
-    return project
+    files = {
+        "accelerator.v": accelerator_verilog(geometry),
+        "accelerator_ip.v": ip_verilog(geometry),
+        "package_ip.tcl": render("package_ip.tcl", **values),
+        f"{NAME}.tcl": render("block_design.tcl", **values),
+        f"build_{NAME}.sh": _SCRIPT,
+    }
+    write(folder, files)
+    return Project(folder, board, geometry, clock_hz, tuple(files))
 
 
-def system_parameters(project: Project, system: ProcessingSystem, between: list[Attachment]) -> dict[str, str]:
+def system_parameters(clock_hz: float, system: ProcessingSystem, between: list[Attachment]) -> dict[str, str]:
     """Parameters of Vivado's processing-system IP that the design needs whatever the board: ports, clock, interrupt."""
-    megahertz = f"{project.clock_hz / 1e6:.6f}"
+    megahertz = f"{clock_hz / 1e6:.6f}"
     used = {attachment.port: attachment.data_bits for attachment in between}
     if system is PS7:
         return {

@@ -39,6 +39,7 @@ class Board:
     memory_bytes_per_second: peak of the memory that the accelerator's ports reach.
     geometry: the preset; `geometry_for` varies it.
     vivado_board: Vivado's name of its files of the board, without their version; "" where it has none.
+    platform: module and class of amaranth-boards' platform, where it has the board.
     system_parameters: of Vivado's processing-system IP, as the board is wired: used where those files are missing.
     """
 
@@ -50,6 +51,7 @@ class Board:
     memory_bytes_per_second: float
     geometry: Geometry
     vivado_board: str = ""
+    platform: str = ""
     system_parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def geometry_for(
@@ -69,6 +71,8 @@ class Board:
         return dataclasses.replace(self.geometry, **changes)  # type: ignore[arg-type]
 
 
+XC7Z007S = Part(name="xc7z007sclg400-1", family="xc7", lut=14_400, ff=28_800, dsp=66, bram36=50)
+XC7Z010 = Part(name="xc7z010clg400-1", family="xc7", lut=17_600, ff=35_200, dsp=80, bram36=60)
 XC7Z020 = Part(name="xc7z020clg400-1", family="xc7", lut=53_200, ff=106_400, dsp=220, bram36=140)
 XC7Z045 = Part(name="xc7z045ffg900-2", family="xc7", lut=218_600, ff=437_200, dsp=900, bram36=545)
 XCZU9EG = Part(name="xczu9eg-ffvb1156-2-e", family="xcup", lut=274_080, ff=548_160, dsp=2_520, bram36=912)
@@ -128,6 +132,56 @@ _PYNQ_Z2 = Board(
         "PCW_UIPARAM_DDR_FREQ_MHZ": "525",
     },
 )
+
+_PYNQ_Z2_LUT = dataclasses.replace(
+    _PYNQ_Z2,
+    name="pynq-z2-lut",
+    title="… without DSPs, for open tools",
+    geometry=dataclasses.replace(
+        _PYNQ_Z2.geometry, dsp=Dsp.NONE, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=12, post_units=1
+    ),
+)
+"""Open place and route was reported to give wrong products of DSPs (openXC7/nextpnr-xilinx#159)."""
+
+_PYNQ_Z1 = dataclasses.replace(
+    _PYNQ_Z2, name="pynq-z1", title="Digilent PYNQ-Z1", vivado_board="www.digilentinc.com:pynq-z1:part0"
+)
+_ARTY_Z7_20 = dataclasses.replace(
+    _PYNQ_Z2, name="arty-z7-20", title="Digilent Arty Z7-20", vivado_board="digilentinc.com:arty-z7-20:part0",
+    platform="amaranth_boards.arty_z7:ArtyZ720Platform",
+)  # fmt: skip
+_MICROZED_7020 = dataclasses.replace(
+    _PYNQ_Z2, name="microzed-7020", title="Avnet MicroZed 7020", vivado_board="em.avnet.com:microzed_7020:part0",
+    platform="amaranth_boards.microzed_z020:MicroZedZ020Platform", system_parameters={},
+    memory="DDR3-1066, 32 bit", memory_bytes_per_second=4.2e9,
+)  # fmt: skip
+
+_CORA_Z7_10 = dataclasses.replace(
+    _PYNQ_Z2, name="cora-z7-10", title="Digilent Cora Z7-10", vivado_board="digilentinc.com:cora-z7-10:part0",
+    platform="amaranth_boards.cora_z7:CoraZ7_10Platform", part=XC7Z010,
+    geometry=Geometry(
+        word_channels=8,
+        pixel_lanes=2,
+        fixed8_lanes=1,
+        fixed4_lanes=7,
+        lut_lanes=8,
+        lut_scheme=LaneClass.LUT_FIXED4,
+        dsp=Dsp.DSP48E1,
+        activation_depth=4096,
+        residual_depth=512,
+        output_depth=1024,
+        weight_depth=1024,
+    ),
+)  # fmt: skip
+_CORA_Z7_07S = dataclasses.replace(
+    _CORA_Z7_10, name="cora-z7-07s", title="Digilent Cora Z7-07S", vivado_board="digilentinc.com:cora-z7-07s:part0",
+    platform="amaranth_boards.cora_z7:CoraZ7_07SPlatform", part=XC7Z007S,
+)  # fmt: skip
+_MICROZED_7010 = dataclasses.replace(
+    _CORA_Z7_10, name="microzed-7010", title="Avnet MicroZed 7010", vivado_board="em.avnet.com:microzed_7010:part0",
+    platform="amaranth_boards.microzed_z010:MicroZedZ010Platform", system_parameters={},
+    memory="DDR3-1066, 32 bit", memory_bytes_per_second=4.2e9,
+)  # fmt: skip
 
 _ZC706 = Board(
     name="zc706",
@@ -213,7 +267,13 @@ _ZU15EG = Board(
     ),
 )
 
-BOARDS = {board.name: board for board in (_SMALL, _PYNQ_Z2, _ZC706, _ZCU102, _ZU15EG)}
+BOARDS = {
+    board.name: board
+    for board in (
+        _SMALL, _PYNQ_Z2, _PYNQ_Z2_LUT, _PYNQ_Z1, _ARTY_Z7_20, _MICROZED_7020, _CORA_Z7_10, _CORA_Z7_07S,
+        _MICROZED_7010, _ZC706, _ZCU102, _ZU15EG,
+    )
+}  # fmt: skip
 
 
 def board(name: str) -> Board:

@@ -1,6 +1,7 @@
-"""Amaranth's vendor platforms, made of the boards' parts."""
+"""Amaranth's vendor platforms: those of amaranth-boards where it has the board, else made of the board's part."""
 
 import re
+from importlib import import_module
 from typing import Any
 
 from amaranth.vendor import XilinxPlatform
@@ -8,7 +9,7 @@ from amaranth.vendor import XilinxPlatform
 from .boards import Board
 from .errors import BuildError
 
-_SERIES7 = re.compile(r"(xc7z\d+)([a-z]+\d+)-(\w+)")
+_SERIES7 = re.compile(r"(xc7z\d+s?)([a-z]+\d+)-(\w+)")
 _ULTRASCALE = re.compile(r"(xczu\w+)-(\w+)-(\d-\w)")
 
 
@@ -27,6 +28,9 @@ def vendor_platform(board: Board, *, toolchain: str = "Vivado") -> XilinxPlatfor
     match = _SERIES7.fullmatch(name) or _ULTRASCALE.fullmatch(name)
     if match is None:
         raise BuildError(f"board {board.name!r}: part {name or 'none'!r} is no Zynq that can be built for")
+    if board.platform:
+        module, _, platform = board.platform.partition(":")
+        return getattr(import_module(module), platform)(toolchain=toolchain)
     device, package, speed = match.groups()
     members: dict[str, Any] = {"device": device, "package": package, "speed": speed, "resources": [], "connectors": []}
     return type(f"{board.name} platform", (XilinxPlatform,), members)(toolchain=toolchain)

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..hdl.geometry import Geometry
@@ -22,12 +23,14 @@ class Project:
     -------
     folder: holds the sources and `build_intramix.sh`; results come there.
     clock_hz: that the processing system gives.
+    sources: names of the files that the script needs, itself among them.
     """
 
     folder: Path
     board: Board
     geometry: Geometry
     clock_hz: float
+    sources: tuple[str, ...]
 
     @property
     def script(self) -> Path:
@@ -51,6 +54,14 @@ def claim(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not marker.exists())):
         raise BuildError(f"{folder} is not empty and is no project of a bitstream: name another folder")
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Writes files; one that is there with the same content keeps its time, so that nothing is made again of it."""
+    for name, text in files.items():
+        path = folder / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
 
 
 def finish(bit: Path) -> None:

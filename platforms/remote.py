@@ -14,6 +14,7 @@ import tarfile
 from pathlib import Path
 
 from .errors import BuildError, ToolError
+from .project import Project
 
 _HOST = re.compile(r"[A-Za-z0-9_][\w.@:%+\[\]-]*")
 _CONNECTION_FAILED = 255
@@ -40,32 +41,31 @@ class Remote:
             raise ToolError("ssh is not on the PATH: apt-get install openssh-client")
         self.host = host
 
-    def run(self, folder: Path, script: str, *, results: tuple[str, ...], environment: dict[str, str]) -> int:
-        """Copies a project there, runs its script, copies the results back; returns the script's exit code.
+    def run(self, project: Project, *, results: tuple[str, ...], environment: dict[str, str]) -> int:
+        """Copies a project's sources there, runs its script, copies the results back; returns the script's exit code.
 
         Parameters
         ----------
-        folder: the project; subfolders and earlier results are not copied.
-        results: patterns of files that come back, whatever the exit code.
+        results: patterns of files that come back, whatever the exit code. Other files stay there, for the next time.
         environment: variables for the script.
 
         Raises
         ------
         ToolError: the machine is not reached, or it cannot unpack or pack files; what ssh said is in the message.
         """
-        sources = [
-            path for path in sorted(folder.iterdir())
-            if path.is_file() and not any(path.match(pattern) for pattern in results)
-        ]  # fmt: skip
-        place = f"{_ROOT}/{_digest(folder.resolve())}"
-        self._ssh(f"rm -rf {place} && mkdir -p {place} && tar -xzf - -C {place}", "copy the project", _pack(sources))
+        place, patterns = f"{_ROOT}/{_digest(project.folder.resolve())}", " ".join(results)
+        self._ssh(
+            f"mkdir -p {place} && cd {place} && rm -f {patterns} && tar -xzf -",
+            "copy the project",
+            _pack([project.folder / name for name in project.sources]),
+        )
         variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
         profile = "if [ -f ~/.profile ]; then . ~/.profile; fi"
         # Some shells' profiles print: what the script prints goes into a file, and its exit code too.
-        command = f"env {variables} sh {script} >script.log 2>&1; echo $? >code"
+        command = f"env {variables} sh {project.script.name} >script.log 2>&1; echo $? >code"
         self._ssh(f"{profile}; cd {place} && {{ {command}; }}", "run the project")
-        found = f"$(ls {' '.join(results)} 2>/dev/null)"
-        return _unpack(self._ssh(f"cd {place} && tar -czf - code script.log {found}", "copy results back"), folder)
+        command = f"cd {place} && tar -czf - code script.log $(ls {patterns} 2>/dev/null)"
+        return _unpack(self._ssh(command, "copy results back"), project.folder)
 
     def _ssh(self, command: str, purpose: str, data: bytes = b"") -> bytes:
         """Runs a command there with `data` as its input; returns its output."""

@@ -1,6 +1,7 @@
-"""What Vivado's text reports say of a finished bitstream: utilisation, timing, estimated power."""
+"""What the tools' text reports say of a finished bitstream: utilisation, timing, estimated power (Vivado)."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,7 @@ from .project import NAME
 UTILISATION = f"{NAME}_utilization_place.rpt"
 TIMING = f"{NAME}_timing.rpt"
 POWER = f"{NAME}_power.rpt"
+NEXTPNR = f"{NAME}_nextpnr.log"
 
 _SITES = {
     "Slice LUTs": "LUT", "CLB LUTs": "LUT",
@@ -18,6 +20,10 @@ _SITES = {
     "Block RAM Tile": "BRAM36", "URAM": "URAM", "DSPs": "DSP",
 }  # fmt: skip
 """Rows of `report_utilization` by family (7 series, UltraScale+), and what they count."""
+_BELS = {"SLICE_LUTX": "LUT", "SLICE_FFX": "FF", "DSP48E1": "DSP"}
+"""Rows of nextpnr's "Device utilisation"; a BRAM36 is a RAMB36E1 or two RAMB18E1."""
+_BEL_ROW = re.compile(r"^Info:\s+(\w+?)(?:_\1)?:\s*(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
+_FREQUENCY = re.compile(r"Max frequency for clock\s+'[^']*': ([\d.]+) MHz \((?:PASS|FAIL) at ([\d.]+) MHz\)")
 _POWER_ROWS = {
     "Total On-Chip Power (W)": "total", "Dynamic (W)": "dynamic", "Device Static (W)": "static",
     "Junction Temperature (C)": "junction_celsius",
@@ -110,6 +116,11 @@ def read_reports(folder: Path) -> Reports:
             problems.append(f"{name}: {error}")
         return None
 
+    if (folder / NEXTPNR).exists():
+        both = read(NEXTPNR, parse_nextpnr)
+        if both is None:
+            raise BuildError(f"{folder} has no report that can be read: {'; '.join(problems)}")
+        return Reports(*both, None, ())
     result = Reports(
         read(UTILISATION, parse_utilisation) or (), read(TIMING, parse_timing), read(POWER, parse_power),
         tuple(problems),
@@ -177,6 +188,28 @@ def parse_power(text: str) -> Power:
         raise ReportError(f"cut short: it has no row for {', '.join(lacking)}")
     values = {member: _number(table, name) for name, member in _POWER_ROWS.items()}
     return Power(**values, confidence=table["Confidence Level"])
+
+
+def parse_nextpnr(text: str) -> tuple[tuple[Usage, ...], Timing]:
+    """The log of nextpnr-xilinx: utilisation, and the clock that is reached after routing.
+
+    It tells no number of endpoints that fail: a clock that is too fast counts as one.
+
+    Raises
+    ------
+    ReportError: one of them is missing.
+    """
+    rows = {bel: (int(used), int(available)) for bel, used, available in _BEL_ROW.findall(text)}
+    clocks = _FREQUENCY.findall(text.rpartition("Info: Routing")[2])
+    if not rows or not clocks:
+        raise ReportError("cut short: it does not come to the clock that is reached after routing")
+    usages = [Usage(kind, *rows[bel]) for bel, kind in _BELS.items() if bel in rows]
+    if "RAMB36E1" in rows:
+        used, available = rows["RAMB36E1"]
+        usages.append(Usage("BRAM36", used + rows.get("RAMB18E1", (0, 0))[0] / 2, available))
+    reached, wanted = map(float, clocks[-1])
+    slack = round(1e3 / wanted - 1e3 / reached, 3)
+    return tuple(usages), Timing(slack, None, None, int(slack < 0))
 
 
 def _check_header(text: str, command: str) -> None:

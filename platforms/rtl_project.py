@@ -9,7 +9,7 @@ from .boards import Board
 from .device_tree import overlay_source
 from .fpga import vendor_platform
 from .hardware_handoff import handoff
-from .project import NAME, Project, claim
+from .project import NAME, Project, claim, write
 from .zynq.systems import board_system
 from .zynq.top import ZynqTop
 
@@ -29,7 +29,8 @@ def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
     platform.add_file("accelerator.v", accelerator_verilog(geometry))
     plan = platform.prepare(top, NAME, debug_verilog=False)
-    plan.extract(folder)
-    (folder / f"{NAME}.hwh").write_text(handoff(board, geometry))
-    (folder / f"{NAME}.dts").write_text(overlay_source(geometry, system, name=NAME))
-    return Project(folder, board, geometry, clock_hz)
+    write(folder, plan.files)
+    write(folder, {
+        f"{NAME}.hwh": handoff(board, geometry), f"{NAME}.dts": overlay_source(geometry, system, name=NAME),
+    })  # fmt: skip
+    return Project(folder, board, geometry, clock_hz, tuple(plan.files))

@@ -82,8 +82,12 @@ class SynthesisReport:
     tool: str
 
 
-def synthesize(verilog: str, *, top: str, family: str, depth: int = 2) -> SynthesisReport:
+def synthesize(verilog: str, *, top: str, family: str, depth: int = 2, dsp: bool = True) -> SynthesisReport:
     """Synthesises Verilog, hierarchy kept, and counts cells.
+
+    Parameters
+    ----------
+    dsp: whether multiplications become DSPs; yosys does not heed the attribute `use_dsp`.
 
     Raises
     ------
@@ -94,7 +98,8 @@ def synthesize(verilog: str, *, top: str, family: str, depth: int = 2) -> Synthe
         source, statistics = Path(folder, "design.v"), Path(folder, "stat.json")
         source.write_text(verilog)
         script = (
-            f"read_verilog {source.name}; hierarchy -top {top}; synth_xilinx -family {family} -top {top} -noiopad; "
+            f"read_verilog {source.name}; hierarchy -top {top}; synth_xilinx -family {family} -top {top} -noiopad"
+            f"{'' if dsp else ' -nodsp'}; "
             f"tee -q -o {statistics.name} stat -json"
         )
         run = subprocess.run([*command, "-q", "-p", script], cwd=folder, capture_output=True, text=True)

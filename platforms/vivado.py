@@ -34,7 +34,8 @@ def run(project: Project, remote: Remote | None = None) -> Path:
             f"--ssh USER@HOST; or run sh {project.script.name} in that folder on a machine that has Vivado"
         )
     log, output = project.folder / f"{NAME}.log", project.folder / "script.log"
-    for stale in (project.bit, log, output):
+    reports = (*project.folder.glob(f"{NAME}_*.rpt"), project.folder / f"{NAME}_nextpnr.log")
+    for stale in (project.bit, log, output, *reports):
         stale.unlink(missing_ok=True)
     if remote is None:
         with output.open("w") as stream:
@@ -43,7 +44,7 @@ def run(project: Project, remote: Remote | None = None) -> Path:
             ).returncode
     else:
         environment = {SETTINGS: os.environ[SETTINGS]} if SETTINGS in os.environ else {}
-        code = remote.run(project.folder, project.script.name, results=_RESULTS, environment=environment)
+        code = remote.run(project, results=_RESULTS, environment=environment)
     if code == _NOT_FOUND:
         where = "here" if remote is None else f"on {remote.host}"
         raise ToolError(

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from amaranth.lib.wiring import In
 from amaranth.vendor import XilinxPlatform
+from distinct import DISTINCT
 
 from intramix.hdl.accelerator import accelerator_signature
-from intramix.platforms.boards import BOARDS, Part, board
+from intramix.platforms.boards import Part, board
 from intramix.platforms.errors import BuildError
 from intramix.platforms.zynq.primitives import PS7_INPUTS, PS8_INPUTS
 from intramix.platforms.zynq.systems import PS7, PS8, board_system, processing_system
@@ -72,7 +73,7 @@ def width_of(value, widths):
     return widths[value.strip()]
 
 
-@pytest.mark.parametrize("name", [name for name, entry in BOARDS.items() if entry.part])
+@pytest.mark.parametrize("name", DISTINCT)
 def test_every_pin_exists_and_has_its_width(cells, tmp_path, name):
     geometry = board(name).geometry
     system = board_system(board(name))

@@ -21,10 +21,10 @@ cd && exec sh -c "$5"
 """
 VIVADO = """
 [ "$(pwd)" = "$(dirname "$(readlink -f intramix.tcl)")" ] && [ -f accelerator.v ] && [ -f package_ip.tcl ] || exit 9
-[ -e stale.rpt ] && exit 8
+[ -e intramix_timing.rpt ] && exit 8
 cp {folder}/made.bit intramix.bit
 echo "settings: $AMARANTH_ENV_VIVADO" > intramix.log
-echo hardware > intramix.hwh; echo platform > intramix.xsa; echo report > intramix_timing.rpt; mkdir project
+echo hardware > intramix.hwh; echo platform > intramix.xsa; echo report > intramix_timing.rpt; mkdir -p project
 """
 
 

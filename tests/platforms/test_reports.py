@@ -11,6 +11,7 @@ from intramix.platforms.reports import Power, ReportError, Timing, Usage, read_r
 SAMPLES = pathlib.Path(__file__).parent / "reports"
 SERIES7 = (SAMPLES / "series7_utilization.rpt").read_text()
 TIMING = (SAMPLES / "timing.rpt").read_text()
+NEXTPNR = (SAMPLES / "nextpnr.log").read_text()
 POWER = (SAMPLES / "power.rpt").read_text()
 
 
@@ -41,6 +42,15 @@ def test_power():
     )
 
 
+def test_nextpnr():
+    usage, timing = reports.parse_nextpnr(NEXTPNR)
+    assert usage == (
+        Usage("LUT", 33_025, 106_400), Usage("FF", 30_110, 106_400), Usage("DSP", 0, 220), Usage("BRAM36", 70, 140),
+    )  # fmt: skip
+    assert timing.setup == -2.5
+    assert not timing.met
+
+
 @pytest.mark.parametrize(
     ("parse", "text", "message"),
     [
@@ -52,6 +62,7 @@ def test_power():
         (reports.parse_power, POWER[: POWER.index("| Device Static")], "no row for Device Static .W., Junction"),
         (reports.parse_timing, POWER, "no report of report_timing_summary"),
         (reports.parse_power, "", "empty"),
+        (reports.parse_nextpnr, NEXTPNR[: NEXTPNR.index("Warning")], "does not come to the clock that is reached"),
     ],
 )
 def test_reports_that_are_cut_short(parse, text, message):
@@ -73,4 +84,14 @@ def test_folder_with_some_reports(tmp_path):
 
 def test_folder_without_reports(tmp_path):
     with pytest.raises(BuildError, match="no report that can be read: intramix_utilization_place"):
+        read_reports(tmp_path)
+
+
+def test_folder_of_the_open_tools(tmp_path):
+    (tmp_path / reports.NEXTPNR).write_text(NEXTPNR)
+    found = read_reports(tmp_path)
+    assert found.utilisation[0] == Usage("LUT", 33_025, 106_400)
+    assert (found.power, found.problems) == (None, ())
+    (tmp_path / reports.NEXTPNR).write_text(NEXTPNR[:300])
+    with pytest.raises(BuildError, match=r"no report that can be read: intramix_nextpnr.log: cut short"):
         read_reports(tmp_path)
