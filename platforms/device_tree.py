@@ -36,7 +36,7 @@ def overlay_source(geometry: Geometry, system: ProcessingSystem, *, name: str = 
 \t\tcompatible = "generic-uio";
 \t\treg = <{base} {size}>;
 \t\tinterrupt-parent = <&{"intc" if system is PS7 else "gic"}>;
-\t\tinterrupts = <0 {system.interrupt - 32} 4>;
+\t\tinterrupts = <0 {system.direct_interrupt - 32} 4>;
 \t}};
 }};
 """

@@ -9,12 +9,15 @@ from xml.etree.ElementTree import Element, SubElement
 from ..hdl.geometry import Geometry
 from ..hdl.registers import REGISTERS, SPACE_BYTES, Access
 from .boards import Board
+from .zynq import interrupt_controller
 from .zynq.systems import PS7, REGISTER_WINDOW, ProcessingSystem, board_system, memory_masters
 
 INSTANCE = "accelerator"
 """The accelerator's name: `overlay.accelerator`."""
 VLNV = "intramix:hdl:accelerator:1.0"
 _SYSTEM = "system"
+_CONTROLLER = "interrupts"
+_INTERFACE, _BLOCK = "s_axi", "registers"
 _BUS = "xilinx.com:interface:aximm:1.0"
 _ACCESS = {Access.READ: "read-only", Access.WRITE: "read-write", Access.COMMAND: "read-write"}
 
@@ -34,6 +37,7 @@ def handoff(board: Board, geometry: Geometry) -> str:
     SubElement(root, "EXTERNALINTERFACES")
     modules = SubElement(root, "MODULES")
     _accelerator(modules, system)
+    _interrupt_controller(modules, system)
     _processing_system(modules, board, geometry, system)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
@@ -47,26 +51,39 @@ def _module(modules: Element, instance: str, vlnv: str, kind: str) -> Element:
     )  # fmt: skip
 
 
-def _accelerator(modules: Element, system: ProcessingSystem) -> None:
-    module = _module(modules, INSTANCE, VLNV, INSTANCE)
-    blocks = SubElement(SubElement(module, "ADDRESSBLOCKS"), "ADDRESSBLOCK", ACCESS="", INTERFACE="s_axi",
-                        NAME="registers", RANGE=str(SPACE_BYTES), USAGE="register")  # fmt: skip
-    registers = SubElement(blocks, "REGISTERS")
-    for register in REGISTERS:
-        entry = SubElement(registers, "REGISTER", NAME=register.name)
-        for name, value in (
-            ("DESCRIPTION", register.doc), ("ADDRESS_OFFSET", f"0x{register.offset:02X}"), ("SIZE", "32"),
-            ("ACCESS", _ACCESS[register.access]), ("IS_ENABLED", "true"), ("RESET_VALUE", "0"),
+def _registers(module: Element, base: int, registers: list[tuple[str, int, str, str]]) -> None:
+    """The registers (name, offset, access, description) of a module, its window and its slave interface."""
+    blocks = SubElement(SubElement(module, "ADDRESSBLOCKS"), "ADDRESSBLOCK", ACCESS="", INTERFACE=_INTERFACE,
+                        NAME=_BLOCK, RANGE=str(SPACE_BYTES), USAGE="register")  # fmt: skip
+    entries = SubElement(blocks, "REGISTERS")
+    for name, offset, access, description in registers:
+        entry = SubElement(entries, "REGISTER", NAME=name)
+        for key, value in (
+            ("DESCRIPTION", description), ("ADDRESS_OFFSET", f"0x{offset:02X}"), ("SIZE", "32"), ("ACCESS", access),
+            ("IS_ENABLED", "true"), ("RESET_VALUE", "0"),
         ):  # fmt: skip
-            SubElement(entry, "PROPERTY", NAME=name, VALUE=value)
+            SubElement(entry, "PROPERTY", NAME=key, VALUE=value)
         SubElement(entry, "FIELDS")
     parameters = SubElement(module, "PARAMETERS")
-    _parameter(parameters, "C_S_AXI_BASEADDR", f"0x{system.base:08X}")
-    _parameter(parameters, "C_S_AXI_HIGHADDR", f"0x{system.base + REGISTER_WINDOW - 1:08X}")
+    _parameter(parameters, "C_S_AXI_BASEADDR", f"0x{base:08X}")
+    _parameter(parameters, "C_S_AXI_HIGHADDR", f"0x{base + REGISTER_WINDOW - 1:08X}")
+    buses = SubElement(module, "BUSINTERFACES")
+    SubElement(buses, "BUSINTERFACE", BUSNAME="registers", DATAWIDTH="32", NAME=_INTERFACE, TYPE="SLAVE", VLNV=_BUS)
+
+
+def _accelerator(modules: Element, system: ProcessingSystem) -> None:
+    module = _module(modules, INSTANCE, VLNV, INSTANCE)
+    _registers(module, system.base, [(each.name, each.offset, _ACCESS[each.access], each.doc) for each in REGISTERS])
+    _port(SubElement(module, "PORTS"), "interrupt", "O", "interrupt", "accelerator_interrupt", (_CONTROLLER, "intr"))
+
+
+def _interrupt_controller(modules: Element, system: ProcessingSystem) -> None:
+    module = _module(modules, _CONTROLLER, interrupt_controller.VLNV, "axi_intc")
+    names = [(register.name, register.value, "read-write", "") for register in interrupt_controller.Register]
+    _registers(module, system.base + REGISTER_WINDOW, names)
     ports = SubElement(module, "PORTS")
-    _port(ports, "interrupt", "O", "interrupt", "accelerator_interrupt", (_SYSTEM, system.interrupt_input))
-    SubElement(SubElement(module, "BUSINTERFACES"), "BUSINTERFACE", BUSNAME="registers", DATAWIDTH="32", NAME="s_axi",
-               TYPE="SLAVE", VLNV=_BUS)  # fmt: skip
+    _port(ports, "intr", "I", "interrupt", "accelerator_interrupt", (INSTANCE, "interrupt"))
+    _port(ports, "irq", "O", "interrupt", "interrupts_irq", (_SYSTEM, system.interrupt_input))
 
 
 def _processing_system(modules: Element, board: Board, geometry: Geometry, system: ProcessingSystem) -> None:
@@ -75,17 +92,18 @@ def _processing_system(modules: Element, board: Board, geometry: Geometry, syste
     for name, value in _parameters(board, geometry, system).items():
         _parameter(parameters, name, value)
     ports = SubElement(module, "PORTS")
-    _port(ports, system.interrupt_input, "I", "INTERRUPT", "accelerator_interrupt", (INSTANCE, "interrupt"))
+    _port(ports, system.interrupt_input, "I", "INTERRUPT", "interrupts_irq", (_CONTROLLER, "irq"))
     buses = SubElement(module, "BUSINTERFACES")
     SubElement(buses, "BUSINTERFACE", BUSNAME="registers", DATAWIDTH="32", NAME=system.master.interface, TYPE="MASTER",
                VLNV=_BUS)  # fmt: skip
-    SubElement(
-        SubElement(module, "MEMORYMAP"), "MEMRANGE", ADDRESSBLOCK="registers", BASENAME="C_S_AXI_BASEADDR",
-        BASEVALUE=f"0x{system.base:08X}", HIGHNAME="C_S_AXI_HIGHADDR",
-        HIGHVALUE=f"0x{system.base + REGISTER_WINDOW - 1:08X}", INSTANCE=INSTANCE, IS_DATA="TRUE",
-        IS_INSTRUCTION="TRUE", MASTERBUSINTERFACE=system.master.interface, MEMTYPE="REGISTER",
-        SLAVEBUSINTERFACE="s_axi",
-    )  # fmt: skip
+    memory = SubElement(module, "MEMORYMAP")
+    for instance, base in ((INSTANCE, system.base), (_CONTROLLER, system.base + REGISTER_WINDOW)):
+        SubElement(
+            memory, "MEMRANGE", ADDRESSBLOCK=_BLOCK, BASENAME="C_S_AXI_BASEADDR", BASEVALUE=f"0x{base:08X}",
+            HIGHNAME="C_S_AXI_HIGHADDR", HIGHVALUE=f"0x{base + REGISTER_WINDOW - 1:08X}", INSTANCE=instance,
+            IS_DATA="TRUE", IS_INSTRUCTION="TRUE", MASTERBUSINTERFACE=system.master.interface, MEMTYPE="REGISTER",
+            SLAVEBUSINTERFACE=_INTERFACE,
+        )  # fmt: skip
 
 
 def _parameters(board: Board, geometry: Geometry, system: ProcessingSystem) -> dict[str, str]:

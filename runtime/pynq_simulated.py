@@ -54,13 +54,17 @@ class SimulatedPynqDevice(pynq.pl_server.device.Device):
         self.accelerator = accelerator
         self.base_address = base_address
         self.capabilities = {"MEMORY_MAPPED": True, "REGISTER_RW": False, "CALLABLE": False}
-        self.interrupt = SimulatedUio(accelerator)
+        self.controller = SimulatedInterruptController(accelerator)
+        self.controller_address: int | None = None
+        self.interrupt = SimulatedUio(self)
         self.metadata = metadata or _parse
         self.bitfile_name: str | None = None
         self.timestamp = ""
 
-    def mmap(self, base_addr: int, length: int) -> "MappedRegisters":
+    def mmap(self, base_addr: int, length: int) -> "MappedRegisters | SimulatedInterruptController":
         """Registers as the array that `pynq.MMIO` reads and writes."""
+        if base_addr == self.controller_address:
+            return self.controller
         if base_addr != self.base_address:
             raise OSError(f"nothing answers at {base_addr:#x} in the simulated programmable logic")
         return MappedRegisters(self.accelerator, min(length, SPACE_BYTES))
@@ -93,9 +97,12 @@ class SimulatedPynqDevice(pynq.pl_server.device.Device):
         return self.metadata(bitfile_name)
 
     def download(self, bitstream: Any, parser: Any = None) -> None:
-        """"Loads" a bitstream: resets the accelerator, and takes its address from the hand-off."""
+        """"Loads" a bitstream: resets the accelerator, and takes addresses from the hand-off."""
         self.accelerator.simulation.reset()
+        self.controller_address = None
         for entry in parser.ip_dict.values():
+            if "axi_intc" in str(entry.get("type")) and "phys_addr" in entry:
+                self.controller_address = entry["phys_addr"]
             if "intramix" in f"{entry.get('fullpath')} {entry.get('type')}".lower() and "phys_addr" in entry:
                 self.base_address = entry["phys_addr"]
         self.post_download(bitstream, parser, self.name)
@@ -125,11 +132,49 @@ class MappedRegisters:
         self._accelerator.simulation.run(ACCESS_CYCLES, until_interrupt=False)
 
 
-class SimulatedUio:
-    """The Linux UIO device of the interrupt, as `pynq.interrupt` uses it: an event is set once the level is high."""
+class SimulatedInterruptController:
+    """The AXI Interrupt Controller (PG099) with the accelerator's interrupt as its only input, level-sensitive."""
+
+    _ISR, _IPR, _IER, _IAR, _SIE, _CIE, _, _MER = range(8)
 
     def __init__(self, accelerator: SimulatedDevice) -> None:
         self._accelerator = accelerator
+        self._seen = self._enabled = False
+        self._master = 0
+
+    def __len__(self) -> int:
+        return 8
+
+    @property
+    def irq(self) -> bool:
+        """Its output to the processor."""
+        return bool(self._master & 1 and self[self._IPR])
+
+    def __getitem__(self, index: int) -> np.uint32:
+        if self._master & 2 and self._accelerator.wait_interrupt(0):
+            self._seen = True
+        values = {self._ISR: self._seen, self._IPR: self._seen and self._enabled, self._IER: self._enabled,
+                  self._MER: self._master}  # fmt: skip
+        return np.uint32(values[index])
+
+    def __setitem__(self, index: int, value: int) -> None:
+        bit = bool(int(value) & 1)
+        if index == self._IER:
+            self._enabled = bit
+        elif index == self._MER:
+            self._master = int(value) & 1 | (int(value) | self._master) & 2
+        elif bit:
+            if index in (self._SIE, self._CIE):
+                self._enabled = index == self._SIE
+            elif index == self._IAR:
+                self._seen = False
+
+
+class SimulatedUio:
+    """The Linux UIO device of the interrupt, as `pynq.interrupt` uses it: an event is set once the level is high."""
+
+    def __init__(self, device: SimulatedPynqDevice) -> None:
+        self._device = device
         self._events: list[Any] = []
         self.count = 0
 
@@ -140,7 +185,9 @@ class SimulatedUio:
         self._events.append(event)
 
     def _turn(self) -> None:
-        if self._accelerator.wait_interrupt(INTERRUPT_CYCLES / self._accelerator.clock_hz):
+        accelerator, device = self._device.accelerator, self._device
+        high = accelerator.wait_interrupt(INTERRUPT_CYCLES / accelerator.clock_hz)
+        if high and (device.controller_address is None or device.controller.irq):
             self.count += 1
             events, self._events = self._events, []
             for event in events:

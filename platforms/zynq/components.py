@@ -1,4 +1,4 @@
-"""The processing systems as components: typed AXI ports, one clock, its reset, one interrupt.
+"""The processing systems as components: typed AXI ports, one clock, its reset, two interrupts.
 
 Every input of the primitive is driven; what is not used is tied to its inactive level.
 """
@@ -28,7 +28,7 @@ class ZynqProcessingSystem(wiring.Component):
     (slave ports): In, AXI with IDs: accesses to memory.
     clock: Out, the first clock of the fabric, on a global buffer.
     reset_n: Out, asynchronous.
-    interrupt: In, to the processor, high-active, level.
+    interrupts: In, the first two to the processor, high-active, level.
     """
 
     system: ProcessingSystem
@@ -60,7 +60,7 @@ class ZynqProcessingSystem(wiring.Component):
             },
             "clock": Out(1),
             "reset_n": Out(1),
-            "interrupt": In(1),
+            "interrupts": In(2),
         })
 
     @property
@@ -119,7 +119,7 @@ class ZynqProcessingSystem(wiring.Component):
 
 
 class ProcessingSystem7(ZynqProcessingSystem):
-    """PS7: `m_axi_gp0` and `s_axi_hp0` … `s_axi_hp3` (64 bits), all AXI3; FCLK0; IRQ_F2P[0]."""
+    """PS7: `m_axi_gp0` and `s_axi_hp0` … `s_axi_hp3` (64 bits), all AXI3; FCLK0; IRQ_F2P[1:0]."""
 
     system = PS7
     _inputs = PS7_INPUTS
@@ -135,12 +135,12 @@ class ProcessingSystem7(ZynqProcessingSystem):
         clocks = Signal(4, name="fclk_clk")
         resets_n = Signal(4, name="fclk_reset_n")
         interrupts = Signal(20, name="irq_f2p")
-        m.d.comb += [clock.eq(clocks[0]), self.reset_n.eq(resets_n[0]), interrupts.eq(self.interrupt)]
+        m.d.comb += [clock.eq(clocks[0]), self.reset_n.eq(resets_n[0]), interrupts.eq(self.interrupts)]
         pins |= {"o_FCLKCLK": clocks, "o_FCLKRESETN": resets_n, "i_IRQF2P": interrupts}
 
 
 class ProcessingSystem8(ZynqProcessingSystem):
-    """PS8: `m_axi_hpm0_fpd`, `s_axi_hp0_fpd` … `s_axi_hp3_fpd`, `s_axi_hpc0_fpd` …, all AXI4; PL_CLK0; pl_ps_irq0[0].
+    """PS8: `m_axi_hpm0_fpd`, `s_axi_hp0_fpd` … `s_axi_hp3_fpd`, `s_axi_hpc0_fpd` …, all AXI4; PL_CLK0; pl_ps_irq0[1:0].
 
     Ports narrower than the primitive's 128 bits are so by configuration of the running system: PYNQ sets the widths
     from the .hwh, the device-tree overlay from its `config-afi`.
@@ -168,7 +168,7 @@ class ProcessingSystem8(ZynqProcessingSystem):
             clock.eq(clocks[0]),
             # pl_resetn0 is the last GPIO. Until software drives it, it must not hold the fabric in reset.
             self.reset_n.eq(gpio[95] | ~gpio_driven[95]),
-            interrupts.eq(self.interrupt),
+            interrupts.eq(self.interrupts),
         ]
         pins |= {
             "o_PLCLK": clocks, "o_EMIOGPIOO": gpio, "o_EMIOGPIOTN": gpio_driven, "i_PLPSIRQ0": interrupts,

@@ -9,7 +9,8 @@ from ..errors import BuildError
 from .axi import AxiVersion
 
 REGISTER_WINDOW = 0x1_0000
-"""Bytes of address space that the registers occupy in the processor's map; the register file repeats inside it."""
+"""Bytes of address space that the registers occupy in the processor's map; the register file repeats inside it. The
+interrupt controller has as many, behind them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +48,7 @@ class ProcessingSystem:
     slaves: ports to memory, in the order in which they are used.
     data_bits: widths that a slave port can be set to.
     clock_output, reset_output, interrupt_input: of the IP, for the first clock and the first interrupt.
-    interrupt: hwirq of the first interrupt at the GIC.
+    interrupt: hwirq of the first interrupt at the GIC: the interrupt controller's.
     pll_hz: of the PLL that the fabric's clocks are divided from.
     """
 
@@ -67,6 +68,11 @@ class ProcessingSystem:
     interrupt_input: str
     interrupt: int
     pll_hz: int
+
+    @property
+    def direct_interrupt(self) -> int:
+        """hwirq of the second interrupt: the accelerator's own, for a Linux that knows nothing of the controller."""
+        return self.interrupt + 1
 
     @property
     def vlnv(self) -> str:

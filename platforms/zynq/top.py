@@ -1,6 +1,6 @@
 """A bitstream's top level in RTL alone: processing system, register bridge, accelerator. No pins, no block design."""
 
-from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal, Value
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In
@@ -10,9 +10,12 @@ from ...hdl.dma.axi import Direction
 from ...hdl.geometry import Geometry
 from .axi import attach
 from .components import COMPONENTS
+from .interrupt_controller import InterruptController, LiteSplitter
 from .lite_bridge import LiteBridge
 from .read_multiplexer import ReadMultiplexer
 from .systems import REGISTER_WINDOW, ProcessingSystem
+
+_LITE_BITS = (2 * REGISTER_WINDOW - 1).bit_length()
 
 
 class AcceleratorInstance(wiring.Component):
@@ -56,15 +59,19 @@ class ZynqTop(Elaboratable):
             {port: len(sharing[0].rdata) for port, sharing in masters.items()}
         )
         m.submodules.bridge = bridge = LiteBridge(
-            system.master.signature, base=self._system.base, size=REGISTER_WINDOW
+            system.master.signature, base=self._system.base, size=2 * REGISTER_WINDOW, lite_address_bits=_LITE_BITS
         )
+        m.submodules.splitter = splitter = LiteSplitter(address_bits=_LITE_BITS)
+        m.submodules.interrupts = interrupts = InterruptController()
         m.submodules.reset = ResetSynchronizer(~system.reset_n)
         m.d.comb += ClockSignal().eq(system.clock)
         if platform is not None:
             platform.add_clock_constraint(system.clock, self._clock_hz)  # type: ignore[attr-defined]
 
         wiring.connect(m, system.master, bridge.bus)
-        wiring.connect(m, bridge.lite, accelerator.s_axi)
+        wiring.connect(m, bridge.lite, splitter.lite)
+        wiring.connect(m, splitter.low, accelerator.s_axi)
+        wiring.connect(m, splitter.high, interrupts.lite)
         for port, sharing in masters.items():
             reader = sharing[0]
             if len(sharing) > 1:
@@ -77,5 +84,8 @@ class ZynqTop(Elaboratable):
             writer = next((master for master in sharing if hasattr(master, "awaddr")), sharing[0])
             attach(m, reader, system.slave(port), Direction.READ)
             attach(m, writer, system.slave(port), Direction.WRITE)
-        m.d.comb += system.interrupt.eq(accelerator.interrupt)
+        m.d.comb += [
+            interrupts.interrupt.eq(accelerator.interrupt),
+            system.interrupts.eq(Cat(interrupts.irq, accelerator.interrupt)),
+        ]
         return m

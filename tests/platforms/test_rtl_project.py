@@ -80,12 +80,13 @@ def test_board_that_is_only_simulated(tmp_path):
 @pytest.mark.parametrize("name", [name for name, entry in BOARDS.items() if entry.part])
 def test_handoff_has_registers_interrupt_and_clock(name):
     root = ElementTree.fromstring(handoff(board(name), board(name).geometry).partition("\n")[2])
-    registers = {entry.get("NAME") for entry in root.iter("REGISTER")}
+    (module,) = (entry for entry in root.iter("MODULE") if entry.get("INSTANCE") == "accelerator")
+    registers = {entry.get("NAME") for entry in module.iter("REGISTER")}
     assert registers == {register.name for register in REGISTERS}
-    (window,) = root.iter("MEMRANGE")
-    assert window.get("INSTANCE") == "accelerator"
-    ends = {port.get("NAME") for port in root.iter("PORT") if port.get("SIGNAME") == "accelerator_interrupt"}
-    assert ends in ({"interrupt", "IRQ_F2P"}, {"interrupt", "pl_ps_irq0"})
+    assert [window.get("INSTANCE") for window in root.iter("MEMRANGE")] == ["accelerator", "interrupts"]
+    ends = {(port.get("SIGNAME"), port.get("NAME")) for port in root.iter("PORT")}
+    assert ends > {("accelerator_interrupt", "interrupt"), ("accelerator_interrupt", "intr"), ("interrupts_irq", "irq")}
+    assert ends & {("interrupts_irq", "IRQ_F2P"), ("interrupts_irq", "pl_ps_irq0")}
     parameters = {entry.get("NAME"): entry.get("VALUE") for entry in root.iter("PARAMETER")}
     if name == "zcu102":
         assert parameters["PSU__CRL_APB__PL0_REF_CTRL__DIVISOR0"] == "10"
@@ -95,10 +96,10 @@ def test_handoff_has_registers_interrupt_and_clock(name):
 
 def test_overlays():
     zynq = overlay_source(board("pynq-z2").geometry, PS7)
-    assert "interrupts = <0 29 4>;" in zynq
+    assert "interrupts = <0 30 4>;" in zynq
     assert "reg = <0x43c00000 0x10000>;" in zynq
     assert "config-afi" not in zynq
     ultrascale = overlay_source(board("zcu102").geometry, PS8)
-    assert "interrupts = <0 89 4>;" in ultrascale
+    assert "interrupts = <0 90 4>;" in ultrascale
     assert "config-afi = <4 0>, <5 0>," in ultrascale
     assert "<2 1>, <3 1>, <14 0>;" in ultrascale  # the instructions' port is 64 bits wide

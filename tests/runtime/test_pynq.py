@@ -18,6 +18,8 @@ from small import FAST, SMALL, check_outputs
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.fileformat import save
 from intramix.compiler.selftest import with_selftest
+from intramix.platforms.boards import board as find_board
+from intramix.platforms.hardware_handoff import handoff
 from intramix.quant.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import DeviceError, NoAcceleratorError, RunTimeout, SignatureMismatch
@@ -141,6 +143,24 @@ def test_hand_off_that_vivado_wrote(bitstream, program, graph):
         driver.load(program)
         images = random_codes(graph, 6)
         check_outputs(graph, images[None], driver.run(images))
+    board.accelerator.close()
+
+
+def test_hand_off_that_intramix_writes(bitstream, program, graph):
+    """Of the design in RTL alone, by PYNQ's own parser: the interrupt comes through its controller."""
+    entry = find_board("pynq-z2")
+    bitstream.with_suffix(".hwh").write_text(handoff(entry, entry.geometry))
+    board = install(SMALL, FAST)
+    with PynqDevice(bitstream) as device:
+        assert board.base_address == 0x43C0_0000
+        assert board.controller_address == 0x43C1_0000
+        driver = Driver(device)
+        driver.load(program)
+        images = random_codes(graph, 6, images=3)
+        check_outputs(graph, images, asyncio.run(driver.run_async(images)))
+        assert device.polls is None
+        assert board.interrupt.count >= 3
+        assert selftest(driver).passed
     board.accelerator.close()
 
 
