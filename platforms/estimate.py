@@ -1,0 +1,103 @@
+"""What a geometry occupies, without a synthesis: DSPs and BRAMs counted, LUTs by a model.
+
+The model's costs of a multiply-accumulate are those that `benchmarks.lane_cost` measures
+(docs/decisions/0001-lut-lanes.md); the rest is fitted to whole accelerators that yosys has synthesised, `SYNTHESISED`.
+"""
+
+import dataclasses
+
+from ..hdl.geometry import CONSTANT_BITS, Dsp, Geometry, LaneClass
+from .boards import Part
+from .synthesis import Resources
+
+_LUT_LANE = {LaneClass.LUT_FIXED4: (13.6, 15.8), LaneClass.LUT_SP2: (15.6, 17.8), LaneClass.LUT_POT: (20.4, 22.5)}
+_DSP_LANE = {Dsp.DSP48E1: (3.5, 6.2), Dsp.DSP48E2: (2.3, 3.7), Dsp.NONE: _LUT_LANE[LaneClass.LUT_FIXED4]}
+"""LUTs a 4-bit multiply-accumulate with activations of 4 and of 5 bits; an 8-bit one costs two."""
+_DECODER = {LaneClass.LUT_FIXED4: 0.0, LaneClass.LUT_SP2: 4.8, LaneClass.LUT_POT: 4.6}
+"""LUTs a weight, once for all pixel lanes."""
+_BASE, _WORD_BIT, _REQUANTIZER = 4_600.0, 58.5, 100.0
+_REQUANTIZER_WITHOUT_DSPS = 700.0
+
+LUT_ERROR = 0.10
+"""Largest relative error of the model on the geometries that were synthesised."""
+
+_RAMB18_WIDTH = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+_LUT_ROWS = 64
+"""Rows of a memory up to which it is made of LUTs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Occupancy:
+    """LUTs, DSPs and BRAMs of a geometry; `source` says where they come from."""
+
+    lut: int
+    dsp: int
+    bram36: float
+    source: str
+
+    def fits(self, part: Part) -> bool:
+        """Whether a part can be expected to hold it (`Resources.fits`)."""
+        return Resources(lut=self.lut, dsp=self.dsp, bram36=self.bram36).fits(part)
+
+
+def occupancy(geometry: Geometry) -> Occupancy:
+    """The figures of a synthesis, where the geometry was synthesised, else an estimate."""
+    found = SYNTHESISED.get(geometry.signature)
+    if found is not None:
+        return Occupancy(found.lut, found.dsp, found.bram36, "yosys")
+    return Occupancy(round(estimate_lut(geometry)), count_dsp(geometry), count_bram36(geometry), "estimate")
+
+
+def count_dsp(geometry: Geometry) -> int:
+    """Multipliers of the array (two filters × two pixels each) and two a requantizer."""
+    g = geometry
+    if g.dsp is Dsp.NONE:
+        return 0
+    half_lanes = 2 * g.fixed8_lanes + g.fixed4_lanes
+    return g.word_channels * -(-half_lanes // 2) * -(-g.pixel_lanes // 2) + 2 * g.post_units * g.pixel_lanes
+
+
+def count_bram36(geometry: Geometry) -> float:
+    """Every memory in columns of RAMB36 and RAMB18, as synthesis cuts it."""
+    g = geometry
+    lane = sum(_halves(depth, g.word_bits) for depth in (g.activation_depth, g.residual_depth, g.output_depth))
+    columns = g.weight_word_bits // g.weights_bus_bits  # the ring is cut into beats
+    weights = columns * _halves(g.weight_depth, g.weights_bus_bits)
+    constants = _halves(g.constant_tiles * g.drain_cycles, g.post_units * CONSTANT_BITS)
+    return (g.pixel_lanes * lane + weights + constants) / 2
+
+
+def estimate_lut(geometry: Geometry) -> float:
+    """LUTs of the array by class of lane, and of the rest."""
+    g = geometry
+
+    def of_activation_bits(costs: tuple[float, float]) -> float:
+        return costs[0] + (g.activation_bits - 4) * (costs[1] - costs[0])
+
+    macs = g.word_channels * g.pixel_lanes
+    fixed4 = of_activation_bits(_DSP_LANE[g.dsp])
+    lanes = (2 * g.fixed8_lanes + g.fixed4_lanes) * fixed4 + g.lut_lanes * of_activation_bits(_LUT_LANE[g.lut_scheme])
+    decoders = g.lut_lanes * g.word_channels * _DECODER[g.lut_scheme]
+    requantizer = _REQUANTIZER_WITHOUT_DSPS if g.dsp is Dsp.NONE else _REQUANTIZER
+    rest = _BASE + _WORD_BIT * g.word_bits + requantizer * g.post_units * g.pixel_lanes
+    return macs * lanes + decoders + rest
+
+
+def _halves(depth: int, width: int) -> int:
+    """RAMB18 that a memory takes, a RAMB36 counting two."""
+    if depth <= _LUT_ROWS:
+        return 0
+    rows, narrow = next(entry for entry in _RAMB18_WIDTH if depth <= entry[0])
+    banks = -(-depth // rows)
+    wide = 9 if rows == 4096 else 2 * narrow
+    rest = width % wide
+    half = rest <= narrow and rows < 4096  # of 4,096 rows, only the RAMB36 has parity bits to use
+    return banks * (width // wide * 2 + (0 if rest == 0 else 1 if half else 2))
+
+
+SYNTHESISED: dict[int, Resources] = {
+    0xDF1B7C85: Resources(lut=37_124, ff=54_991, dsp=208, bram36=122),  # pynq-z2
+    0x97084B3D: Resources(lut=41_615, ff=59_345, dsp=208, bram36=122),  # pynq-z2 --lut-scheme sp2-4
+    0xCAE7B82C: Resources(lut=10_316, ff=15_730, dsp=48, bram36=35),  # cora-z7-10
+}
+"""Whole accelerators by signature: `intramix synthesize`, yosys 0.70, hierarchy kept, neither placed nor routed."""
