@@ -159,18 +159,8 @@ _MICROZED_7020 = dataclasses.replace(
 _CORA_Z7_10 = dataclasses.replace(
     _PYNQ_Z2, name="cora-z7-10", title="Digilent Cora Z7-10", vivado_board="digilentinc.com:cora-z7-10:part0",
     platform="amaranth_boards.cora_z7:CoraZ7_10Platform", part=XC7Z010,
-    geometry=Geometry(
-        word_channels=8,
-        pixel_lanes=2,
-        fixed8_lanes=1,
-        fixed4_lanes=7,
-        lut_lanes=8,
-        lut_scheme=LaneClass.LUT_FIXED4,
-        dsp=Dsp.DSP48E1,
-        activation_depth=4096,
-        residual_depth=512,
-        output_depth=1024,
-        weight_depth=1024,
+    geometry=dataclasses.replace(
+        _PYNQ_Z2.geometry, word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=7, lut_lanes=8, weight_ports=1
     ),
 )  # fmt: skip
 _CORA_Z7_07S = dataclasses.replace(

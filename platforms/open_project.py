@@ -1,24 +1,19 @@
 """The bitstream in RTL alone by open tools, for small Zynq-7000 devices: yosys, nextpnr-xilinx, prjxray."""
 
-import os
 import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from ..hdl.accelerator import accelerator_verilog
 from ..hdl.geometry import Dsp, Geometry
 from .boards import Board
-from .device_tree import overlay_source
 from .errors import BuildError, ToolError
-from .fpga import vendor_platform
-from .hardware_handoff import handoff
 from .open_tools import OPENXC7, FoundTool, databases, find_tools
 from .project import NAME, Project, claim, finish, write
 from .remote import Remote
+from .rtl_project import companion_files, design_files
 from .templating import render
 from .zynq.systems import board_system
-from .zynq.top import ZynqTop
 
 _DEVICES = re.compile(r"(xc7z0(?:07s|10|20))(\w+)-(\d)")
 _RESULTS = (f"{NAME}.bit", f"{NAME}_yosys.log", f"{NAME}_nextpnr.log")
@@ -35,16 +30,14 @@ def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
     ------
     BuildError: the board or the geometry cannot be built so, or `folder` holds something else.
     """
-    system = board_system(board)
+    companions = companion_files(board, geometry)
     device, package = _die(board)
-    clock_hz = system.clock_hz(board.clock_hz)
-    top = ZynqTop(geometry, system, clock_hz=clock_hz)
-    platform = vendor_platform(board, toolchain="Xray")
+    clock_hz = board_system(board).clock_hz(board.clock_hz)
     claim(folder)
-    os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
+    design = design_files(board, geometry, toolchain="Xray")
     sources = {
-        "accelerator.v": accelerator_verilog(geometry),
-        f"{NAME}.v": platform.prepare(top, NAME, debug_verilog=False).files[f"{NAME}.v"],
+        "accelerator.v": design["accelerator.v"],
+        f"{NAME}.v": design[f"{NAME}.v"],
         "Makefile": render(
             "Makefile", name=NAME, board=board, openxc7=OPENXC7, chip=f"{device}{package}", family="zynq7",
             megahertz=f"{clock_hz / 1e6:g}",
@@ -52,10 +45,7 @@ def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
         ),
         f"build_{NAME}.sh": _SCRIPT,
     }  # fmt: skip
-    write(folder, sources)
-    write(folder, {
-        f"{NAME}.hwh": handoff(board, geometry), f"{NAME}.dts": overlay_source(geometry, system, name=NAME),
-    })  # fmt: skip
+    write(folder, {**sources, **companions})
     return Project(folder, board, geometry, clock_hz, tuple(sources))
 
 

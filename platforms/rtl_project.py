@@ -15,22 +15,42 @@ from .zynq.top import ZynqTop
 
 
 def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
-    """Writes the project; an older one in the folder is replaced file by file.
+    """Writes the project; an older one in the folder is replaced, where it differs.
 
     Raises
     ------
     BuildError: the board or the geometry cannot be built, or `folder` holds something else.
     """
-    system = board_system(board)
-    clock_hz = system.clock_hz(board.clock_hz)
-    top = ZynqTop(geometry, system, clock_hz=clock_hz)
-    platform = vendor_platform(board)
+    companions = companion_files(board, geometry)
     claim(folder)
+    sources = design_files(board, geometry, toolchain="Vivado")
+    write(folder, {**sources, **companions})
+    return Project(folder, board, geometry, board_system(board).clock_hz(board.clock_hz), tuple(sources))
+
+
+def design_files(board: Board, geometry: Geometry, *, toolchain: str) -> dict[str, str]:
+    """The design in Verilog, `accelerator.v` and `intramix.v`, and what Amaranth's flow for a toolchain adds to it.
+
+    Raises
+    ------
+    BuildError: the board or the geometry cannot be built.
+    """
+    system = board_system(board)
+    top = ZynqTop(geometry, system, clock_hz=system.clock_hz(board.clock_hz))
+    platform = vendor_platform(board, toolchain=toolchain)
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
     platform.add_file("accelerator.v", accelerator_verilog(geometry))
-    plan = platform.prepare(top, NAME, debug_verilog=False)
-    write(folder, plan.files)
-    write(folder, {
-        f"{NAME}.hwh": handoff(board, geometry), f"{NAME}.dts": overlay_source(geometry, system, name=NAME),
-    })  # fmt: skip
-    return Project(folder, board, geometry, clock_hz, tuple(plan.files))
+    return dict(platform.prepare(top, NAME, debug_verilog=False).files)
+
+
+def companion_files(board: Board, geometry: Geometry) -> dict[str, str]:
+    """What belongs beside a bitstream in RTL alone: PYNQ's hand-off, and the device-tree overlay.
+
+    Raises
+    ------
+    BuildError: the geometry does not fit the system's ports, or the board has none.
+    """
+    return {
+        f"{NAME}.hwh": handoff(board, geometry),
+        f"{NAME}.dts": overlay_source(geometry, board_system(board), name=NAME),
+    }

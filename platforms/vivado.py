@@ -34,8 +34,8 @@ def run(project: Project, remote: Remote | None = None) -> Path:
             f"--ssh USER@HOST; or run sh {project.script.name} in that folder on a machine that has Vivado"
         )
     log, output = project.folder / f"{NAME}.log", project.folder / "script.log"
-    reports = (*project.folder.glob(f"{NAME}_*.rpt"), project.folder / f"{NAME}_nextpnr.log")
-    for stale in (project.bit, log, output, *reports):
+    earlier = [project.folder / name for name in (f"{NAME}.xsa", f"{NAME}_nextpnr.log")]
+    for stale in (project.bit, log, output, *earlier, *project.folder.glob(f"{NAME}_*.rpt")):
         stale.unlink(missing_ok=True)
     if remote is None:
         with output.open("w") as stream:

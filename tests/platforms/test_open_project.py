@@ -12,7 +12,7 @@ from tools import fake_tool, on_path
 from intramix.hdl.array.dsp48 import MultiplyAdd
 from intramix.hdl.geometry import Dsp, Geometry
 from intramix.hdl.verilog import generate
-from intramix.platforms import open_project
+from intramix.platforms import open_project, rtl_project
 from intramix.platforms.boards import BOARDS, board
 from intramix.platforms.errors import BuildError, ToolError
 from intramix.platforms.remote import Remote
@@ -50,7 +50,7 @@ def tools(tmp_path, monkeypatch):
 @pytest.fixture
 def prepare(tmp_path, monkeypatch):
     verilog = ["module accelerator ();\nendmodule\n"]
-    monkeypatch.setattr(open_project, "accelerator_verilog", lambda geometry: verilog[0])
+    monkeypatch.setattr(rtl_project, "accelerator_verilog", lambda geometry: verilog[0])
 
     def prepared(text=verilog[0], entry=BOARDS["pynq-z2-lut"]):
         verilog[0] = text
