@@ -122,6 +122,15 @@ MISTAKES = [
 ]
 
 
+def test_segment_that_is_left_open(prepared):
+    project = prepared("zcu102", "block-design")
+    script = project.folder / "intramix.tcl"
+    script.write_text(script.read_text().replace("foreach other {QSPI LPS_OCM}", "foreach other {QSPI}"))
+    result = vivado(project)
+    assert result.returncode == 1
+    assert "_LPS_OCM is neither mapped nor excluded in /accelerator/m_axi_" in result.stderr
+
+
 @pytest.mark.parametrize(("right", "wrong", "message"), MISTAKES, ids=[message for *_, message in MISTAKES])
 def test_mistakes_are_found(prepared, right, wrong, message):
     """What the checks above are worth: a script with one mistake does not pass."""

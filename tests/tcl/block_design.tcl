@@ -135,6 +135,11 @@ command assign_bd_address {-offset= -range= -target_address_space= -force} 1 1 {
         set ::address($space,$segment) {0 0}
     }
 }
+command exclude_bd_addr_seg {-target_address_space=} 1 1 {
+    set key $option(-target_address_space),[lindex $words 0]
+    must {![info exists ::address($key)]} "[lindex $words 0] is assigned already"
+    set ::address($key) {0 0}
+}
 command validate_bd_design {} 0 0 {
     must_have_design
     foreach {cell ip} [array get ::cells] {
@@ -146,8 +151,13 @@ command validate_bd_design {} 0 0 {
         dict for {name kind} $interfaces {
             if {[lindex $kind 0] ne "master" || $ip ni {packaged processing_system7 zynq_ultra_ps_e}} { continue }
             if {$::peer($cell/$name) eq "external"} { continue }
+            set space [expr {$ip eq "packaged" ? "/$cell/$name" : "/$cell/Data"}]
             foreach slave [reached $cell/$name] {
-                must {[llength [array names ::address /$cell/*,/[cell_of $slave]/*]] > 0} "$slave has no address for $cell/$name"
+                set owner [cell_of $slave]
+                dict for {segment interface} [segments($::cells($owner)) $::preset] {
+                    must {$interface ne [item_of $slave] || [info exists ::address($space,/$owner/$segment)]} \
+                        "$owner/$segment is neither mapped nor excluded in $space"
+                }
             }
         }
     }

@@ -73,7 +73,9 @@ proc segments(zynq_ultra_ps_e) {preset} {
     set found {}
     for {set n 0} {$n < 6} {incr n} {
         set name [string toupper [lindex $::names_of_gp $n]]
-        foreach half [expr {$preset ? {LOW HIGH} : {LOW}}] { lappend found SAXIGP$n/${name}_DDR_$half S_AXI_${name}_FPD }
+        foreach segment [expr {$preset ? {DDR_LOW DDR_HIGH QSPI LPS_OCM} : {DDR_LOW QSPI LPS_OCM}}] {
+            lappend found SAXIGP$n/${name}_$segment S_AXI_${name}_FPD
+        }
     }
     return $found
 }
