@@ -72,6 +72,7 @@ def intramix(debug: bool) -> None:
                          intramix profile program.imp --board pynq-z2
     The hardware:        intramix elaborate --board pynq-z2 -o build/
                          intramix synthesize --board pynq-z2
+                         intramix build --board pynq-z2 -o build/pynq-z2        (the bitstream; boards: intramix boards)
     """
 
 
