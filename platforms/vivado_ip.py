@@ -1,7 +1,5 @@
 """The accelerator as Vivado's IP packager reads it: interfaces marked, single underscores, active-low reset."""
 
-from collections.abc import Iterator
-
 from amaranth.hdl import Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
@@ -26,40 +24,32 @@ def ip_verilog(geometry: Geometry) -> str:
         for name, member in accelerator_signature(geometry).members.items()
         if member.is_signature
     }
-    buses = ":".join(interfaces)
+    clocking = f"ASSOCIATED_BUSIF {':'.join(interfaces)}, ASSOCIATED_RESET aresetn"
     ports = [
-        *_port("aclk", "input", 1, "clock", "CLK", f"ASSOCIATED_BUSIF {buses}, ASSOCIATED_RESET aresetn"),
-        *_port("aresetn", "input", 1, "reset", "RST", "POLARITY ACTIVE_LOW"),
-        *_port("interrupt", "output", 1, "interrupt", "INTERRUPT", "SENSITIVITY LEVEL_HIGH"),
+        _port("aclk", "input", 1, "signal:clock", "aclk CLK", clocking),
+        _port("aresetn", "input", 1, "signal:reset", "aresetn RST", "POLARITY ACTIVE_LOW"),
+        _port("interrupt", "output", 1, "signal:interrupt", "interrupt INTERRUPT", "SENSITIVITY LEVEL_HIGH"),
     ]
-    links = ["    .clk(aclk),", "    .rst(reset),", "    .interrupt(interrupt),"]
+    links = [".clk(aclk)", ".rst(reset)", ".interrupt(interrupt)"]
     for name, signature in interfaces.items():
-        parameters = f"XIL_INTERFACENAME {name}, {_parameters(geometry, name, signature)}"
-        for signal, member in signature.members.items():
+        parameters = _parameters(geometry, name, signature)
+        for index, (signal, member) in enumerate(signature.members.items()):
             bits, part = Shape.cast(member.shape).width, ""
             if name == REGISTERS and signal.endswith("addr"):  # the register file repeats inside its window
                 bits, part = _WINDOW_BITS, f"[{bits - 1}:0]"
-            mark = f'  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 {name} {signal.upper()}" *)'
-            ports += [f'  (* X_INTERFACE_PARAMETER = "{parameters}" *)'] if parameters else []
-            parameters = ""
-            ports += [mark, _declaration(f"{name}_{signal}", "input" if member.flow == In else "output", bits)]
-            links.append(f"    .{name}__{signal}({name}_{signal}{part}),")
-    lines = [
-        "// The accelerator's ports as Vivado's IP packager and IP integrator name them.",
-        f"module {MODULE} (",
-        *ports,
-        ");",
-        "  reg reset = 1'b1;",
-        "  always @(posedge aclk) reset <= ~aresetn;",
-        "",
-        f"  {TOP} core (",
-        *links,
-        "  );",
-        "endmodule",
-    ]
-    for last in (lines.index(");") - 1, len(lines) - 3):
-        lines[last] = lines[last].rstrip(",")
-    return "\n".join(lines) + "\n"
+            direction = "input" if member.flow == In else "output"
+            role = f"{name} {signal.upper()}"
+            first = parameters if index == 0 else ""  # an interface's parameters stand at one of its ports
+            ports.append(_port(f"{name}_{signal}", direction, bits, "interface:aximm", role, first))
+            links.append(f".{name}__{signal}({name}_{signal}{part})")
+    return (
+        f"// The accelerator's ports as Vivado's IP packager and IP integrator name them.\nmodule {MODULE} (\n"
+        + ",\n".join(ports)
+        + "\n);\n  reg reset = 1'b1;\n  always @(posedge aclk) reset <= ~aresetn;\n\n"
+        + f"  {TOP} core (\n    "
+        + ",\n    ".join(links)
+        + "\n  );\nendmodule\n"
+    )
 
 
 def _parameters(geometry: Geometry, name: str, signature: wiring.Signature) -> str:
@@ -73,12 +63,11 @@ def _parameters(geometry: Geometry, name: str, signature: wiring.Signature) -> s
     )
 
 
-def _port(name: str, direction: str, bits: int, kind: str, signal: str, parameters: str) -> Iterator[str]:
-    yield f'  (* X_INTERFACE_INFO = "xilinx.com:signal:{kind}:1.0 {name} {signal}" *)'
-    yield f'  (* X_INTERFACE_PARAMETER = "XIL_INTERFACENAME {name}, {parameters}" *)'
-    yield _declaration(name, direction, bits)
-
-
-def _declaration(name: str, direction: str, bits: int) -> str:
+def _port(name: str, direction: str, bits: int, kind: str, role: str, parameters: str) -> str:
+    """A port's declaration, its attributes above it; `role`: its interface and its signal there."""
     vector = f"[{bits - 1}:0] " if bits > 1 else ""
-    return f"  {direction} wire {vector}{name},"
+    lines = [f'  (* X_INTERFACE_INFO = "xilinx.com:{kind}:1.0 {role}" *)', f"  {direction} wire {vector}{name}"]
+    if parameters:
+        interface = role.split()[0]
+        lines.insert(1, f'  (* X_INTERFACE_PARAMETER = "XIL_INTERFACENAME {interface}, {parameters}" *)')
+    return "\n".join(lines)

@@ -9,10 +9,9 @@ command ipx::package_project {-root_dir= -vendor= -library= -taxonomy= -import_f
     set ::core_pins {}
     set ::core_interfaces {}
     set ::core_clocked {}
-    foreach {line names parameters bus signal direction port} [regexp -all -inline -expanded {
-        (\(\*\ X_INTERFACE_PARAMETER\ =\ "XIL_INTERFACENAME\ ([^"]*)"\ \*\)\s+)?
+    foreach {line bus signal names parameters direction port} [regexp -all -inline -expanded {
         \(\*\ X_INTERFACE_INFO\ =\ "(\S+\ \S+)\ (\S+)"\ \*\)\s+
-        (?:\(\*\ X_INTERFACE_PARAMETER\ =\ "XIL_INTERFACENAME\ [^"]*"\ \*\)\s+)?
+        (\(\*\ X_INTERFACE_PARAMETER\ =\ "XIL_INTERFACENAME\ ([^"]*)"\ \*\)\s+)?
         (input|output)\ wire\ (?:\[\d+:0\]\ )?(\w+)
     } [module_text $::top]] {
         lassign $bus kind name
