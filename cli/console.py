@@ -11,8 +11,8 @@ from rich.table import Table
 _WIDTH = None if sys.stdout.isatty() else 150
 """Tables that go to a file or a pipe are not folded to a terminal's width."""
 
-console = Console(highlight=False, width=_WIDTH)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(highlight=False, emoji=False, width=_WIDTH)
+errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 Advance = Callable[[int, int, str], None]
 """Called with (done, total, note): moves a bar."""

@@ -4,8 +4,13 @@ The model is not rewritten: it is exported in eval mode for one image of a fixed
 operators become plain ones). `operators.py` reads the operators.
 """
 
+import contextlib
 import dataclasses
+import io
+import logging
 import math
+import re
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,6 +21,8 @@ from torch import Tensor, fx, nn
 from .graph import Padding
 
 NO_PADDING = Padding()
+SHAPES_LOGGER = "torch.fx.experimental.symbolic_shapes"
+"""Of torch.export, about sizes that depend on values: these are errors here, with a message of their own."""
 
 
 class CaptureError(ValueError):
@@ -207,20 +214,43 @@ def _export(model: nn.Module, input_shape: tuple[int, int, int]) -> Any:
     parameter = next(model.parameters(), torch.zeros(()))
     example = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
     model.eval()
+    printed = io.StringIO()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(printed), _without_warnings(SHAPES_LOGGER):
             warnings.simplefilter("ignore", FutureWarning)  # of torch.export about its own pytrees (torch 2.13)
-            return torch.export.export(model, (example,), strict=False).run_decompositions({})
+            program = torch.export.export(model, (example,), strict=False).run_decompositions({})
+        sys.stderr.write(printed.getvalue())
+        return program
     except Exception as error:  # torch.export raises whatever the model's own code raises
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise CaptureError(
             f"torch.export could not trace {type(model).__name__} with one image of {input_shape}: "
-            f"{type(error).__name__}: {lines[0] if lines else 'no message'}; the model must take one float tensor "
-            "N × C × H × W of this shape, and must not branch on its values"
+            f"{type(error).__name__}: {lines[0] if lines else 'no message'}{_last_line(printed.getvalue())}; the model "
+            "must take one float tensor N × C × H × W of this shape, and neither branches nor shapes may depend on its "
+            "values"
         ) from error
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+def _last_line(printed: str) -> str:
+    """Where in the model's own code a trace broke off, from the partial graph that torch.export prints."""
+    places = re.findall(r"# File: (.+?):(\d+) in \w+, code: (.+)", printed)
+    own = [place for place in places if "/torch/" not in place[0]]
+    return f" (at {own[-1][0]}:{own[-1][1]}: {own[-1][2].strip()})" if own else ""
+
+
+@contextlib.contextmanager
+def _without_warnings(name: str) -> Iterator[None]:
+    """While it lasts, a logger writes errors only."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _parameters(program: Any) -> dict[str, Tensor]:

@@ -94,8 +94,8 @@ def _read(path: Path) -> Any:
         raise WeightsError(
             f"weights {path} hold more than tensors, or are damaged; save model.state_dict() alone, or use .safetensors"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # whatever damaged bytes lead the reader to: KeyError, IndexError, RuntimeError …
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise WeightsError(f"weights {path} cannot be read ({reason}); copy or download the file again") from error
 
 

@@ -210,6 +210,7 @@ def test_elaborate_writes_verilog(folder):
         (["quantize", "mynet:strange", "--data", "data.npz", "--epochs", "0", "-o", "x.imx"], "silu"),
         (["quantize", "mynet:build", "--data", "none.npz", "-o", "x.imx"], "none.npz does not exist"),
         (["simulate", "my.imx", "--board", "small", "--data", "digits"], "shape"),
+        (["quantize", "mynet:build", "--data", "data.npz", "--ratio", "a:b:c", "-o", "x.imx"], "not 'a:b:c'"),
         (["quantize", "mynet:build", "--data", "data.npz", "--method", "hbp", "--budget", "size=9%", "--epochs", "0",
           "-o", "x.imx"], "25.00 % of 8 bits everywhere"),
         (["quantize", "mynet:build", "--data", "data.npz", "--method", "msq", "--lut-scheme", "pot-4", "--epochs", "0",

@@ -115,9 +115,10 @@ def test_checkpoints_that_cannot_be_gone_on_from(tmp_path: Path) -> None:
         go_on(options(epochs=1), conditions={"method": "ilmpq"})
     with pytest.raises(TrainingError, match="is of another model"):
         go_on(options(epochs=1), nn.Sequential(nn.Flatten(), nn.Linear(72, 3)))
-    path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(TrainingError, match="is damaged or no checkpoint; remove it"):
-        go_on(options(epochs=1))
+    for damaged in (path.read_bytes()[:-200], b"hello", b"."):
+        path.write_bytes(damaged)
+        with pytest.raises(TrainingError, match="is damaged or no checkpoint; remove it"):
+            go_on(options(epochs=1))
 
 
 def test_a_failed_write_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         cut.write_bytes(whole.read_bytes()[: int(share * whole.stat().st_size)])
         with pytest.raises(WeightsError, match=r"cut\.pth"):
             load_weights(filled(1), cut)
+    for noise in (b"hello", b"."):  # KeyError, IndexError of torch.load
+        (tmp_path / "noise.pth").write_bytes(noise)
+        with pytest.raises(WeightsError, match=r"noise\.pth"):
+            load_weights(filled(1), tmp_path / "noise.pth")
     (tmp_path / "plain.pth").write_bytes(pickle.dumps({"a": Trap()}, protocol=2))
     with pytest.raises(WeightsError, match="hold more than tensors"):
         load_weights(filled(1), tmp_path / "plain.pth")
