@@ -33,6 +33,7 @@ from intramix.quant.quantize import quantize
 from intramix.quant.train import TrainingOptions, accuracy, train
 
 WAYS = ("calibrated", "refined", "fine-tuned")
+FLOAT_EPOCHS = {"resnet-tiny": 3}
 BASELINES = ("fixed-8", "fixed-4", "sp2-4", "pot-4")
 
 
@@ -62,9 +63,10 @@ def float_model(name: str, data: Dataset, *, epochs: int, seed: int, checkpoint:
     torch.manual_seed(seed)
     assert data.train_labels is not None
     model = load_model(name, channels=data.image_shape[0], classes=int(data.train_labels.max()) + 1)
-    options = TrainingOptions(epochs=epochs, learning_rate=8e-3, seed=seed, warm_up=0.1)
+    options = TrainingOptions(epochs=epochs, batch_size=32, learning_rate=4e-3, seed=seed, warm_up=0.5)
+    model = model.to(memory_format=torch.channels_last)  # 1.2 … 1.6 times as fast on a CPU
     train(model, data.train_images, data.train_labels, options, checkpoint=checkpoint)
-    return model
+    return model.to(memory_format=torch.contiguous_format)
 
 
 def table(results: dict[str, Any]) -> str:
@@ -130,8 +132,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--images-per-class", type=int, default=6000, help="of the float training")
     parser.add_argument("--fine-tuning-images", type=int, default=6000)
-    parser.add_argument("--test-images", type=int, default=1200)
-    parser.add_argument("--float-epochs", type=int, default=2)
+    parser.add_argument("--test-images", type=int, default=1000)
+    parser.add_argument("--float-epochs", type=int, help="default: 3 for resnet-tiny, else 2")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path, help="SVG of the results")
@@ -164,7 +166,8 @@ def run(cases: list[tuple[int, str, str, str]], results: dict[str, Any], argumen
         if trained != (name, seed):
             path = arguments.json and arguments.json.with_name(f"{arguments.json.stem}-{name}-{seed}.pt")
             checkpoint = Checkpoint(path, resume=True, conditions={"images": len(data.train_images)}) if path else None
-            model = float_model(name, data, epochs=arguments.float_epochs, seed=seed, checkpoint=checkpoint)
+            epochs = arguments.float_epochs or FLOAT_EPOCHS.get(name, 2)
+            model = float_model(name, data, epochs=epochs, seed=seed, checkpoint=checkpoint)
             trained = (name, seed)
             results[f"{name}, float {seed}"] = {"accuracy": accuracy(model, data.test_images, data.test_labels)}
             print(f"{name}, float {seed}: {results[f'{name}, float {seed}']}", flush=True)
