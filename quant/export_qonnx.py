@@ -9,8 +9,9 @@ The filters of one format have one Quant, and a Gather puts them in order (the `
 Quant). Fixed-b has b bits (narrow) and scale 2^−(b−1). SP2 and PoT weights, whose grids QONNX lacks, are the integers
 of the grid (4-bit SP2 ±8 at most, PoT ±64) with the bits that these need and the scale of the grid's unit, so that the
 levels are those of the papers, ±1 the largest. All scales are powers of two; what is left of a filter's scale is in the
-multiplication behind, as in the accelerator. A convolution in float32 is exact below 2^24: layers whose sums reach
-further are cut along their input channels, and the parts are added in double.
+multiplication behind, as in the accelerator. A layer that only scales (a stand-alone add, the batch norm of a
+concatenation) has no Conv. A convolution in float32 is exact below 2^24: layers whose sums reach further are cut along
+their input channels, and the parts are added in double.
 """
 
 import json
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from .formats import Scheme, WeightFormat
-from .graph import Concatenation, Convolution, IntegerGraph, MaxPool
+from .graph import Concatenation, Convolution, IntegerGraph, MaxPool, Padding
 
 DOMAIN = "qonnx.custom_op.general"
 """Of the operator Quant."""
@@ -96,6 +97,12 @@ def channel_parts(layer: Convolution, maximum: int) -> list[tuple[int, int]]:
             begin, total = channel, np.zeros_like(total)
         total = total + sums[:, channel]
     return [*parts, (begin, channels)]
+
+
+def _scales_only(layer: Convolution) -> bool:
+    """Whether each sum is one code: a stand-alone add, or the batch norm of a concatenation."""
+    window = (layer.kernel, layer.stride, layer.padding) == ((1, 1), (1, 1), Padding())
+    return layer.depthwise and len(layer.weight) == layer.groups and window and bool((layer.weight == 1).all())
 
 
 class _Writer:
@@ -219,6 +226,10 @@ class _Writer:
 
     def _convolution(self, layer: Convolution) -> None:
         name, shape = layer.name, self._shape(layer.output)
+        if _scales_only(layer):
+            codes = self._node("Cast", [layer.input], f"{name}/exact", shape, double=True, to=self.double)
+            self._requantize(layer, codes, np.ones(1), shape)
+            return
         units = np.array([quantizer_of(kind)[1] for kind in layer.formats]).reshape(-1, 1, 1, 1)
         sums = ""
         for part, (begin, end) in enumerate(channel_parts(layer, self.graph.tensors[layer.input].maximum)):

@@ -6,11 +6,16 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
+from intramix.quant.assign import LaneMix
+from intramix.quant.data import Dataset
 from intramix.quant.executor import execute
 from intramix.quant.export_qonnx import EXACT_FLOAT, METADATA, QonnxError, channel_parts, export_qonnx, quantizer_of
 from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4, WeightFormat
-from intramix.quant.graph import IntegerGraph, MaxPool, Padding
+from intramix.quant.graph import Convolution, IntegerGraph, MaxPool, Padding
+from intramix.quant.models import load_model
+from intramix.quant.quantize import quantize
 from intramix.quant.random_graph import FormatMix, random_codes, random_graph, single_convolution
 
 onnx = pytest.importorskip("onnx")
@@ -54,6 +59,23 @@ def check(graph: IntegerGraph, folder, images: int = 1):
 def test_every_code(tmp_path, seed, kinds):
     mix = FormatMix(1, 1, 2, (FIXED4, SP2_4, POT_4)[seed % 3], narrow=seed == 3)
     check(random_graph(seed, blocks=3, kinds=kinds, size=(7, 6), mix=mix, wide_share=0.3), tmp_path, images=2)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "size", "kind"),
+    [("resnet18", 64, SP2_4), ("mobilenet_v2", 64, POT_4), ("squeezenet1_1", 64, FIXED4), ("densenet121", 32, SP2_4)],
+)
+def test_every_code_of_a_published_network(tmp_path, name, size, kind):
+    """All weights, random ones, for the lanes of the PYNQ-Z2; only the images are smaller."""
+    torch.manual_seed(0)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (8, 3, size, size), dtype=np.uint8))
+    model = load_model(name, channels=3, classes=1000)
+    result = quantize(model, Dataset("noise", images, images[:1]), lane_mix=LaneMix(2, 8, 22, kind))
+    assert {kind, FIXED8, FIXED4} == {
+        entry for layer in result.graph.layers if isinstance(layer, Convolution) for entry in layer.formats
+    }
+    check(result.graph, tmp_path)
 
 
 def test_window_that_lies_in_padding(tmp_path):
