@@ -1,1 +1,1 @@
-"""Boards and devices as data; synthesis."""
+"""Boards and devices as data; bitstreams by Vivado or open tools; what geometries occupy."""
