@@ -16,7 +16,7 @@ _DSP_LANE = {Dsp.DSP48E1: (3.5, 6.2), Dsp.DSP48E2: (2.3, 3.7), Dsp.NONE: _LUT_LA
 _DECODER = {LaneClass.LUT_FIXED4: 0.0, LaneClass.LUT_SP2: 4.8, LaneClass.LUT_POT: 4.6}
 """LUTs a weight, once for all pixel lanes."""
 _BASE, _WORD_BIT, _REQUANTIZER = 4_600.0, 58.5, 100.0
-_REQUANTIZER_WITHOUT_DSPS = 700.0
+_REQUANTIZER_WITHOUT_DSPS = 1_300.0
 
 LUT_ERROR = 0.10
 """Largest relative error of the model on the geometries that were synthesised."""
@@ -98,6 +98,7 @@ def _halves(depth: int, width: int) -> int:
 SYNTHESISED: dict[int, Resources] = {
     0xDF1B7C85: Resources(lut=37_124, ff=54_991, dsp=208, bram36=122),  # pynq-z2
     0x97084B3D: Resources(lut=41_615, ff=59_345, dsp=208, bram36=122),  # pynq-z2 --lut-scheme sp2-4
+    0xDE268C07: Resources(lut=31_680, ff=38_710, dsp=0, bram36=89),  # pynq-z2-lut
     0xCAE7B82C: Resources(lut=10_316, ff=15_730, dsp=48, bram36=35),  # cora-z7-10
 }
 """Whole accelerators by signature: `intramix synthesize`, yosys 0.70, hierarchy kept, neither placed nor routed."""
