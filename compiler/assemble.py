@@ -11,7 +11,7 @@ from .emit import Instruction, finish
 from .errors import CompileError
 from .sequences import MapItem, Sequences, WeightItem
 
-AHEAD = 6
+AHEAD = 14
 """Instructions of a loading engine that may come earlier than the next COMPUTE needs."""
 MILESTONES = 64
 """STOREs of one layer at most that loads of another one wait for; more would only be finer."""

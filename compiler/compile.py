@@ -34,7 +34,7 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
     ------
     CompileError: the network does not fit the geometry; the message names the layer, the reason and the remedy.
     """
-    layers, factor = lower(graph, geometry)
+    layers, fold = lower(graph, geometry)
     for layer in layers:
         check_bounds(layer, geometry)
     choice = choose_orders(layers, geometry, graph.concatenations)
@@ -52,7 +52,7 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
         blocks.append(block)
     turns = choose_turns(layers, geometry, choice.orders, blocks, graph.concatenations)
     numbers = [number for number, turn in enumerate(turns) for _ in turn.members]
-    layouts, sizes = plan_memory(graph, geometry, choice.orders, factor, keep_maps=keep_maps, turns=numbers)
+    layouts, sizes = plan_memory(graph, geometry, choice.orders, fold, keep_maps=keep_maps, turns=numbers)
     sequences = Sequences(geometry, layouts, choice.placements, graph.concatenations)
     for turn in turns:
         turn.schedule(sequences)

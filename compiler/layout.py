@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .fold import InputFold
+
 Bytes = bytes
 
 DIGIT_BITS = 4
@@ -26,9 +28,8 @@ class MapLayout:
     order: int64 per channel position (`channel_words · word_channels` of them): the tensor's channel there, or
         −1 for a position that holds no channel (its code is 0 as stored by the accelerator, and not compared).
     word_channels, slot_bits: Ti and A of the geometry.
-    space_to_depth: factor by which rows and columns were folded into channels: the stored map has
-        height / factor rows, width / factor columns and channels · factor² channels, folded channel
-        (dy · factor + dx) · channels + c. `order` counts folded channels. 1: not folded.
+    fold: how pixels were folded into channels, which then lie in the fold's order, dense; rows and columns are its
+        positions. None: not folded.
     scale, zero_point: of the tensor: the real value of code q is scale · (q − zero_point).
     pitch: planes from a digit to the next. More than its own channel words where the map is part of a chain of maps
         that are concatenated: digits of other maps lie between its own then. 0: its own channel words.
@@ -44,7 +45,7 @@ class MapLayout:
     order: np.ndarray
     word_channels: int
     slot_bits: int
-    space_to_depth: int = 1
+    fold: InputFold | None = None
     scale: float = 1.0
     zero_point: int = 0
     pitch: int = 0
@@ -61,12 +62,12 @@ class MapLayout:
     @property
     def rows(self) -> int:
         """Rows as stored."""
-        return -(-self.height // self.space_to_depth)
+        return self.fold.rows.positions if self.fold else self.height
 
     @property
     def columns(self) -> int:
         """Columns as stored."""
-        return -(-self.width // self.space_to_depth)
+        return self.fold.columns.positions if self.fold else self.width
 
     @property
     def word_bytes(self) -> int:
@@ -114,11 +115,15 @@ class MapLayout:
         if codes.size and (codes.min() < 0 or codes.max() >= 1 << self.bits):
             raise ValueError(f"map {self.name} must have codes 0 … {(1 << self.bits) - 1}, not "
                              f"{codes.min()} … {codes.max()}")
-        folded = self._fold(codes.astype(np.uint8, copy=False))
+        codes = codes.astype(np.uint8, copy=False)
+        if self.fold:
+            slots, width = self.slot_bits, self.word_channels
+            digits = self._digits(codes)
+            return np.stack([self.fold.pack(digit, slot_bits=slots, word_channels=width) for digit in digits]).tobytes()
         stored = np.zeros((len(self.order), self.rows, self.columns), np.uint8)
         used = self.order >= 0
-        stored[used] = folded[self.order[used]]
-        planes = [stored] if self.digits == 1 else [stored >> DIGIT_BITS, stored & ((1 << DIGIT_BITS) - 1)]
+        stored[used] = codes[self.order[used]]
+        planes = self._digits(stored)
         packed = np.stack(planes).reshape(self.digits, self.channel_words, -1, self._run, self.rows, self.columns)
         # Neighbouring slots are joined, then pairs of them, until a run is one integer.
         for kind, bits in self._joins:
@@ -154,11 +159,14 @@ class MapLayout:
             packed = parts.reshape(*packed.shape[:3], -1, *packed.shape[4:])
         planes = packed.reshape(self.digits, len(self.order), self.rows, self.columns)
         stored = planes[0] if self.digits == 1 else (planes[0] << DIGIT_BITS) | planes[1]
-        factor = self.space_to_depth
-        folded = np.zeros((self.channels * factor**2, self.rows, self.columns), np.uint8)
+        channels = len(self.fold.channels) if self.fold else self.channels
+        folded = np.zeros((channels, self.rows, self.columns), np.uint8)
         used = self.order >= 0
         folded[self.order[used]] = stored[used]
-        return self._unfold(folded)
+        return self.fold.scatter(folded, self.height, self.width) if self.fold else folded
+
+    def _digits(self, codes: np.ndarray) -> list[np.ndarray]:
+        return [codes] if self.digits == 1 else [codes >> DIGIT_BITS, codes & ((1 << DIGIT_BITS) - 1)]
 
     def _spread(self, packed: np.ndarray) -> Bytes:
         """The map's bytes, from those of its planes alone."""
@@ -191,26 +199,12 @@ class MapLayout:
         """How the slots of a run become one integer, two into one: the integer's type and the bits of each half."""
         return [(f"<u{2 << level}", self.slot_bits << level) for level in range(self._run.bit_length() - 1)]
 
-    def _fold(self, codes: np.ndarray) -> np.ndarray:
-        factor = self.space_to_depth
-        if factor == 1:
-            return codes
-        padded = np.zeros((self.channels, self.rows * factor, self.columns * factor), np.uint8)
-        padded[:, : self.height, : self.width] = codes
-        blocks = padded.reshape(self.channels, self.rows, factor, self.columns, factor)
-        return blocks.transpose(2, 4, 0, 1, 3).reshape(-1, self.rows, self.columns)
-
-    def _unfold(self, folded: np.ndarray) -> np.ndarray:
-        factor = self.space_to_depth
-        blocks = folded.reshape(factor, factor, self.channels, self.rows, self.columns)
-        full = blocks.transpose(2, 3, 0, 4, 1).reshape(self.channels, self.rows * factor, self.columns * factor)
-        return full[:, : self.height, : self.width]
-
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary; `from_dict` is its inverse."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return fields | {"order": self.order.tolist()}
+        return fields | {"order": self.order.tolist(), "fold": self.fold and dataclasses.asdict(self.fold)}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "MapLayout":
-        return cls(**{**fields, "order": np.asarray(fields["order"], np.int64)})
+        fold = fields["fold"] and InputFold.from_dict(fields["fold"])
+        return cls(**{**fields, "order": np.asarray(fields["order"], np.int64), "fold": fold})

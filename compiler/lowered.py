@@ -7,8 +7,9 @@ import numpy as np
 from ..hdl.geometry import Geometry
 from ..quant.graph import Convolution, IntegerGraph, MaxPool, TensorType
 from .errors import CompileError
+from .fold import InputFold
 from .layout import DIGIT_BITS
-from .stem import fold_factor, fold_weight
+from .stem import Stem, choose_stem
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,9 +73,9 @@ def digits_of(tensor: TensorType, geometry: Geometry) -> int:
     return 1 if tensor.bits <= geometry.activation_bits else 2
 
 
-def lower(graph: IntegerGraph, geometry: Geometry) -> tuple[tuple[LoweredLayer, ...], int]:
-    """The layers of a graph for a geometry (but concatenations, which are a matter of memory), and the factor by which
-    its input is folded.
+def lower(graph: IntegerGraph, geometry: Geometry) -> tuple[tuple[LoweredLayer, ...], InputFold | None]:
+    """The layers of a graph for a geometry (but concatenations, which are a matter of memory), and how its input is
+    folded.
 
     Raises
     ------
@@ -83,15 +84,16 @@ def lower(graph: IntegerGraph, geometry: Geometry) -> tuple[tuple[LoweredLayer, 
     if geometry.activation_bits < DIGIT_BITS:
         reason = f"activation_bits = {geometry.activation_bits} cannot hold a digit"
         raise CompileError("geometry", reason, f"use {DIGIT_BITS} or more")
-    factor = fold_factor(graph, geometry)
+    stem = choose_stem(graph, geometry)
     if len(graph.computing) > 1 << 12:
         reason = f"has {len(graph.computing)} layers, more than a program can number"
         raise CompileError(f"graph {graph.name!r}", reason, "cut it in graphs of at most 4096 layers")
-    return tuple(_lower(number, layer, graph, factor, geometry) for number, layer in enumerate(graph.computing)), factor
+    layers = tuple(_lower(number, layer, graph, stem, geometry) for number, layer in enumerate(graph.computing))
+    return layers, stem and stem.fold
 
 
 def _lower(
-    number: int, layer: Convolution | MaxPool, graph: IntegerGraph, factor: int, geometry: Geometry
+    number: int, layer: Convolution | MaxPool, graph: IntegerGraph, stem: Stem | None, geometry: Geometry
 ) -> LoweredLayer:
     source, target = graph.tensors[layer.input], graph.tensors[layer.output]
     residual = None
@@ -100,15 +102,10 @@ def _lower(
     if isinstance(layer, Convolution):
         weight = layer.weight
         residual = None if layer.residual is None else graph.tensors[layer.residual]
-        if layer.input == graph.input and factor > 1:
-            source = dataclasses.replace(
-                source,
-                channels=source.channels * factor**2,
-                height=-(-source.height // factor),
-                width=-(-source.width // factor),
-            )
-            weight, pad = fold_weight(weight, pad, factor)
-            kernel, stride = (weight.shape[2], weight.shape[3]), (1, 1)
+        if layer.input == graph.input and stem:
+            source, weight = stem.source(source), stem.weight(layer)
+            kernel, stride = (weight.shape[2], weight.shape[3]), (stem.rows.stride, stem.columns.stride)
+            pad = (stem.rows.pad, stem.columns.pad)
     elif digits_of(source, geometry) > 1:
         raise CompileError(
             f"layer {layer.name!r}",

@@ -13,6 +13,7 @@ from ..hdl.geometry import Geometry
 from ..quant.concatenation import Chains, leaves_of
 from ..quant.graph import Concatenation, IntegerGraph
 from .errors import CompileError
+from .fold import InputFold
 from .layout import MapLayout
 from .weights import ALIGNMENT, align
 
@@ -76,7 +77,7 @@ def plan_memory(
     graph: IntegerGraph,
     geometry: Geometry,
     orders: dict[str, np.ndarray],
-    factor: int,
+    fold: InputFold | None,
     *,
     keep_maps: bool,
     turns: Sequence[int] | None = None,
@@ -86,7 +87,7 @@ def plan_memory(
     Parameters
     ----------
     orders: channel order of every tensor.
-    factor: space-to-depth factor of the network's input.
+    fold: how the network's input is folded.
     keep_maps: give every map memory of its own; otherwise maps share memory where none is still needed.
     turns: when each layer that computes runs, from 0; those of the same number run side by side. None: one after the
         other.
@@ -119,7 +120,7 @@ def plan_memory(
             order=orders[name],
             word_channels=geometry.word_channels,
             slot_bits=geometry.activation_bits,
-            space_to_depth=factor if name == graph.input else 1,
+            fold=fold if name == graph.input else None,
             scale=tensor.scale,
             zero_point=tensor.zero_point,
             pitch=pitch,

@@ -1,73 +1,146 @@
-"""Exact rewrite of a strided stem as space-to-depth: a stride-s window as one of stride 1 on s² times as many channels.
+"""Exact rewrite of a network's first convolutions over an image of few channels, which would leave words half empty.
 
-Pixel (s·Y + dy, s·X + dx) of channel c becomes pixel (Y, X) of channel (dy·s + dx)·C + c. Tap ky of a window that
-begins `pad` rows above its map reads row s·y + ky − pad = s·(y + j) + dy, with ky − pad = s·j + dy: it becomes tap j
-of a window of stride 1. Taps that no original tap maps to get weight 0, and rows that folding appends to the map hold
-code 0, as padding does; so every sum is the original one.
+Each axis of the window may be folded into n taps of stride 1: position Y of the stored map then holds, as channels, the
+pixels s·Y + d for some offsets d, such that those of n neighbouring positions are the window's (s: the stride). With as
+few offsets as the stride this is space-to-depth. With more of them pixels are stored several times, and fewer taps
+are left: ResNet's 7 × 7 window of stride 2 on 3 channels, 49 steps as it is, becomes 4 × 4 taps of 12 channels by
+space-to-depth, or 2 × 2 taps of 48, which are 12 steps of 16 channels.
+
+What a tap's position holds twice gets its weight once, and pixels outside the image are code 0, as padding is; so every
+sum is the original one.
 """
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..hdl.geometry import Geometry
-from ..quant.graph import Convolution, IntegerGraph
+from ..quant.graph import Convolution, IntegerGraph, TensorType
+from .fold import ROW_BITS, AxisFold, InputFold
 
 
-def _folded_taps(size: int, pad: int, factor: int) -> tuple[int, int]:
-    """First folded tap (≤ 0) and number of folded taps of a window of `size` taps after `pad` zero rows."""
-    first = -pad // factor
-    return first, (size - 1 - pad) // factor - first + 1
+@dataclasses.dataclass(frozen=True)
+class AxisWindow:
+    """One axis of the window over the stored map.
 
-
-def fold_weight(weight: np.ndarray, padding: tuple[int, int], factor: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """The weight of a stride-`factor` convolution after its input is folded, and its new padding (top, left).
-
-    Parameters
-    ----------
-    weight: filters × channels × rows × columns.
-    padding: zero rows above and zero columns left of the map.
-    factor: the stride, and the factor of space-to-depth.
+    Members
+    -------
+    fold: how the axis is stored.
+    taps, stride: of the window over stored positions.
+    pad: positions of zeros before the first.
     """
-    filters, channels, rows, columns = weight.shape
-    first_y, size_y = _folded_taps(rows, padding[0], factor)
-    first_x, size_x = _folded_taps(columns, padding[1], factor)
-    folded = np.zeros((filters, factor, factor, channels, size_y, size_x), weight.dtype)
-    for ky in range(rows):
-        y, dy = divmod(ky - padding[0], factor)
-        for kx in range(columns):
-            x, dx = divmod(kx - padding[1], factor)
-            folded[:, dy, dx, :, y - first_y, x - first_x] = weight[:, :, ky, kx]
-    return folded.reshape(filters, -1, size_y, size_x), (-first_y, -first_x)
+
+    fold: AxisFold
+    taps: int
+    stride: int
+    pad: int
+
+    def tap(self, pixel: int) -> tuple[int, int]:
+        """A tap, and the offset in it, that hold a pixel, counted from the output's own pixel (stride · number)."""
+        for tap, offset in itertools.product(range(self.taps), self.fold.offsets):
+            if self.fold.stride * (tap - self.pad) + offset == pixel:
+                return tap, offset
+        raise AssertionError("the window does not hold the pixel")
 
 
-def _steps(layer: Convolution, channels: int, factor: int, geometry: Geometry) -> int:
-    """Steps of one output pixel of one tile with the input folded by `factor`."""
-    size_y, size_x = layer.kernel
-    if factor > 1:
-        size_y = _folded_taps(size_y, layer.padding.top, factor)[1]
-        size_x = _folded_taps(size_x, layer.padding.left, factor)[1]
-    return -(-channels * factor**2 // geometry.word_channels) * size_y * size_x
+@dataclasses.dataclass(frozen=True)
+class Stem:
+    """How the input is stored, and the window over it that replaces every window over the image."""
+
+    fold: InputFold
+    rows: AxisWindow
+    columns: AxisWindow
+
+    def source(self, image: TensorType) -> TensorType:
+        """The type of the stored map."""
+        return dataclasses.replace(
+            image, channels=len(self.fold.channels), height=self.fold.rows.positions, width=self.fold.columns.positions
+        )
+
+    def weight(self, layer: Convolution) -> np.ndarray:
+        """A layer's weight, filters × folded channels × taps × taps."""
+        filters, channels, size_y, size_x = layer.weight.shape
+        number = {place: index for index, place in enumerate(self.fold.channels)}
+        folded = np.zeros((filters, len(number), self.rows.taps, self.columns.taps), layer.weight.dtype)
+        for ky, kx in itertools.product(range(size_y), range(size_x)):
+            tap_y, dy = self.rows.tap(ky - layer.padding.top)
+            tap_x, dx = self.columns.tap(kx - layer.padding.left)
+            for channel in range(channels):
+                folded[:, number[dy, dx, channel], tap_y, tap_x] = layer.weight[:, channel, ky, kx]
+        return folded
 
 
-def fold_factor(graph: IntegerGraph, geometry: Geometry) -> int:
-    """The factor by which the network's input is worth folding; 1 where it is not, or where a layer forbids it.
+def axis_windows(first: int, last: int, stride: int, size: int, outputs: int) -> Iterator[AxisWindow]:
+    """Every way to store an axis of `size` pixels whose windows cover pixels first … last around stride · output.
 
-    Every layer that reads the input must be a convolution over all channels with the same stride in both directions,
-    and the pixels of all of them together must take fewer steps.
+    The first one is the axis as it is.
+    """
+    yield AxisWindow(AxisFold(1, (0,), size), last - first + 1, stride, -first)
+    for taps in range(1, -(-(last - first + 1) // stride) + 1):
+        choices = [_fold(origin, last, stride, taps, size, outputs) for origin in range(first - stride + 1, first + 1)]
+        yield min(choices, key=lambda window: (len(window.fold.offsets), window.fold.positions))
+
+
+def _fold(origin: int, last: int, stride: int, taps: int, size: int, outputs: int) -> AxisWindow:
+    """The window of `taps` taps over pixels origin … last, with the fewest offsets."""
+    offsets: list[int] = []
+    for start in range(origin, min(origin + stride, last + 1)):  # pixels of one residue follow one another
+        copies = -(-len(range(start, last + 1, stride)) // taps)
+        offsets += [start + stride * taps * copy for copy in range(copies)]
+    offsets.sort()
+    # Position 0 is the first that holds a pixel of the image; before it there are only zeros.
+    pad = max(0, -(offsets[-1] // stride))
+    offsets = [offset + stride * pad for offset in offsets]
+    positions = min((size - 1 - offsets[0]) // stride + 1, outputs - 1 + taps - pad)
+    return AxisWindow(AxisFold(stride, tuple(offsets), max(positions, 1)), taps, 1, pad)
+
+
+def choose_stem(graph: IntegerGraph, geometry: Geometry) -> Stem | None:
+    """How the network's input is best stored otherwise than as it is; None where that gains nothing or is impossible.
+
+    Every layer that reads the input must be a convolution over all channels, and all must have one stride and one size
+    of output; their windows are united. The array must take fewer steps; then what counts is the larger one of the
+    cycles that it takes for these layers and those in which the maps engine loads the input, then their sum.
     """
     readers = [layer for layer in graph.computing if graph.input in layer.inputs]
-    strides = {layer.stride for layer in readers}
-    if len(strides) != 1:
-        return 1
-    ((stride_y, stride_x),) = strides
-    if stride_y != stride_x or stride_y == 1:
-        return 1
-    before = after = 0
-    for layer in readers:
-        if not isinstance(layer, Convolution) or layer.depthwise or layer.residual == graph.input:
-            return 1
-        target = graph.tensors[layer.output]
-        pixels = target.height * target.width * -(-target.channels // geometry.tile_filters)
-        channels = graph.tensors[graph.input].channels
-        before += pixels * _steps(layer, channels, 1, geometry)
-        after += pixels * _steps(layer, channels, stride_y, geometry)
-    return stride_y if after < before else 1
+    layers = [layer for layer in readers if isinstance(layer, Convolution) and not layer.depthwise]
+    if not layers or len(layers) < len(readers) or any(layer.residual == graph.input for layer in layers):
+        return None
+    shapes = {(layer.stride, graph.tensors[layer.output].height, graph.tensors[layer.output].width) for layer in layers}
+    if len(shapes) > 1:
+        return None
+    image = graph.tensors[graph.input]
+    (((stride_y, stride_x), height, width),) = shapes
+    kernels, pads = [layer.kernel for layer in layers], [layer.padding for layer in layers]
+    rows = _united([k[0] for k in kernels], [pad.top for pad in pads], stride_y, image.height, height)
+    columns = _united([k[1] for k in kernels], [pad.left for pad in pads], stride_x, image.width, width)
+    tiles = sum(-(-graph.tensors[layer.output].channels // geometry.tile_filters) for layer in layers)
+
+    def steps(y: AxisWindow, x: AxisWindow) -> int:
+        return tiles * -(-height // geometry.pixel_lanes) * width * words(y, x) * y.taps * x.taps
+
+    def words(y: AxisWindow, x: AxisWindow) -> int:
+        return -(-image.channels * len(y.fold.offsets) * len(x.fold.offsets) // geometry.word_channels)
+
+    def cost(y: AxisWindow, x: AxisWindow) -> tuple[float, float]:
+        places = y.fold.positions * x.fold.positions
+        loaded = places * words(y, x) * geometry.word_bits / geometry.maps_bus_bits
+        return max(steps(y, x), loaded), steps(y, x) + loaded
+
+    most = ROW_BITS // geometry.activation_bits // image.channels
+    choices = itertools.product(rows, (window for window in columns if len(window.fold.offsets) <= most))
+    best = min(choices, key=lambda choice: cost(*choice), default=None)
+    if best is None or steps(*best) >= steps(rows[0], columns[0]):
+        return None
+    return Stem(InputFold(image.channels, best[0].fold, best[1].fold), *best)
+
+
+def _united(
+    kernels: Sequence[int], pads: Sequence[int], stride: int, size: int, outputs: int
+) -> list[AxisWindow]:
+    """`axis_windows` of the windows of several layers together."""
+    first = min(-pad for pad in pads)
+    last = max(kernel - 1 - pad for kernel, pad in zip(kernels, pads, strict=True))
+    return list(axis_windows(first, last, stride, size, outputs))

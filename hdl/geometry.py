@@ -71,6 +71,7 @@ class Geometry:
     weight_depth: steps held in the weight ring; a power of two.
     constant_tiles: tiles held in the ring of requantization constants; a power of two.
     post_units: requantizers per pixel lane; 0 chooses one per output word of a tile.
+    logic_addends: those of them that compute the residual's share in logic and so need one DSP, not two.
     accumulator_bits: width of every accumulator.
     maps_bus_bits, weights_bus_bits: data width of the AXI4 masters (the instruction master is always 64 bits).
     weight_ports: AXI4 masters that load weights, each an equal slice of a weight word.
@@ -96,6 +97,7 @@ class Geometry:
     weight_depth: int = 1024
     constant_tiles: int = 16
     post_units: int = 0
+    logic_addends: int = 0
     accumulator_bits: int = 25
     maps_bus_bits: int = 64
     weights_bus_bits: int = 64
@@ -241,6 +243,7 @@ def _check(geometry: Geometry) -> None:
         "post_units",
         f"must be a multiple of the {g.tile_words} output words of a tile and divide its {g.tile_filters} filters",
     )
+    require(g.logic_addends <= g.post_units, "logic_addends", f"must be at most post_units = {g.post_units}")
     widest = 27 if g.dsp is Dsp.DSP48E2 else 25
     require(16 <= g.accumulator_bits <= widest, "accumulator_bits", f"must be 16 … {widest}, the multiplier's input")
     for name in ("maps_bus_bits", "weights_bus_bits"):

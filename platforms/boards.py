@@ -122,6 +122,8 @@ _PYNQ_Z2 = Board(
         residual_depth=512,
         output_depth=1024,
         weight_depth=1024,
+        post_units=4,
+        logic_addends=1,
         weight_ports=2,
     ),
     vivado_board="tul.com.tw:pynq-z2:part0",

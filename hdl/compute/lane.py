@@ -142,7 +142,7 @@ class PixelLane(wiring.Component):
             selected = Signal(g.accumulator_bits, name=f"accumulator_{unit}", reset_less=True)
             choices = [accumulators[first + index] for index in range(g.drain_cycles)]
             m.d.sync += selected.eq(select(m, choices, row, name=f"accumulator_{unit}"))
-            post = Requantizer(g)
+            post = Requantizer(g, logic_addend=unit < g.logic_addends)
             m.submodules[f"post_{unit}"] = place(platform, post)
             m.d.comb += [
                 post.accumulator.eq(selected),

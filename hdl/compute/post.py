@@ -1,10 +1,10 @@
 """The requantizer: from an accumulator to an output code."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..array.dsp48 import MultiplyAdd
+from ..array.dsp48 import Addend, MultiplyAdd
 from ..geometry import Geometry
 from ..modules import module_name
 from .layouts import constant_layout
@@ -18,8 +18,12 @@ class Requantizer(wiring.Component):
     """y = clip((a·M + r·R + B) >> S, 0, maximum), a = acc − {0, 8, 128}[offset]·Σq in accumulator_bits, signed.
 
     DESIGN section 3. One result a cycle, `LATENCY` cycles after its operands; exact for all operands (the sum fits
-    the 48 bits of a DSP). Two multipliers: r·R + B, and a·M on top of it through the cascade. Offset code 3, which
-    no program has, subtracts 128·Σq.
+    the 48 bits of a DSP). Two multipliers: r·R + B, and a·M on top of it, through the cascade or, where r·R + B is
+    logic, through port C. Offset code 3, which no program has, subtracts 128·Σq.
+
+    Parameters
+    ----------
+    logic_addend: r·R + B is computed in logic, which saves a DSP and costs about 260 LUTs.
 
     Members
     -------
@@ -34,8 +38,9 @@ class Requantizer(wiring.Component):
     LATENCY = 8
     SHIFT_LAG = 4
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, *, logic_addend: bool = False) -> None:
         self._geometry = geometry
+        self._logic_addend = logic_addend
         super().__init__({
             "accumulator": In(unsigned(geometry.accumulator_bits)),
             "sum": In(unsigned(geometry.accumulator_bits)),
@@ -49,7 +54,8 @@ class Requantizer(wiring.Component):
 
     @property
     def module_name(self) -> str:
-        return module_name("requantizer", self._geometry.dsp.value, self._geometry.accumulator_bits)
+        kind = ["logic_addend"] if self._logic_addend else []
+        return module_name("requantizer", self._geometry.dsp.value, self._geometry.accumulator_bits, *kind)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -65,19 +71,23 @@ class Requantizer(wiring.Component):
         a = Signal(signed(g.accumulator_bits), reset_less=True)
         m.d.sync += a.eq(self.accumulator - owed)
 
-        m.submodules.addend = addend = MultiplyAdd(g.dsp, a_bits=9, b_bits=18, add="c", c_bits=44)
-        m.d.comb += [
-            addend.a.eq(self.residual),
-            addend.b.eq(self.residual_scale),
-            addend.c.eq(delay(m, constants.bias, addend.c_lag, name="bias")),
-        ]
         # Cycles 1 … 3: a·M on top of it.
-        m.submodules.product = product = MultiplyAdd(g.dsp, a_bits=g.accumulator_bits, b_bits=18, add="pcin")
+        add: Addend = "c" if self._logic_addend else "pcin"
+        m.submodules.product = product = MultiplyAdd(g.dsp, a_bits=g.accumulator_bits, b_bits=18, add=add)
         m.d.comb += [
             product.a.eq(a),
             product.b.eq(delay(m, constants.multiplier, _MULTIPLIER_LAG, name="multiplier")),
-            product.pcin.eq(addend.pcout),
         ]
+        if self._logic_addend:
+            m.d.comb += product.c.eq(self._addend_in_logic(m, _MULTIPLIER_LAG + product.c_lag))
+        else:
+            m.submodules.addend = addend = MultiplyAdd(g.dsp, a_bits=9, b_bits=18, add="c", c_bits=44)
+            m.d.comb += [
+                addend.a.eq(self.residual),
+                addend.b.eq(self.residual_scale),
+                addend.c.eq(delay(m, constants.bias, addend.c_lag, name="bias")),
+                product.pcin.eq(addend.pcout),
+            ]
         assert _MULTIPLIER_LAG + product.latency == self.SHIFT_LAG
 
         # Cycles 4, 5, 6: shift by 16s, by 4s, by 1s. Each keeps the bits that may still become the code, and whether a
@@ -106,3 +116,17 @@ class Requantizer(wiring.Component):
         m.d.sync += code.eq(Mux(negative, 0, clipped))
         m.d.comb += self.code.eq(code)
         return m
+
+    def _addend_in_logic(self, m: Module, cycles: int) -> Value:
+        """r·R + B, `cycles` (2 at least) after its operands. Adders, because synthesis would make `*` a DSP."""
+        residual = delay(m, self.residual, cycles - 2, name="residual")
+        scale = delay(m, self.residual_scale, cycles - 2, name="residual_scale")
+        quarters = []  # r's bits two by two
+        for low in range(0, len(residual), 2):
+            quarter = Signal(signed(len(scale) + 2), name=f"residual_product_{low}", reset_less=True)
+            once, twice = (Mux(residual[low + bit], scale << bit, 0) for bit in range(2))
+            m.d.sync += quarter.eq(once + twice)
+            quarters.append(quarter << low)
+        product = Signal(signed(len(scale) + len(residual)), name="residual_product", reset_less=True)
+        m.d.sync += product.eq((quarters[0] + quarters[1]) + (quarters[2] + quarters[3]))
+        return product + delay(m, self.constants.bias, cycles, name="bias")

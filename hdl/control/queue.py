@@ -9,7 +9,7 @@ from .. import isa
 BEAT_BITS = 64
 BEATS = isa.INSTRUCTION_BITS // BEAT_BITS
 """Beats of an instruction."""
-QUEUE_INSTRUCTIONS = 8
+QUEUE_INSTRUCTIONS = 16
 """Instructions in a queue, not counting the one laid out as its `instruction`."""
 
 

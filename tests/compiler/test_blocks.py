@@ -22,8 +22,7 @@ def test_blocks_hold_what_they_need(data):
     padding = Padding(*(data.draw(st.integers(0, 3)) for _ in range(4)))
     assume(size[0] + padding.top + padding.bottom >= kernel[0] and size[1] + padding.left + padding.right >= kernel[1])
     graph = single_convolution(1, channels=8, filters=8, size=size, kernel=kernel, stride=stride, padding=padding)
-    (layer,), factor = lower(graph, geometry)
-    assert factor == 1
+    (layer,), _ = lower(graph, geometry)
     planes = data.draw(st.integers(1, 3))
     capacity = data.draw(st.integers(1, 400))
     try:

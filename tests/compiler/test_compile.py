@@ -88,7 +88,7 @@ def test_folded_stem(geometry, stride, size):
         input_bits=8,
         output_bits=4,
     )
-    assert check(graph, geometry).input.space_to_depth == stride
+    assert check(graph, geometry).input.fold
 
 
 @pytest.mark.parametrize("kind", [FIXED8, WeightFormat.parse("fixed-6")])

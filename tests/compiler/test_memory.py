@@ -50,7 +50,7 @@ def test_tensors_survive_until_their_last_reader(geometries, seed, keep_maps):
     orders = {name: natural(tensor.channels, geometry.word_channels) for name, tensor in graph.tensors.items()}
     for name, operands in graph.concatenations.items():
         orders[name] = np.concatenate([orders[operand] for operand in operands])
-    layouts, sizes = plan_memory(graph, geometry, orders, 1, keep_maps=keep_maps)
+    layouts, sizes = plan_memory(graph, geometry, orders, None, keep_maps=keep_maps)
     owner = {region: np.full(size, "", object) for region, size in sizes.items()}
 
     def place(name):

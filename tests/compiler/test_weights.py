@@ -54,12 +54,12 @@ def test_stream_holds_every_weight_where_its_step_reads_it(geometry, depthwise, 
     block = add_parameters(geometry, layer, source, placement, digits, parameters)
     assert block.weights % 64 == block.constants % 64 == block.port_stride % 64 == 0
     words = stored_words(geometry, block, parameters, block.first_word[-1])
-    convolution = layer.convolution
+    weight = layer.weight  # of a folded input too
     for tile, (low, high) in enumerate(source_words(layer, source, placement)):
         run = [lane_codes(geometry, word) for word in words[block.first_word[tile] :][: digits * block.run_words[tile]]]
         step = 0
-        for ky in range(2):
-            for kx in range(3):
+        for ky in range(layer.kernel[0]):
+            for kx in range(layer.kernel[1]):
                 for word in range(low, high):
                     for lane, filter_ in enumerate(placement.lanes[tile]):
                         for slot in range(geometry.word_channels):
@@ -68,16 +68,16 @@ def test_stream_holds_every_weight_where_its_step_reads_it(geometry, depthwise, 
                                 expected = 0
                             elif depthwise:
                                 own = filter_ // 2 == channel
-                                expected = convolution.weight[filter_, 0, ky, kx] if own else 0
+                                expected = weight[filter_, 0, ky, kx] if own else 0
                             else:
-                                expected = convolution.weight[filter_, channel, ky, kx]
+                                expected = weight[filter_, channel, ky, kx]
                             if digits == 1:
                                 assert weight_of(geometry.lanes[lane], run[step][lane][slot]) == expected
                             elif filter_ >= 0:
                                 high_digit, low_digit = run[step][lane][slot], run[step + len(run) // 2][lane][slot]
                                 assert 16 * high_digit + low_digit - 128 == expected
                     step += 1
-        _check_constants(geometry, parameters, block.constants, tile, placement, convolution, digits)
+        _check_constants(geometry, parameters, block.constants, tile, placement, layer.convolution, digits)
 
 
 def _check_constants(geometry, parameters, start, tile, placement, convolution, digits):

@@ -45,6 +45,7 @@ def test_signature_tells_every_field():
         ({"lut_scheme": LaneClass.FIXED4}, "lut_scheme"),
         ({"weight_depth": 1000}, "weight_depth = 1000: must be a power of two"),
         ({"post_units": 3}, "post_units = 3: must be a multiple of the 2 output words"),
+        ({"logic_addends": 3}, "logic_addends = 3: must be at most post_units = 2"),
         ({"accumulator_bits": 26}, "accumulator_bits = 26: must be 16 … 25"),
         ({"maps_bus_bits": 48}, "maps_bus_bits = 48"),
         ({"weight_ports": 3}, "weight_ports = 3"),

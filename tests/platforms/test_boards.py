@@ -21,7 +21,7 @@ def test_presets_fit_the_dsps_and_memories_of_their_parts(name, activation_bits)
     g = board(name).geometry_for(activation_bits=activation_bits)
     half_lanes = 2 * g.fixed8_lanes + g.fixed4_lanes
     multipliers = g.word_channels * -(-half_lanes // 2) * -(-g.pixel_lanes // 2)
-    requantizers = 2 * g.post_units * g.pixel_lanes
+    requantizers = (2 * g.post_units - g.logic_addends) * g.pixel_lanes
     assert g.dsp is Dsp.NONE or multipliers + requantizers <= part.dsp
     words = g.activation_depth + g.residual_depth + g.output_depth
     bits = g.pixel_lanes * words * g.word_bits + g.weight_depth * g.weight_word_bits

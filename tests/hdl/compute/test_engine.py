@@ -85,7 +85,7 @@ GEOMETRIES = {
     "a5": {"word_channels": 8, "fixed8_lanes": 1, "fixed4_lanes": 4, "lut_lanes": 3, "activation_bits": 5},
     "sp2": {"lut_scheme": LaneClass.LUT_SP2},
     "pot": {"lut_scheme": LaneClass.LUT_POT, "pixel_lanes": 1},
-    "four units": {"post_units": 4},
+    "four units": {"post_units": 4, "logic_addends": 1},
     "all units": {"post_units": 8},
     "four words": {"fixed4_lanes": 8, "lut_lanes": 7, "pixel_lanes": 1, "constant_tiles": 8},
     "three words": {"fixed4_lanes": 8, "lut_lanes": 3, "pixel_lanes": 1},

@@ -102,9 +102,9 @@ def corners():
                         }  # fmt: skip
 
 
-def rtl(cases, g):
+def rtl(cases, g, *, logic_addend=False):
     """The codes of `cases`, given to one requantizer in consecutive cycles."""
-    dut = Requantizer(g)
+    dut = Requantizer(g, logic_addend=logic_addend)
     shift_lag, latency = dut.SHIFT_LAG, dut.LATENCY
     codes = []
 
@@ -131,9 +131,10 @@ def rtl(cases, g):
     return codes
 
 
-def test_rtl_corners():
+@pytest.mark.parametrize("logic_addend", [False, True])
+def test_rtl_corners(logic_addend):
     cases = list(corners())
-    assert rtl(cases, geometry()) == [exact(case) for case in cases]
+    assert rtl(cases, geometry(), logic_addend=logic_addend) == [exact(case) for case in cases]
 
 
 @pytest.mark.parametrize("dsp", list(Dsp))
@@ -162,4 +163,5 @@ def test_rtl_random(dsp, bits):
     expected = [exact(case, bits) for case in cases]
     assert len(set(expected)) > 100
     assert [golden(case, bits) for case in cases] == expected
-    assert rtl(cases, geometry(dsp=dsp, accumulator_bits=bits)) == expected
+    for logic_addend in (False, True):
+        assert rtl(cases, geometry(dsp=dsp, accumulator_bits=bits), logic_addend=logic_addend) == expected
