@@ -55,7 +55,7 @@ class InputFold:
         rows = np.zeros((above + height + below, shape[1]), kind)
         for number, (offset, channel) in enumerate(itertools.product(self.columns.offsets, range(len(codes)))):
             here, there = _overlap(self.columns, offset, width)
-            rows[above : above + height, here] |= codes[channel, :, there].astype(kind) << kind(number * slot_bits)
+            rows[above : above + height, here] |= codes[channel, :, there].astype(kind) << number * slot_bits
         parts = [rows[above + offset :: self.rows.stride][: shape[0]].astype(np.uint64) for offset in self.rows.offsets]
 
         word_bits = word_channels * slot_bits
@@ -68,7 +68,7 @@ class InputFold:
             for number, part in enumerate(parts):
                 shift = number * self.row_channels * slot_bits - begin
                 if -self.row_channels * slot_bits < shift < 8 * size:
-                    piece |= part << np.uint64(shift) if shift >= 0 else part >> np.uint64(-shift)
+                    piece |= part << shift if shift >= 0 else part >> -shift
             packed[word][f"{byte}"] = piece
         return packed.view(np.uint8).reshape(words, *shape, -1)
 

@@ -89,7 +89,7 @@ def lower(graph: IntegerGraph, geometry: Geometry) -> tuple[tuple[LoweredLayer, 
         reason = f"has {len(graph.computing)} layers, more than a program can number"
         raise CompileError(f"graph {graph.name!r}", reason, "cut it in graphs of at most 4096 layers")
     layers = tuple(_lower(number, layer, graph, stem, geometry) for number, layer in enumerate(graph.computing))
-    return layers, stem and stem.fold
+    return layers, stem.fold if stem else None
 
 
 def _lower(
