@@ -55,7 +55,8 @@ class InputFold:
         rows = np.zeros((above + height + below, shape[1]), kind)
         for number, (offset, channel) in enumerate(itertools.product(self.columns.offsets, range(len(codes)))):
             here, there = _overlap(self.columns, offset, width)
-            rows[above : above + height, here] |= np.left_shift(codes[channel, :, there], number * slot_bits, dtype=kind)
+            pixels = np.left_shift(codes[channel, :, there], number * slot_bits, dtype=kind)
+            rows[above : above + height, here] |= pixels
         parts = [rows[above + offset :: self.rows.stride][: shape[0]].astype(np.uint64) for offset in self.rows.offsets]
 
         word_bits = word_channels * slot_bits
