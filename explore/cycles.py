@@ -6,7 +6,12 @@ RTL's cycles: docs/decisions/0006-turns.md.
 """
 
 import dataclasses
+import functools
+import gc
+import warnings
 from collections import deque
+
+from amaranth.hdl import UnusedElaboratable
 
 from ..compiler.compile import read_bytes
 from ..compiler.program import Program
@@ -81,8 +86,7 @@ class _Machine:
 
     def __init__(self, program: Program, *, bytes_per_cycle: float, latency_cycles: int) -> None:
         g = self.geometry = program.geometry
-        array = Array(g)
-        timing = DrainTiming(g, latency=array.LATENCY, hold=array.HOLD)
+        timing = _drain_timing(g)
         self.written_after = timing.written
         self.latency = latency_cycles + LOAD_OVERHEAD
         # Cycles from an instruction's end to each of its tokens.
@@ -269,6 +273,18 @@ class _Machine:
             self.stamps[job.fields["layer"]] = when
         elif job.opcode is Opcode.LOAD_CONSTANTS:
             self.tiles_written += job.fields["tiles"]
+
+
+@functools.cache
+def _drain_timing(geometry: Geometry) -> DrainTiming:
+    with warnings.catch_warnings():
+        # Amaranth warns of parts that are never elaborated, when they are collected.
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        array = Array(geometry)
+        timing = DrainTiming(geometry, latency=array.LATENCY, hold=array.HOLD)
+        del array
+        gc.collect()
+    return timing
 
 
 def estimate(program: Program, *, bytes_per_cycle: float, latency_cycles: int = 40) -> Estimate:
