@@ -4,7 +4,7 @@ Each axis of the window may be folded into n taps of stride 1: position Y of the
 pixels s·Y + d for some offsets d, such that those of n neighbouring positions are the window's (s: the stride). With as
 few offsets as the stride this is space-to-depth. With more of them pixels are stored several times, and fewer taps
 are left: ResNet's 7 × 7 window of stride 2 on 3 channels, 49 steps as it is, becomes 4 × 4 taps of 12 channels by
-space-to-depth, or 2 × 2 taps of 48, which are 12 steps of 16 channels.
+space-to-depth, or a row of 4 taps of 42, which are 12 steps of 16 channels.
 
 What a tap's position holds twice gets its weight once, and pixels outside the image are code 0, as padding is; so every
 sum is the original one.
