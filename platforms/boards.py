@@ -140,7 +140,8 @@ _PYNQ_Z2_LUT = dataclasses.replace(
     name="pynq-z2-lut",
     title="… without DSPs, for open tools",
     geometry=dataclasses.replace(
-        _PYNQ_Z2.geometry, dsp=Dsp.NONE, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=12, post_units=1
+        _PYNQ_Z2.geometry, dsp=Dsp.NONE, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=12, post_units=1,
+        logic_addends=0,
     ),
 )
 """Open place and route was reported to give wrong products of DSPs (openXC7/nextpnr-xilinx#159)."""
@@ -162,7 +163,8 @@ _CORA_Z7_10 = dataclasses.replace(
     _PYNQ_Z2, name="cora-z7-10", title="Digilent Cora Z7-10", vivado_board="digilentinc.com:cora-z7-10:part0",
     platform="amaranth_boards.cora_z7:CoraZ7_10Platform", part=XC7Z010,
     geometry=dataclasses.replace(
-        _PYNQ_Z2.geometry, word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=7, lut_lanes=8, weight_ports=1
+        _PYNQ_Z2.geometry, word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=7, lut_lanes=8, weight_ports=1,
+        logic_addends=0,
     ),
 )  # fmt: skip
 _CORA_Z7_07S = dataclasses.replace(

@@ -15,8 +15,8 @@ _DSP_LANE = {Dsp.DSP48E1: (3.5, 6.2), Dsp.DSP48E2: (2.3, 3.7), Dsp.NONE: _LUT_LA
 """LUTs a 4-bit multiply-accumulate with activations of 4 and of 5 bits; an 8-bit one costs two."""
 _DECODER = {LaneClass.LUT_FIXED4: 0.0, LaneClass.LUT_SP2: 4.8, LaneClass.LUT_POT: 4.6}
 """LUTs a weight, once for all pixel lanes."""
-_BASE, _WORD_BIT, _REQUANTIZER = 4_600.0, 58.5, 100.0
-_REQUANTIZER_WITHOUT_DSPS = 1_300.0
+_BASE, _WORD_BIT, _REQUANTIZER = 5_400.0, 58.5, 100.0
+_LOGIC_ADDEND, _REQUANTIZER_WITHOUT_DSPS = 260.0, 1_300.0
 
 LUT_ERROR = 0.10
 """Largest relative error of the model on the geometries that were synthesised."""
@@ -49,12 +49,13 @@ def occupancy(geometry: Geometry) -> Occupancy:
 
 
 def count_dsp(geometry: Geometry) -> int:
-    """Multipliers of the array (two filters × two pixels each) and two a requantizer."""
+    """Multipliers of the array (two filters × two pixels each), and two a requantizer or one."""
     g = geometry
     if g.dsp is Dsp.NONE:
         return 0
     half_lanes = 2 * g.fixed8_lanes + g.fixed4_lanes
-    return g.word_channels * -(-half_lanes // 2) * -(-g.pixel_lanes // 2) + 2 * g.post_units * g.pixel_lanes
+    requantizers = (2 * g.post_units - g.logic_addends) * g.pixel_lanes
+    return g.word_channels * -(-half_lanes // 2) * -(-g.pixel_lanes // 2) + requantizers
 
 
 def count_bram36(geometry: Geometry) -> float:
@@ -79,7 +80,8 @@ def estimate_lut(geometry: Geometry) -> float:
     lanes = (2 * g.fixed8_lanes + g.fixed4_lanes) * fixed4 + g.lut_lanes * of_activation_bits(_LUT_LANE[g.lut_scheme])
     decoders = g.lut_lanes * g.word_channels * _DECODER[g.lut_scheme]
     requantizer = _REQUANTIZER_WITHOUT_DSPS if g.dsp is Dsp.NONE else _REQUANTIZER
-    rest = _BASE + _WORD_BIT * g.word_bits + requantizer * g.post_units * g.pixel_lanes
+    requantizers = g.pixel_lanes * (requantizer * g.post_units + _LOGIC_ADDEND * g.logic_addends)
+    rest = _BASE + _WORD_BIT * g.word_bits + requantizers
     return macs * lanes + decoders + rest
 
 
@@ -96,9 +98,6 @@ def _halves(depth: int, width: int) -> int:
 
 
 SYNTHESISED: dict[int, Resources] = {
-    0xDF1B7C85: Resources(lut=37_124, ff=54_991, dsp=208, bram36=122),  # pynq-z2
-    0x97084B3D: Resources(lut=41_615, ff=59_345, dsp=208, bram36=122),  # pynq-z2 --lut-scheme sp2-4
-    0xDE268C07: Resources(lut=31_680, ff=38_710, dsp=0, bram36=89),  # pynq-z2-lut
-    0xCAE7B82C: Resources(lut=10_316, ff=15_730, dsp=48, bram36=35),  # cora-z7-10
+    0xA2C2976E: Resources(lut=39_809, ff=57_165, dsp=220, bram36=124),  # pynq-z2
 }
 """Whole accelerators by signature: `intramix synthesize`, yosys 0.70, hierarchy kept, neither placed nor routed."""
