@@ -164,7 +164,7 @@ _CORA_Z7_10 = dataclasses.replace(
     platform="amaranth_boards.cora_z7:CoraZ7_10Platform", part=XC7Z010,
     geometry=dataclasses.replace(
         _PYNQ_Z2.geometry, word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=7, lut_lanes=8, weight_ports=1,
-        logic_addends=0,
+        post_units=2, logic_addends=0,
     ),
 )  # fmt: skip
 _CORA_Z7_07S = dataclasses.replace(

@@ -54,7 +54,7 @@ def test_fits():
 
 @pytest.mark.long
 def test_record_against_yosys():
-    geometry = board("cora-z7-10").geometry
+    geometry = board("small").geometry
     total = synthesize(
         accelerator_verilog(geometry), top=TOP, family="xc7", dsp=geometry.dsp is not Dsp.NONE
     ).total
