@@ -16,7 +16,7 @@ from .templating import render
 from .zynq.systems import board_system
 
 _DEVICES = re.compile(r"(xc7z0(?:07s|10|20))(\w+)-(\d)")
-_RESULTS = (f"{NAME}.bit", f"{NAME}_yosys.log", f"{NAME}_nextpnr.log")
+_LOGS = (f"{NAME}_yosys.log", f"{NAME}_nextpnr.log")
 _LOG_LINES = 25
 _SCRIPT = """#!/bin/sh
 cd "$(dirname "$0")" && exec "${MAKE:-make}" "$@"
@@ -84,7 +84,7 @@ def run(
                 command, cwd=project.folder, stdout=stream, stderr=subprocess.STDOUT, check=False
             ).returncode
     else:
-        code = remote.run(project, results=_RESULTS, environment={})
+        code = remote.run(project, results=(project.bit.name,), kept=_LOGS, environment={})
     if code or not project.bit.exists():
         tail = "\n".join(output.read_text(errors="replace").splitlines()[-_LOG_LINES:])
         raise ToolError(f"the open tools failed (exit code {code}); the end of {output}:\n{tail}")

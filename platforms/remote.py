@@ -41,21 +41,24 @@ class Remote:
             raise ToolError("ssh is not on the PATH: apt-get install openssh-client")
         self.host = host
 
-    def run(self, project: Project, *, results: tuple[str, ...], environment: dict[str, str]) -> int:
+    def run(
+        self, project: Project, *, results: tuple[str, ...], kept: tuple[str, ...] = (), environment: dict[str, str]
+    ) -> int:
         """Copies a project's sources there, runs its script, copies the results back; returns the script's exit code.
 
         Parameters
         ----------
-        results: patterns of files that come back, whatever the exit code. Other files stay there, for the next time.
+        results: patterns of files that come back, whatever the exit code; earlier ones are removed first.
+        kept: patterns of files that come back too, from an earlier time if this one does not make them.
         environment: variables for the script.
 
         Raises
         ------
         ToolError: the machine is not reached, or it cannot unpack or pack files; what ssh said is in the message.
         """
-        place, patterns = f"{_ROOT}/{_digest(project.folder.resolve())}", " ".join(results)
+        place = f"{_ROOT}/{_digest(project.folder.resolve())}"
         self._ssh(
-            f"mkdir -p {place} && cd {place} && rm -f {patterns} && tar -xzf -",
+            f"mkdir -p {place} && cd {place} && rm -f {' '.join(results)} && tar -xzf -",
             "copy the project",
             _pack([project.folder / name for name in project.sources]),
         )
@@ -64,7 +67,7 @@ class Remote:
         # Some shells' profiles print: what the script prints goes into a file, and its exit code too.
         command = f"env {variables} sh {project.script.name} >script.log 2>&1; echo $? >code"
         self._ssh(f"{profile}; cd {place} && {{ {command}; }}", "run the project")
-        command = f"cd {place} && tar -czf - code script.log $(ls {patterns} 2>/dev/null)"
+        command = f"cd {place} && tar -czf - code script.log $(ls {' '.join(results + kept)} 2>/dev/null)"
         return _unpack(self._ssh(command, "copy results back"), project.folder)
 
     def _ssh(self, command: str, purpose: str, data: bytes = b"") -> bytes:

@@ -36,7 +36,8 @@ def tools(tmp_path, monkeypatch):
     version = '[ "$1" = -V ] && { echo "Yosys 0.99 (git sha1 0123)"; exit; }'
     fake_tool(folder, "yosys", f"{version}\n{note.format('yosys')}; cat accelerator.v > intramix.json")
     version = '[ "$1" = --version ] && { echo "nextpnr-xilinx -- (Version 0.8)" >&2; exit; }'
-    fake_tool(folder, "nextpnr-xilinx", f"{version}\n{note.format('nextpnr')}; echo $* > intramix.fasm; echo $*")
+    results = "echo $* > intramix.fasm; touch intramix_nextpnr.log"
+    fake_tool(folder, "nextpnr-xilinx", f"{version}\n{note.format('nextpnr')}; {results}")
     fake_tool(folder, "fasm2frames", f"{note.format('fasm2frames')}; echo frames")
     fake_tool(folder, "xc7frames2bit", f"{note.format('frames2bit')}; cp {tmp_path}/made.bit intramix.bit")
     for name in ("CHIPDB", "PRJXRAY_DB_DIR", "YOSYS", "NEXTPNR", "FASM2FRAMES", "FRAMES2BIT", "MAKE"):
@@ -130,8 +131,11 @@ def test_another_machine_goes_on_where_it_stopped(prepare, tools, tmp_path, monk
     fake_tool(tmp_path / "here", "ssh", f'cd {tmp_path}/home && exec sh -c "$5"')
     on_path(tmp_path / "here", monkeypatch)
     for expected in (MADE, MADE[3:]):  # the bitstream is a result, which does not stay
+        log = tmp_path / "project" / "intramix_nextpnr.log"
+        log.unlink(missing_ok=True)
         assert open_project.run(prepare(), Remote("bench")).read_bytes() == bit()
         assert ran(tmp_path) == expected
+        assert log.exists()
 
 
 def test_a_part_that_open_tools_do_not_know(tmp_path):
