@@ -1,6 +1,6 @@
 """Whole networks through the RTL, every stored value compared, with a table per layer and what bounds it.
 
-    python -m benchmarks.networks --board pynq-z2 --network resnet18 [--size 224] [--batch N] [--seed S] [--json FILE]
+    python -m benchmarks.networks --board pynq-z2 --network resnet18 [--batch N] [--seed S] [--json FILE] [--plot SVG]
 
 Networks are those of the zoo with seeded weights, their batch norms settled and their activations calibrated on
 generated images, or with `--model FILE` an integer model of `intramix quantize`. Images of a batch run one by one.
@@ -17,7 +17,7 @@ from torch import nn
 
 from intramix.cli.console import console, step, table
 from intramix.cli.lanes import lane_mix
-from intramix.cli.output import write_json
+from intramix.cli.output import write_json, write_whole
 from intramix.cli.quantization_report import show_narrowed
 from intramix.cli.tables import percent, totals
 from intramix.cli.verification import build, check, conditions_of, figures_of, verdict
@@ -32,6 +32,8 @@ from intramix.quant.fileformat import load
 from intramix.quant.graph import IntegerGraph
 from intramix.quant.models import load_model
 from intramix.quant.quantize import quantize
+
+from .roofline import plot
 
 CALIBRATION_IMAGES = 4
 
@@ -95,7 +97,7 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
     built = time.monotonic()
     report, seconds = check(device, program, graph, images)
     figures = figures_of(program, board, conditions, report, simulated_cycles=device.cycles, seconds=seconds)
-    model = estimate(
+    modelled = estimate(
         program, bytes_per_cycle=conditions.bytes_per_cycle, latency_cycles=conditions.latency_cycles
     )
     needs = bounds(program, bytes_per_cycle=conditions.bytes_per_cycle)
@@ -107,7 +109,7 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
         "input_size": size,
         "batch": batch,
         "seed": seed,
-        "model_cycles": model.cycles,
+        "model_cycles": modelled.cycles,
         "seconds_compile": round(compiled - started, 1),
         "seconds_build": round(built - compiled, 1),
         "seconds_simulate": round(seconds, 1),
@@ -154,12 +156,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--model", type=Path, help="an .imx file instead of a network of the zoo")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path, help="SVG of the network's roofline")
     options = parser.parse_args()
     figures = measure(
         options.board, options.network, size=options.size, batch=options.batch, seed=options.seed, model=options.model
     )
     if options.json:
         write_json(options.json, figures)
+    if options.plot:
+        write_whole(options.plot, plot(figures))
 
 
 if __name__ == "__main__":
