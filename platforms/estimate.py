@@ -99,6 +99,7 @@ def _halves(depth: int, width: int) -> int:
 
 SYNTHESISED: dict[int, Resources] = {
     0xA2C2976E: Resources(lut=39_809, ff=57_165, dsp=220, bram36=124),  # pynq-z2
+    0x6A32C371: Resources(lut=44_295, ff=61_519, dsp=220, bram36=124),  # pynq-z2 --lut-scheme sp2-4
     0x1CFF4AAB: Resources(lut=9_051, ff=12_422, dsp=28, bram36=15),  # small
 }
 """Whole accelerators by signature: `intramix synthesize`, yosys 0.70, hierarchy kept, neither placed nor routed."""
