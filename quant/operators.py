@@ -309,7 +309,8 @@ def _adaptive_average_pool(call: _Call) -> Operation:
     sizes, counts = source.shape[1:], (int(call.shape[2]), int(call.shape[3]))
     if any(size % count for size, count in zip(sizes, counts)):
         raise Unsupported(
-            f"it makes {counts[0]}×{counts[1]} of {sizes[0]}×{sizes[1]}, which does not divide", "use an exact divisor"
+            f"it makes {counts[0]}×{counts[1]} of {sizes[0]}×{sizes[1]}, which does not divide",
+            f"use a divisor, or images whose map there is a multiple of {counts[0]}×{counts[1]}",
         )
     kernel = (sizes[0] // counts[0], sizes[1] // counts[1])
     return _whole_pool(call, source, kernel, (source.shape[0], *counts))
