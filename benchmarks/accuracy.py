@@ -33,6 +33,8 @@ from intramix.quant.models import load_model
 from intramix.quant.quantize import quantize
 from intramix.quant.train import TrainingOptions, accuracy, train
 
+from .svg import svg
+
 WAYS = ("calibrated", "refined", "fine-tuned")
 FLOAT_EPOCHS = {"resnet-tiny": 3}
 BASELINES = ("fixed-8", "fixed-4", "sp2-4", "pot-4")
@@ -90,9 +92,6 @@ def table(results: dict[str, Any]) -> str:
 
 def plot(results: dict[str, Any]) -> str:
     """Every method's mean and spread, calibrated and fine-tuned, SVG."""
-    import io
-
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     models = list(dict.fromkeys(key.split(", ")[0] for key in results))
@@ -113,10 +112,7 @@ def plot(results: dict[str, Any]) -> str:
         axes.grid(color="#e4e7eb", linewidth=0.6)
     figure.axes[0].invert_yaxis()
     figure.axes[-1].legend(frameon=False, fontsize=8)
-    buffer = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "accuracy"}):  # text as text: a third of the size
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    return svg(figure)
 
 
 def _scores(results: dict[str, Any], name: str) -> list[float]:

@@ -7,12 +7,13 @@ their measured cycles cannot be told apart); the star is the whole network as me
 """
 
 import argparse
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 from intramix.cli.output import write_whole
+
+from .svg import svg
 
 COLOURS = {
     "compute": "#0b7285", "drain": "#f08c00", "weights": "#9c36b5", "maps": "#2f9e44", "residual": "#74b816",
@@ -56,9 +57,7 @@ def plot(figures: dict[str, Any]) -> str:
     axes.set_title(f"{figures['network']} on {figures['board']}, {clock / 1e6:.0f} MHz", fontsize=10)
     axes.grid(color="#e4e7eb", linewidth=0.6, which="both")
     axes.legend(frameon=False, fontsize=8, loc="lower right")
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    return svg(figure)
 
 
 def main() -> None:

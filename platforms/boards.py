@@ -153,10 +153,13 @@ _ARTY_Z7_20 = dataclasses.replace(
     _PYNQ_Z2, name="arty-z7-20", title="Digilent Arty Z7-20", vivado_board="digilentinc.com:arty-z7-20:part0",
     platform="amaranth_boards.arty_z7:ArtyZ720Platform",
 )  # fmt: skip
+_MICROZED: dict[str, Any] = {
+    "system_parameters": {}, "memory": "DDR3-1066, 32 bit", "memory_bytes_per_second": 4.2e9,
+}  # fmt: skip
+"""What both MicroZeds have otherwise than the boards that they vary."""
 _MICROZED_7020 = dataclasses.replace(
     _PYNQ_Z2, name="microzed-7020", title="Avnet MicroZed 7020", vivado_board="em.avnet.com:microzed_7020:part0",
-    platform="amaranth_boards.microzed_z020:MicroZedZ020Platform", system_parameters={},
-    memory="DDR3-1066, 32 bit", memory_bytes_per_second=4.2e9,
+    platform="amaranth_boards.microzed_z020:MicroZedZ020Platform", **_MICROZED,
 )  # fmt: skip
 
 _CORA_Z7_10 = dataclasses.replace(
@@ -173,8 +176,7 @@ _CORA_Z7_07S = dataclasses.replace(
 )  # fmt: skip
 _MICROZED_7010 = dataclasses.replace(
     _CORA_Z7_10, name="microzed-7010", title="Avnet MicroZed 7010", vivado_board="em.avnet.com:microzed_7010:part0",
-    platform="amaranth_boards.microzed_z010:MicroZedZ010Platform", system_parameters={},
-    memory="DDR3-1066, 32 bit", memory_bytes_per_second=4.2e9,
+    platform="amaranth_boards.microzed_z010:MicroZedZ010Platform", **_MICROZED,
 )  # fmt: skip
 
 _ZC706 = Board(
