@@ -13,6 +13,7 @@ sum is the original one.
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -49,9 +50,14 @@ class AxisWindow:
 class Stem:
     """How the input is stored, and the window over it that replaces every window over the image."""
 
-    fold: InputFold
+    image_channels: int
     rows: AxisWindow
     columns: AxisWindow
+
+    @cached_property
+    def fold(self) -> InputFold:
+        """How the input is stored."""
+        return InputFold(self.image_channels, self.rows.fold, self.columns.fold)
 
     def source(self, image: TensorType) -> TensorType:
         """The type of the stored map."""
@@ -134,7 +140,7 @@ def choose_stem(graph: IntegerGraph, geometry: Geometry) -> Stem | None:
     best = min(choices, key=lambda choice: cost(*choice), default=None)
     if best is None or steps(*best) >= steps(rows[0], columns[0]):
         return None
-    return Stem(InputFold(image.channels, best[0].fold, best[1].fold), *best)
+    return Stem(image.channels, *best)
 
 
 def _united(

@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intramix.compiler.fold import InputFold
 from intramix.compiler.stem import Stem, axis_windows, choose_stem
 from intramix.hdl.geometry import Geometry
 from intramix.quant.graph import Padding
@@ -41,7 +40,7 @@ def test_every_folded_convolution_is_the_original_one(data):
             (padding.top, padding.left), kernel, stride, size, (output.height, output.width), strict=True
         )
     ]
-    stem = Stem(InputFold(channels, axes[0].fold, axes[1].fold), *axes)
+    stem = Stem(channels, *axes)
     stored = gathered(stem.fold, image)
     weight = stem.weight(layer)
     assert weight.shape == (3, len(stem.fold.channels), axes[0].taps, axes[1].taps)
