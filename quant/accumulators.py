@@ -8,10 +8,15 @@ import dataclasses
 from collections import Counter
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from .formats import WeightFormat
 from .model import QuantizedConvolution, QuantizedNetwork
 from .quantizers import QuantizationError
+
+_SUMMED_AT_ONCE = 1 << 18
+"""Weights whose codes are made at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,21 +46,29 @@ def fit_accumulators(network: QuantizedNetwork, accumulator_bits: int) -> tuple[
     for name, module in network.convolutions.items():
         maximum = (1 << network.quantizer(module.layer.input).bits) - 1
         given = module.formats
-        while (wide := _beyond(module, maximum, accumulator_bits)).any():
-            module.formats = tuple(
-                _fewer_bits(kind, name, accumulator_bits) if each else kind for kind, each in zip(module.formats, wide)
-            )
-            module.update_scale()
+        filters = torch.arange(len(given))
+        while len(filters := filters[_beyond(module, filters, maximum, accumulator_bits)]):
+            formats = list(module.formats)
+            for index in filters.tolist():
+                formats[index] = _fewer_bits(formats[index], name, accumulator_bits)
+            module.formats = tuple(formats)
+            module.update_scale(filters)
         changes = Counter(pair for pair in zip(given, module.formats) if pair[0] != pair[1])
         narrowed += [Narrowed(name, count, before, after) for (before, after), count in changes.items()]
     return tuple(narrowed)
 
 
-def _beyond(module: QuantizedConvolution, maximum: int, bits: int) -> np.ndarray:
-    """Which filters' sums can leave two's complement of so many bits."""
-    codes = module.codes().reshape(len(module.weight), -1)
-    least, greatest = (part.sum(axis=1) * maximum for part in (np.minimum(codes, 0), np.maximum(codes, 0)))
-    return (least < -(1 << (bits - 1))) | (greatest >= 1 << (bits - 1))
+def _beyond(module: QuantizedConvolution, filters: Tensor, maximum: int, bits: int) -> Tensor:
+    """Which of the filters' sums can leave two's complement of so many bits."""
+    size = module.weight[0].numel()
+    if size * max(int(kind.levels[-1]) for kind in module.formats) * maximum < 1 << (bits - 1):
+        return torch.zeros(len(filters), dtype=torch.bool)
+    wide = []
+    for part in filters.split(max(1, _SUMMED_AT_ONCE // size)):
+        codes = module.codes(part).reshape(len(part), -1)
+        least, greatest = (half.sum(axis=1) * maximum for half in (np.minimum(codes, 0), np.maximum(codes, 0)))
+        wide.append(torch.from_numpy((least < -(1 << (bits - 1))) | (greatest >= 1 << (bits - 1))))
+    return torch.cat(wide)
 
 
 def _fewer_bits(kind: WeightFormat, layer: str, accumulator_bits: int) -> WeightFormat:

@@ -60,7 +60,7 @@ class QuantizedConvolution(nn.Module):
     bias: Tensor
     scale: Tensor
 
-    def __init__(self, layer: FoldedConvolution) -> None:
+    def __init__(self, layer: FoldedConvolution, scale_method: str = "maximum") -> None:
         super().__init__()
         self.layer = layer
         self.formats: Formats = (FIXED8,) * len(layer.weight)
@@ -71,7 +71,7 @@ class QuantizedConvolution(nn.Module):
         else:
             self.weight, self.bias = nn.Parameter(layer.weight.float()), nn.Parameter(layer.bias.float())
         self.register_buffer("scale", torch.ones(len(layer.weight)))
-        self.scale_method = "maximum"
+        self.scale_method = scale_method
         self.update_scale()
 
     @property
@@ -86,17 +86,26 @@ class QuantizedConvolution(nn.Module):
         for field, names in state.items():
             setattr(self, field, tuple(WeightFormat.parse(name) for name in names))
 
-    def update_scale(self) -> None:
-        """Sets the scales that fit the weights and formats."""
+    def update_scale(self, filters: Tensor | None = None) -> None:
+        """Sets the scales that fit the weights and formats; of all filters, or of those (indices)."""
         if self.layer.exact:
             magnitude = self.weight.flatten(1).abs().amax(dim=1)
             self.scale.copy_(torch.where(magnitude > 0, magnitude, torch.ones_like(magnitude)))
-        else:
+        elif filters is None:
             self.scale.copy_(weight_scale(self.weight, self.formats, method=self.scale_method))
+        else:
+            self.scale[filters] = weight_scale(
+                self.weight[filters], self._formats(filters), method=self.scale_method
+            )  # fmt: skip
 
-    def codes(self) -> np.ndarray:
-        """Integer weights, int64."""
-        return weight_codes(self.weight, self.scale, self.formats).numpy()
+    def codes(self, filters: Tensor | None = None) -> np.ndarray:
+        """Integer weights, int64; of all filters, or of those (indices)."""
+        if filters is None:
+            return weight_codes(self.weight, self.scale, self.formats).numpy()
+        return weight_codes(self.weight[filters], self.scale[filters], self._formats(filters)).numpy()
+
+    def _formats(self, filters: Tensor) -> Formats:
+        return tuple(self.formats[index] for index in filters.tolist())
 
     def forward(self, value: Tensor, quantize: bool = True) -> Tensor:
         weight = fake_quantize_weight(self.weight, self.scale, self.formats) if quantize else self.weight
@@ -130,14 +139,11 @@ class QuantizedNetwork(nn.Module):
         super().__init__()
         self.graph = graph
         self.activation_bits = activation_bits
-        self._convolutions = nn.ModuleList(QuantizedConvolution(layer) for layer in graph.convolutions)
+        self._convolutions = nn.ModuleList(QuantizedConvolution(layer, scale_method) for layer in graph.convolutions)
         self.convolutions: dict[str, QuantizedConvolution] = {
             layer.name: module  # type: ignore[misc]
             for layer, module in zip(graph.convolutions, self._convolutions)
         }
-        for module in self.convolutions.values():
-            module.scale_method = scale_method
-            module.update_scale()
         self.source = graph.sources
         """By tensor, the tensor whose quantizer it has."""
         self._check_padding()

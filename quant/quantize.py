@@ -118,13 +118,15 @@ def quantize(
 
     def renew() -> float:
         """Assigns formats; the share of the filters that have another one now."""
+        nonlocal narrowed
         before = _formats(network)
         formats = assign(network, lane_mix, method=method, images=batch, budget=budget)
         for layer, kinds in parallel.same_everywhere(formats).items():
             network.convolutions[layer].assigned = kinds
-        fit()
+        narrowed = fit()
         return _share_changed(before, _formats(network))
 
+    narrowed: tuple[Narrowed, ...] = ()
     renew()
     losses: list[float] = []
     if options.epochs and data.train_labels is not None:
@@ -141,7 +143,8 @@ def quantize(
             test=(data.test_images, data.test_labels) if measured and data.test_labels is not None else None,
             checkpoint=checkpoint, machine=machine, progress=progress, after_epoch=after_epoch,
         )  # fmt: skip
-    narrowed = fit()
+    if losses:  # the weights are others now
+        narrowed = fit()
     if refined:
         refine(network, data.train_images[:REFINEMENT_IMAGES])
     align_scales(network)
