@@ -15,7 +15,10 @@ import dataclasses
 import json
 import math
 import statistics
+import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,7 @@ from intramix.quant.data import Dataset, load_data
 from intramix.quant.methods import METHODS
 from intramix.quant.models import load_model
 from intramix.quant.quantize import quantize
-from intramix.quant.train import TrainingOptions, accuracy, train
+from intramix.quant.train import Machine, TrainingOptions, accuracy, train
 
 from .svg import svg
 
@@ -41,7 +44,7 @@ BASELINES = ("fixed-8", "fixed-4", "sp2-4", "pot-4")
 
 
 def measure(model: nn.Module, data: Dataset, method: str, way: str, *, lanes: LaneMix, bits: int,
-            epochs: int, seed: int) -> dict[str, Any]:  # fmt: skip
+            epochs: int, seed: int, device: str) -> dict[str, Any]:  # fmt: skip
     """Accuracy of the integer graph and of the fake quantization, share of codes that differ, size, seconds."""
     preset = METHODS[method]
     mix = dataclasses.replace(lanes, lut_format=preset.lut_format or lanes.lut_format)
@@ -49,7 +52,7 @@ def measure(model: nn.Module, data: Dataset, method: str, way: str, *, lanes: La
     options = preset.options(epochs=epochs if way == "fine-tuned" else 0, batch_size=64, seed=seed)
     result = quantize(
         copy.deepcopy(model), data, lane_mix=mix, method=method, activation_bits=bits, options=options,
-        refined=way == "refined",
+        refined=way == "refined", machine=Machine(device=device),
     )  # fmt: skip
     weights = [(kind.bits, module.weight[0].numel()) for module in result.network.convolutions.values()
                for kind in module.formats if not module.layer.exact]  # fmt: skip
@@ -137,6 +140,8 @@ def main() -> None:
     parser.add_argument("--test-images", type=int, default=1000)
     parser.add_argument("--float-epochs", type=int, help="default: 3 for resnet-tiny, else 2")
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="of the training, for example cuda")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path, help="SVG of the results")
     arguments = parser.parse_args()
@@ -155,32 +160,66 @@ def main() -> None:
 
 
 def run(cases: list[tuple[int, str, str, str]], results: dict[str, Any], arguments: argparse.Namespace) -> None:
-    """Measures what is missing, into `results` and the file."""
-    data = load_data(
-        "procedural", images_per_class=arguments.images_per_class, test_images=arguments.test_images
-    )  # fmt: skip
-    assert data.test_labels is not None
-    assert data.train_labels is not None
-    some = slice(arguments.fine_tuning_images)
-    few = dataclasses.replace(data, train_images=data.train_images[some], train_labels=data.train_labels[some])
-    geometry, model, trained = find_board(arguments.board).geometry, nn.Module(), None
-    for seed, name, method, way in cases:
-        if trained != (name, seed):
-            path = arguments.json and arguments.json.with_name(f"{arguments.json.stem}-{name}-{seed}.pt")
-            checkpoint = Checkpoint(path, resume=True, conditions={"images": len(data.train_images)}) if path else None
-            epochs = arguments.float_epochs or FLOAT_EPOCHS.get(name, 2)
-            model = float_model(name, data, epochs=epochs, seed=seed, checkpoint=checkpoint)
-            trained = (name, seed)
-            results[f"{name}, float {seed}"] = {"accuracy": accuracy(model, data.test_images, data.test_labels)}
-            print(f"{name}, float {seed}: {results[f'{name}, float {seed}']}", flush=True)
-        key = f"{name}, {method}, {way} {seed}"
-        results[key] = measure(
-            model, few, method, way, lanes=lane_mix(geometry), bits=geometry.activation_bits, epochs=arguments.epochs,
-            seed=seed,
+    """Measures what is missing, into `results` and the file, in several processes."""
+    data = load_data("procedural", images_per_class=arguments.images_per_class, test_images=arguments.test_images)
+    floats = list(dict.fromkeys((seed, name) for seed, name, _, _ in cases))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(data, arguments, arguments.json.with_suffix("") if arguments.json else Path(folder, "accuracy"))
+        # Processes are forked, so that they have the images without a copy.
+        with ProcessPoolExecutor(arguments.jobs, get_context("fork"), _join, (bench,)) as pool:
+            for work in (floats, cases):
+                for done in as_completed([pool.submit(_measure, case) for case in work]):
+                    key, result = done.result()
+                    results[key] = result
+                    print(f"{key}: {result}", flush=True)
+                    if arguments.json:
+                        write_json(arguments.json, results)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """What every process measures with; float models are in files that begin with `path`."""
+
+    data: Dataset
+    arguments: argparse.Namespace
+    path: Path
+
+    def float_model(self, seed: int, name: str) -> nn.Module:
+        """A float model trained from a seed, or the one that was."""
+        path = self.path.with_name(f"{self.path.name}-{name}-{seed}.pt")
+        checkpoint = Checkpoint(path, resume=True, conditions={"images": len(self.data.train_images)})
+        epochs = self.arguments.float_epochs or FLOAT_EPOCHS.get(name, 2)
+        return float_model(name, self.data, epochs=epochs, seed=seed, checkpoint=checkpoint)
+
+    def measure_float(self, seed: int, name: str) -> tuple[str, dict[str, Any]]:
+        """The key and the entry of a float model."""
+        assert self.data.test_labels is not None
+        model = self.float_model(seed, name)
+        return f"{name}, float {seed}", {"accuracy": accuracy(model, self.data.test_images, self.data.test_labels)}
+
+    def measure(self, seed: int, name: str, method: str, way: str) -> tuple[str, dict[str, Any]]:
+        """The key and the entry of a method."""
+        geometry, some = find_board(self.arguments.board).geometry, slice(self.arguments.fine_tuning_images)
+        images, labels = self.data.train_images[some], self.data.train_labels[some]  # type: ignore[index]
+        return f"{name}, {method}, {way} {seed}", measure(
+            self.float_model(seed, name), dataclasses.replace(self.data, train_images=images, train_labels=labels),
+            method, way, lanes=lane_mix(geometry), bits=geometry.activation_bits, epochs=self.arguments.epochs,
+            seed=seed, device=self.arguments.device,
         )  # fmt: skip
-        print(f"{key}: {results[key]}", flush=True)
-        if arguments.json:
-            write_json(arguments.json, results)
+
+
+_bench: Bench | None = None
+
+
+def _join(bench: Bench) -> None:
+    global _bench
+    _bench = bench
+    torch.set_num_threads(1)
+
+
+def _measure(case: tuple) -> tuple[str, dict[str, Any]]:
+    assert _bench is not None
+    return _bench.measure(*case) if len(case) > 2 else _bench.measure_float(*case)
 
 
 if __name__ == "__main__":

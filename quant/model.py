@@ -101,8 +101,8 @@ class QuantizedConvolution(nn.Module):
     def codes(self, filters: Tensor | None = None) -> np.ndarray:
         """Integer weights, int64; of all filters, or of those (indices)."""
         if filters is None:
-            return weight_codes(self.weight, self.scale, self.formats).numpy()
-        return weight_codes(self.weight[filters], self.scale[filters], self._formats(filters)).numpy()
+            return weight_codes(self.weight, self.scale, self.formats).cpu().numpy()
+        return weight_codes(self.weight[filters], self.scale[filters], self._formats(filters)).cpu().numpy()
 
     def _formats(self, filters: Tensor) -> Formats:
         return tuple(self.formats[index] for index in filters.tolist())
@@ -163,6 +163,11 @@ class QuantizedNetwork(nn.Module):
             for name in owners
         )
         self._by_owner: dict[str, ActivationQuantizer] = dict(zip(owners, self._quantizers))  # type: ignore[arg-type]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(module.weight.device for module in self.convolutions.values())
 
     def quantizer(self, tensor: str) -> ActivationQuantizer:
         """The quantizer of a tensor."""

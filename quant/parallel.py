@@ -58,6 +58,14 @@ def find_device(name: str) -> torch.device:
 
 
 @contextmanager
+def reproducible(*, tf32: bool) -> Iterator[None]:
+    """While it lasts, a GPU's convolutions give the same bits each time, of operands in TF32 (10 bits of fraction) or
+    in float32."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32):
+        yield
+
+
+@contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
     """Joins the processes that torchrun started, if it did: by NCCL on GPUs, by gloo on CPUs."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:

@@ -110,6 +110,8 @@ def quantize(
         name=name,
     )  # fmt: skip
     batch = data.train_images[:ASSIGNMENT_IMAGES]
+    device = parallel.find_device((machine or Machine()).device)
+    narrowed: tuple[Narrowed, ...] = ()
 
     def fit() -> tuple[Narrowed, ...]:
         """Sets the assigned formats, or as many bits of them as the accumulators take."""
@@ -119,14 +121,14 @@ def quantize(
     def renew() -> float:
         """Assigns formats; the share of the filters that have another one now."""
         nonlocal narrowed
-        before = _formats(network)
-        formats = assign(network, lane_mix, method=method, images=batch, budget=budget)
+        before = _formats(network.to(device))
+        with parallel.reproducible(tf32=False):
+            formats = assign(network, lane_mix, method=method, images=batch, budget=budget)
         for layer, kinds in parallel.same_everywhere(formats).items():
             network.convolutions[layer].assigned = kinds
         narrowed = fit()
         return _share_changed(before, _formats(network))
 
-    narrowed: tuple[Narrowed, ...] = ()
     renew()
     losses: list[float] = []
     if options.epochs and data.train_labels is not None:
@@ -143,6 +145,7 @@ def quantize(
             test=(data.test_images, data.test_labels) if measured and data.test_labels is not None else None,
             checkpoint=checkpoint, machine=machine, progress=progress, after_epoch=after_epoch,
         )  # fmt: skip
+    network.cpu()
     if losses:  # the weights are others now
         narrowed = fit()
     if refined:

@@ -77,13 +77,14 @@ def weight_scale(weight: Tensor, formats: Formats, *, method: str = "maximum") -
         raise ValueError(f"weight scale method must be 'maximum' or 'mse', not {method!r}")
     with torch.no_grad():
         largest = weight.detach().flatten(1).abs().amax(dim=1)
-        tops = torch.tensor([float(kind.levels[-1]) for kind in formats], dtype=weight.dtype, device=weight.device)
-        scale = torch.where(largest > _SMALLEST_WEIGHT, largest / tops, torch.ones_like(largest))
+        _, high, _ = _grid(formats, weight.dtype, weight.device)
+        scale = torch.where(largest > _SMALLEST_WEIGHT, largest / high, torch.ones_like(largest))
         if method == "maximum":
             return scale
-        # Part by part, so that what is made for every candidate stays in the cache: VGG-16 has a layer of 411 MB.
+        # On a CPU part by part, so that what every candidate makes stays in the cache: VGG-16 has a layer of 411 MB.
+        at_once = max(1, _SEARCHED_AT_ONCE // weight[0].numel()) if weight.is_cpu else len(weight)
         for kind, rows in _rows(formats, weight.device):
-            for part in rows.split(max(1, _SEARCHED_AT_ONCE // weight[0].numel())):
+            for part in rows.split(at_once):
                 scale[part] = _best_scale(weight[part].detach(), scale[part], kind)
         return scale
 
@@ -123,17 +124,24 @@ def _levels(weight: Tensor, scale: Tensor, formats: Formats) -> Tensor:
     if len(formats) != len(weight):
         raise QuantizationError(f"{len(formats)} weight formats for {len(weight)} filters; one per filter is needed")
     ratio = weight.detach() / _column(scale, weight)
-    if len(kinds := _rows(formats, ratio.device)) == 1:
-        return _project(ratio, formats[0])
-    result = torch.empty_like(ratio)
-    for kind, rows in kinds:
+    low, high, others = _grid(formats, ratio.dtype, ratio.device)
+    result = ratio.round().clamp_(_column(low, ratio), _column(high, ratio))
+    for kind, rows in others:
         result[rows] = _project(ratio[rows], kind)
     return result
 
 
 @functools.lru_cache(maxsize=1024)
+def _grid(formats: Formats, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, tuple]:
+    """Each filter's smallest and largest level, and the filters of each format whose levels are not all integers."""
+    high = torch.tensor([float(kind.levels[-1]) for kind in formats], dtype=dtype, device=device)
+    others = tuple((kind, rows) for kind, rows in _rows(formats, device) if kind.scheme is not Scheme.FIXED)
+    return -high, high, others
+
+
+@functools.lru_cache(maxsize=1024)
 def _rows(formats: Formats, device: torch.device) -> tuple[tuple[WeightFormat, Tensor], ...]:
-    """Filters of each format, so that each format is projected once."""
+    """The filters of each format."""
     return tuple(
         (kind, torch.tensor([index for index, entry in enumerate(formats) if entry == kind], device=device))
         for kind in dict.fromkeys(formats)

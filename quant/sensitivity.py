@@ -27,7 +27,7 @@ from .model import QuantizedConvolution, QuantizedNetwork, as_vector, image_valu
 from .quantizers import QuantizationError, fake_quantize_weight, weight_error, weight_scale
 
 Measures = dict[str, Tensor]
-"""By layer, a number per filter."""
+"""By layer, a number per filter; on the CPU, wherever the network is."""
 
 EXACT_CLASSES = 16
 """Up to this many scores the sum over classes is exact; beyond it, classes are drawn from p."""
@@ -45,7 +45,8 @@ def trained(network: QuantizedNetwork) -> dict[str, QuantizedConvolution]:
 def weight_variances(network: QuantizedNetwork) -> Measures:
     """The variance of every filter's weights (of the population)."""
     return {
-        name: module.weight.detach().flatten(1).var(dim=1, correction=0) for name, module in trained(network).items()
+        name: module.weight.detach().flatten(1).var(dim=1, correction=0).cpu()
+        for name, module in trained(network).items()
     }
 
 
@@ -54,7 +55,8 @@ def weight_errors(network: QuantizedNetwork, kind: WeightFormat) -> Measures:
     errors = {}
     for name, module in trained(network).items():
         weight, formats = module.weight.detach(), (kind,) * len(module.weight)
-        errors[name] = weight_error(weight, weight_scale(weight, formats, method=module.scale_method), formats)
+        scale = weight_scale(weight, formats, method=module.scale_method)
+        errors[name] = weight_error(weight, scale, formats).cpu()
     return errors
 
 
@@ -75,9 +77,9 @@ def output_errors(
             formats = (kind,) * len(weight)
             scale = weight_scale(weight, formats, method=module.scale_method)
             differences[kind, name] = fake_quantize_weight(weight, scale, formats) - weight
-    errors = {key: torch.zeros(len(difference)) for key, difference in differences.items()}
+    errors = {key: difference.new_zeros(len(difference)) for key, difference in differences.items()}
     power = dict.fromkeys(modules, _SMALLEST_POWER)
-    for batch in images.split(_BATCH):
+    for batch in images.to(network.device).split(_BATCH):
         tensors = network.tensors(batch)
         for name, module in modules.items():
             value, zero = tensors[module.layer.input], torch.zeros_like(module.bias)
@@ -85,7 +87,7 @@ def output_errors(
             for kind in kinds:
                 error = convolve(module.layer, value, differences[kind, name], zero)
                 errors[kind, name] += error.square().sum(dim=(0, 2, 3))
-    return {kind: {name: errors[kind, name] / power[name] for name in modules} for kind in kinds}
+    return {kind: {name: (errors[kind, name] / power[name]).cpu() for name in modules} for kind in kinds}
 
 
 # Hessian --------------------------------------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ def hessian_eigenvalues(network: QuantizedNetwork, images: Tensor, *, iterations
     generator = torch.Generator().manual_seed(seed)
     blocks = _Blocks(network, images, generator)
     vectors = {
-        name: _unit(torch.randn(weight.shape, generator=generator, dtype=weight.dtype))
+        name: _unit(torch.randn(weight.shape, generator=generator, dtype=weight.dtype).to(weight.device))
         for name, weight in blocks.weights.items()
     }
     values: Measures = {}
@@ -165,7 +167,7 @@ class _Blocks:
             raise QuantizationError("a Hessian needs at least one image")
         self.network, self.generator, self.count = network, generator, len(images)
         self.weights = {name: module.weight.detach() for name, module in trained(network).items()}
-        self._parts = [self._gradients(part) for part in images.split(_BATCH)]
+        self._parts = [self._gradients(part) for part in images.to(network.device).split(_BATCH)]
 
     def product(self, name: str, vector: Tensor) -> Tensor:
         """H_k · v_k for every filter k of a layer."""
@@ -215,9 +217,10 @@ class _Blocks:
         probabilities = functional.softmax(scores, dim=1)
         classes = scores.shape[1]
         if classes <= EXACT_CLASSES:
-            units = torch.eye(classes, dtype=scores.dtype)
+            units = torch.eye(classes).to(scores)
             return [probabilities[:, c : c + 1].sqrt() * (units[c] - probabilities) for c in range(classes)]
-        drawn = torch.multinomial(probabilities, DRAWS, replacement=True, generator=self.generator)
+        drawn = torch.multinomial(probabilities.cpu(), DRAWS, replacement=True, generator=self.generator)
+        drawn = drawn.to(scores.device)
         return [(functional.one_hot(drawn[:, m], classes) - probabilities) / DRAWS**0.5 for m in range(DRAWS)]
 
 
@@ -237,4 +240,4 @@ def _finite(measures: Measures, what: str) -> Measures:
             raise QuantizationError(
                 f"layer {name!r}: a {what} is not finite; check the weights and the images for NaN and infinity"
             )
-    return measures
+    return {name: values.cpu() for name, values in measures.items()}

@@ -93,8 +93,7 @@ def train(
     images, labels: uint8 (or float in 0 … 1) N × C × H × W; int64 N.
     test: images and labels that the accuracy after every epoch is measured with.
     teacher: gives the scores to distil from, where `options.distill` is above 0.
-    before_epoch: called with the epoch's number, from 1, and the model on the CPU; gives the share of filters that have
-        another format now.
+    before_epoch: called with the epoch's number, from 1; gives the share of filters that have another format now.
     checkpoint: save there after every epoch, and when SIGINT (Ctrl-C) or SIGTERM comes; go on from there.
 
     Returns
@@ -116,10 +115,12 @@ def train(
     run = _Run(model, images, labels, options, machine or Machine(), teacher)
     run.load(checkpoint)
     # The caller's random numbers stay as they are.
-    with torch.random.fork_rng(devices=[]), parallel.synchronized_norms(model), interruption(bool(checkpoint)) as stop:
+    with (
+        torch.random.fork_rng(devices=[]), parallel.synchronized_norms(model), parallel.reproducible(tf32=True),
+        interruption(bool(checkpoint)) as stop,
+    ):  # fmt: skip
         while run.epoch <= options.epochs:
             if run.step == 0 and before_epoch is not None:
-                model.cpu()
                 run.formats_changed = before_epoch(run.epoch) or 0.0
             run.train_epoch(stop, progress)
             if run.stopped and checkpoint is not None:

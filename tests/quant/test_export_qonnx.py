@@ -64,7 +64,7 @@ def test_every_code(tmp_path, seed, kinds):
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "size", "kind"),
-    [("resnet18", 64, SP2_4), ("mobilenet_v2", 64, POT_4), ("squeezenet1_1", 64, FIXED4)],
+    [("resnet18", 64, SP2_4), ("mobilenet_v2", 64, POT_4), ("squeezenet1_1", 64, FIXED4), ("densenet121", 64, FIXED4)],
 )
 def test_every_code_of_a_published_network(tmp_path, name, size, kind):
     """All weights, random ones, for the lanes of the PYNQ-Z2; only the images are smaller."""
