@@ -1,6 +1,6 @@
 """Time and memory of a training step, with quantization against float: forward, backward and update.
 
-    python -m benchmarks.training_step [--model resnet-small …] [--batch-size 64] [--device cpu] [--json FILE]
+    python -m benchmarks.training_step [--model resnet-small …] [--batch-size 64] [--device cuda --precision bf16]
 
 The float model trains as it is, with its batch norms; the quantized network has them folded, the lane mix of the board
 in every layer and learned ranges. Steps of both take turns, so that a busy machine slows both; the time is the fastest.
@@ -9,6 +9,7 @@ Memory is what autograd keeps for the backward pass (every tensor once, paramete
 
 import argparse
 import copy
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from intramix.quant.methods import assign
 from intramix.quant.models import load_model
 from intramix.quant.parallel import find_device
 from intramix.quant.quantize import prepare
+from intramix.quant.recipe import PRECISIONS
 
 CLASSES = 12
 
@@ -46,7 +48,9 @@ def kept_bytes(model: nn.Module, loss: Callable[[], Tensor]) -> int:
     return sum(sizes.values())
 
 
-def measure(name: str, *, size: int, batch_size: int, steps: int, board: str, device: torch.device) -> dict[str, Any]:
+def measure(
+    name: str, *, size: int, batch_size: int, steps: int, board: str, device: torch.device, precision: str
+) -> dict[str, Any]:  # fmt: skip
     """Seconds of a step and bytes, of the float model and of the quantized network."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (batch_size, 3, size, size), generator=generator, dtype=torch.uint8)
@@ -57,7 +61,13 @@ def measure(name: str, *, size: int, batch_size: int, steps: int, board: str, de
     network.set_formats(assign(network, lane_mix(find_board(board).geometry)))
     values = images.to(device).float() / 255
     entries = {"float": model.to(device).train(), "quantized": network.to(device).train()}
-    figures: dict[str, Any] = {"model": name, "size": size, "batch_size": batch_size}
+    figures: dict[str, Any] = {"model": name, "size": size, "batch_size": batch_size, "precision": precision}
+
+    def loss_of(it: nn.Module) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            scores = it(values)
+        return functional.cross_entropy(scores.float(), labels)
+
     optimizers = {
         key: torch.optim.SGD([entry for entry in it.parameters() if entry.requires_grad], lr=1e-4)
         for key, it in entries.items()
@@ -69,7 +79,7 @@ def measure(name: str, *, size: int, batch_size: int, steps: int, board: str, de
                 torch.cuda.reset_peak_memory_stats(device)
             started = time.perf_counter()
             optimizers[key].zero_grad(set_to_none=True)
-            functional.cross_entropy(it(values), labels).backward()
+            loss_of(it).backward()
             optimizers[key].step()
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
@@ -77,7 +87,7 @@ def measure(name: str, *, size: int, batch_size: int, steps: int, board: str, de
             seconds[key].append(time.perf_counter() - started)
     for key, it in entries.items():
         figures[f"{key}_seconds"] = min(seconds[key][1:])
-        figures[f"{key}_kept_bytes"] = kept_bytes(it, lambda it=it: functional.cross_entropy(it(values), labels))
+        figures[f"{key}_kept_bytes"] = kept_bytes(it, functools.partial(loss_of, it))
     return figures
 
 
@@ -89,6 +99,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--board", default="pynq-z2")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -99,7 +110,7 @@ def main() -> None:
     rows = []
     for name in arguments.model:
         row = measure(name, size=arguments.image_size, batch_size=arguments.batch_size, steps=arguments.steps,
-                      board=arguments.board, device=device)  # fmt: skip
+                      board=arguments.board, device=device, precision=arguments.precision)  # fmt: skip
         times, sizes = ([row[f"{key}_{unit}"] for key in ("float", "quantized")] for unit in ("seconds", "kept_bytes"))
         cells = [name, f"{row['size']}, {row['batch_size']}"]
         cells += [f"{1e3 * times[0]:.0f}", f"{1e3 * times[1]:.0f}", f"{times[1] / times[0]:.2f}"]

@@ -223,10 +223,12 @@ class ActivationQuantizer(nn.Module):
 
     def range(self) -> tuple[Tensor, Tensor]:
         """Low and high, real; low is 0 unless the tensor is signed."""
-        high = self.log_high.exp()
-        if self.ceiling < math.inf:
-            high = AtMost.apply(high, self.ceiling)  # type: ignore[no-untyped-call]
+        high = self._high()
         return (-self.log_low.exp() if self.signed else torch.zeros_like(high)), high
+
+    def _high(self) -> Tensor:
+        high = self.log_high.exp()
+        return high if self.ceiling == math.inf else AtMost.apply(high, self.ceiling)  # type: ignore[no-any-return,no-untyped-call]
 
     @property
     def scale(self) -> float:
@@ -252,7 +254,8 @@ class ActivationQuantizer(nn.Module):
 
         Rounded in float32, and returned in the precision of the value.
         """
-        low, high = self.range()
+        high = self._high()
+        low = -self.log_low.exp() if self.signed else None
         factor = 1.0 / math.sqrt(value[0].numel() * self.maximum)
         return QuantizeActivation.apply(value, low, high, self.maximum, relu, factor)  # type: ignore[no-any-return,no-untyped-call]
 

@@ -14,6 +14,8 @@ from intramix.quant.quantize import prepare
 from intramix.quant.quantizers import ActivationQuantizer
 from intramix.quant.straight_through import AtMost, QuantizeActivation
 
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
 
 def through(value: Tensor, rounded: Tensor) -> Tensor:
     return value + (rounded - value).detach()
@@ -29,17 +31,18 @@ def written_out(value: Tensor, low: Tensor, high: Tensor, maximum: int, relu: bo
     return scale * (code - zero)
 
 
-@pytest.mark.parametrize(("low", "relu"), [(0.0, True), (0.0, False), (-0.83, False)])
+@pytest.mark.parametrize(("low", "relu"), [(None, True), (None, False), (0.0, True), (0.0, False), (-0.83, False)])
 @pytest.mark.parametrize("bits", [2, 5, 8])
-def test_outputs_and_gradients(low: float, relu: bool, bits: int) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_outputs_and_gradients(low: float | None, relu: bool, bits: int, device: str) -> None:
     generator = torch.Generator().manual_seed(bits)
-    value = torch.randn(4, 3, 5, 5, generator=generator, dtype=torch.float64)
-    upstream = torch.randn(value.shape, generator=generator, dtype=torch.float64)
+    value, upstream = (torch.randn(4, 3, 5, 5, generator=generator, dtype=torch.float64).to(device) for _ in range(2))
     results = []
     for function in (written_out, lambda *operands: QuantizeActivation.apply(*operands, 1.0)):
-        ends = [torch.tensor(end, dtype=torch.float64, requires_grad=True) for end in (low, 1.37)]
+        ends = [torch.tensor(end or 0.0, dtype=torch.float64, device=device, requires_grad=True) for end in (low, 1.37)]
         source = value.clone().requires_grad_()
-        result = function(source, *ends, 2**bits - 1, relu)
+        given = None if low is None and function is not written_out else ends[0]
+        result = function(source, given, ends[1], 2**bits - 1, relu)
         result.backward(upstream)
         results.append((result.detach(), source.grad, *((end.grad for end in ends) if low else (ends[1].grad,))))
     for expected, found in zip(*results):
