@@ -1,6 +1,7 @@
 """Accuracy of every method and baseline, mean and spread over seeds, calibrated only, refined, and fine-tuned.
 
     python -m benchmarks.accuracy --json build/accuracy.json [--plot FILE.svg] [--model resnet-tiny …] [--seeds 3]
+                                  [--device cuda --jobs 14]
 
 Each seed trains its own float model (weights and order of images); all methods start from it. Every method has the lane
 mix of the board's tile with the LUT lanes of its own scheme, and the same activation bits; `hbp` and `hawq-v3` have the
@@ -136,10 +137,10 @@ def main() -> None:
     parser.add_argument("--board", default="pynq-z2")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--images-per-class", type=int, default=6000, help="of the float training")
-    parser.add_argument("--fine-tuning-images", type=int, default=6000)
+    parser.add_argument("--fine-tuning-images", type=int, default=12800)
     parser.add_argument("--test-images", type=int, default=1000)
     parser.add_argument("--float-epochs", type=int, help="default: 3 for resnet-tiny, else 2")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=10, help="of the fine-tuning")
     parser.add_argument("--device", default="cpu", help="of the training, for example cuda")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     parser.add_argument("--json", type=Path)
