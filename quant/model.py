@@ -94,9 +94,8 @@ class QuantizedConvolution(nn.Module):
         elif filters is None:
             self.scale.copy_(weight_scale(self.weight, self.formats, method=self.scale_method))
         else:
-            self.scale[filters] = weight_scale(
-                self.weight[filters], self._formats(filters), method=self.scale_method
-            )  # fmt: skip
+            kinds = self._formats(filters)
+            self.scale[filters] = weight_scale(self.weight[filters], kinds, method=self.scale_method)
 
     def codes(self, filters: Tensor | None = None) -> np.ndarray:
         """Integer weights, int64; of all filters, or of those (indices)."""

@@ -133,7 +133,7 @@ def _levels(weight: Tensor, scale: Tensor, formats: Formats) -> Tensor:
 
 @functools.lru_cache(maxsize=1024)
 def _grid(formats: Formats, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, tuple]:
-    """Each filter's smallest and largest level, and the filters of each format whose levels are not all integers."""
+    """Each filter's smallest and largest level, and the filters of each format that leaves out integers."""
     high = torch.tensor([float(kind.levels[-1]) for kind in formats], dtype=dtype, device=device)
     others = tuple((kind, rows) for kind, rows in _rows(formats, device) if kind.scheme is not Scheme.FIXED)
     return -high, high, others
