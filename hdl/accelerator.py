@@ -27,12 +27,14 @@ def accelerator_signature(geometry: Geometry) -> wiring.Signature:
     maps = axi4_master(
         data_bits=g.maps_bus_bits, address_bits=g.address_bits, direction=Direction.READ | Direction.WRITE
     )
+    more_maps = axi4_master(data_bits=g.maps_bus_bits, address_bits=g.address_bits, direction=Direction.READ)
     instructions = axi4_master(data_bits=BEAT_BITS, address_bits=g.address_bits, direction=Direction.READ)
     return wiring.Signature({
         "s_axi": Out(axi4_lite_slave(address_bits=8)),
         "m_axi_instructions": Out(instructions),
         **{f"m_axi_weights_{port}": Out(weights) for port in range(g.weight_ports)},
         "m_axi_maps": Out(maps),
+        **{f"m_axi_maps_{port}": Out(more_maps) for port in range(1, g.maps_ports)},
         "interrupt": Out(1),
     })
 
@@ -46,6 +48,7 @@ class Accelerator(wiring.Component):
     m_axi_instructions: reads the program, 64 bits.
     m_axi_weights_0 …: read weights and constants; one for each of `weight_ports`, `weights_bus_bits`.
     m_axi_maps: reads and writes maps, writes the log; `maps_bus_bits`.
+    m_axi_maps_1: reads maps, with `maps_ports` = 2.
     interrupt: high while DONE and INTERRUPT_ENABLE are set.
     """
 
@@ -96,14 +99,18 @@ class Accelerator(wiring.Component):
         weight_ports = [getattr(self, f"m_axi_weights_{port}") for port in range(g.weight_ports)]
         for inner, outer in zip(weights.axi, weight_ports):
             wiring.connect(m, inner, wiring.flipped(outer))
-        for engine in (maps, store):
-            for name, member in engine.axi.signature.members.items():
-                inner, outer = getattr(engine.axi, name), getattr(self.m_axi_maps, name)
+        for axi in (maps.axi[0], store.axi):
+            for name, member in axi.signature.members.items():
+                inner, outer = getattr(axi, name), getattr(self.m_axi_maps, name)
                 m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+        map_ports = [self.m_axi_maps] + [getattr(self, f"m_axi_maps_{port}") for port in range(1, g.maps_ports)]
+        for inner, outer in zip(maps.axi[1:], map_ports[1:]):
+            wiring.connect(m, inner, wiring.flipped(outer))
         m.d.comb += self.interrupt.eq(control.interrupt)
 
         # Events.
-        reads = [(bus, g.weights_bus_bits // 8) for bus in weight_ports] + [(self.m_axi_maps, g.maps_bus_bits // 8)]
+        reads = [(bus, g.weights_bus_bits // 8) for bus in weight_ports]
+        reads += [(bus, g.maps_bus_bits // 8) for bus in map_ports]
         bus = self.m_axi_maps
         m.d.comb += [
             control.events.weights_stall.eq(weights.stalled),

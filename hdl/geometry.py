@@ -11,11 +11,18 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-ISA_VERSION = 2
+ISA_VERSION = 3
 """Version of the instruction set and the register map; part of the hardware signature."""
 
 CONSTANT_BITS = 64
 """Bits of one filter's requantization constants (see `isa.CONSTANT_LAYOUT`)."""
+
+
+DEPTHWISE_COLUMNS = 512
+"""Longest row, in words and with its zero columns, of a map that passes the depthwise unit."""
+
+DEPTHWISE_KERNELS = 60
+"""Channel words whose kernels the depthwise unit holds."""
 
 
 class GeometryError(ValueError):
@@ -72,9 +79,12 @@ class Geometry:
     constant_tiles: tiles held in the ring of requantization constants; a power of two.
     post_units: requantizers per pixel lane; 0 chooses one per output word of a tile.
     logic_addends: those of them that compute the residual's share in logic and so need one DSP, not two.
+    depthwise_channels: channels a cycle of the unit that convolves maps depthwise while they are loaded; 0: no such
+        unit.
     accumulator_bits: width of every accumulator.
     maps_bus_bits, weights_bus_bits: data width of the AXI4 masters (the instruction master is always 64 bits).
     weight_ports: AXI4 masters that load weights, each an equal slice of a weight word.
+    maps_ports: AXI4 masters that load maps, whose requests alternate; the first one stores them too.
     address_bits: width of AXI4 addresses.
     maximum_burst: beats of a burst (16 for the AXI3 ports of Zynq-7000).
 
@@ -98,10 +108,12 @@ class Geometry:
     constant_tiles: int = 16
     post_units: int = 0
     logic_addends: int = 0
+    depthwise_channels: int = 0
     accumulator_bits: int = 25
     maps_bus_bits: int = 64
     weights_bus_bits: int = 64
     weight_ports: int = 1
+    maps_ports: int = 1
     address_bits: int = 32
     maximum_burst: int = 16
 
@@ -160,6 +172,16 @@ class Geometry:
     def drain_cycles(self) -> int:
         """Cycles in which a group's accumulators leave: To / post units."""
         return self.tile_filters // self.post_units
+
+    @property
+    def load_cycles_per_word(self) -> float:
+        """Cycles in which a word of a map comes from memory, at best."""
+        return max(1.0, self.word_bits / (self.maps_bus_bits * self.maps_ports))
+
+    @property
+    def store_cycles_per_word(self) -> float:
+        """Cycles in which a word of a map goes to memory, at best."""
+        return max(1.0, self.word_bits / self.maps_bus_bits)
 
     @property
     def macs_per_cycle(self) -> int:
@@ -244,11 +266,17 @@ def _check(geometry: Geometry) -> None:
         f"must be a multiple of the {g.tile_words} output words of a tile and divide its {g.tile_filters} filters",
     )
     require(g.logic_addends <= g.post_units, "logic_addends", f"must be at most post_units = {g.post_units}")
+    require(
+        g.depthwise_channels == 0 or g.word_channels % g.depthwise_channels == 0,
+        "depthwise_channels",
+        f"must be 0 or divide word_channels = {g.word_channels}",
+    )
     widest = 27 if g.dsp is Dsp.DSP48E2 else 25
     require(16 <= g.accumulator_bits <= widest, "accumulator_bits", f"must be 16 … {widest}, the multiplier's input")
     for name in ("maps_bus_bits", "weights_bus_bits"):
         require(getattr(g, name) in (32, 64, 128), name, "must be 32, 64 or 128")
     require(g.weight_ports in (1, 2, 4), "weight_ports", "must be 1, 2 or 4")
+    require(g.maps_ports in (1, 2), "maps_ports", "must be 1 or 2")
     require(
         (g.post_units * CONSTANT_BITS) % g.weights_bus_bits == 0,
         "weights_bus_bits",

@@ -167,6 +167,19 @@ LOAD_MAP: Layout = (
     Field("residual", 1, "1: into the residual memory, 0: into the activation memory"),
     Field("base", 16, "local address of a lane's first word"),
     Field("plane_pitch", 16, "local addresses between planes"),
+    # A depthwise 3×3 convolution on the way: what is read are the rows of its input, and its rows are what the lanes
+    # take, `row_words` to a row. Codes are requantized like those of COMPUTE.
+    Field("depthwise", 1, "1: the planes pass the depthwise unit; the fields below are for it and otherwise 0"),
+    Field("kernel_base", 12, "row of the kernel memory of the first plane's kernels; those of the others follow"),
+    Field("source_words", 12, "activation words of a row as read"),
+    Field("source_top", 1, "zero rows before the rows read"),
+    Field("source_bottom", 1, "zero rows after them"),
+    Field("source_left", 1, "zero columns before the columns read"),
+    Field("source_right", 1, "zero columns after them"),
+    Field("source_stride", 2, "rows and columns between windows: 1 or 2"),
+    Field("shift", 6, "S, 0 … 47"),
+    Field("maximum", 8, "2^bits − 1 of the output"),
+    Field("kernels", 1, "1: the words read are kernels, written to the kernel memory from row `base` on"),
 )
 
 COMPUTE: Layout = (
@@ -251,6 +264,16 @@ CONSTANT_LAYOUT: Layout = (
     Field("bias", 44, "B, with the half of rounding already added", signed=True),
 )
 """A filter's requantization constants, 64 bits."""
+
+KERNEL_TAPS = 9
+KERNEL_LAYOUT: Layout = (
+    *(Field(f"weight_{n}", 8, f"weight of row {n // 3}, column {n % 3}", signed=True) for n in range(KERNEL_TAPS)),
+    *CONSTANT_LAYOUT,
+)
+"""A channel's kernel and constants (offset NONE) in the depthwise unit. A channel word's kernels are `KERNEL_WORDS`
+activation words: slot c of word n is digit n, of 4 bits, of channel c's kernel, lowest digit first."""
+KERNEL_BITS = sum(field.width for field in KERNEL_LAYOUT)
+KERNEL_WORDS = KERNEL_BITS // 4
 
 
 class Error(enum.IntEnum):

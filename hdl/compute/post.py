@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..array.dsp48 import Addend, MultiplyAdd
 from ..geometry import Geometry
 from ..modules import module_name
+from .clip import shift_and_clip
 from .layouts import constant_layout
 from .pipeline import delay
 
@@ -90,31 +91,8 @@ class Requantizer(wiring.Component):
             ]
         assert _MULTIPLIER_LAG + product.latency == self.SHIFT_LAG
 
-        # Cycles 4, 5, 6: shift by 16s, by 4s, by 1s. Each keeps the bits that may still become the code, and whether a
-        # higher one is set; what the sign would fill is of no interest, because negative results become 0.
-        window = product.p[:47]
-        negative = product.p[47]
-        over = None
-        shift = self.shift
-        for stage, (step, keep) in enumerate(((16, 23), (4, 11), (1, 8))):
-            select = shift[4:6] if step == 16 else shift[2:4] if step == 4 else shift[0:2]
-            shifted = Signal(keep, name=f"window_{stage}", reset_less=True)
-            beyond = Signal(name=f"over_{stage}", reset_less=True)
-            sign = Signal(name=f"negative_{stage}", reset_less=True)
-            for count in range(4):
-                with m.If(select == count):
-                    m.d.sync += shifted.eq(window[step * count : step * count + keep])
-                    higher = window[min(step * count + keep, len(window)) :]
-                    m.d.sync += beyond.eq(higher.any() if over is None else higher.any() | over)
-            m.d.sync += sign.eq(negative)
-            shift = delay(m, shift, 1, name=f"shift_{stage}")
-            window, over, negative = shifted, beyond, sign
-        # Cycle 7: clip.
-        maximum = delay(m, self.maximum, 3, name="maximum")
-        code = Signal(8, reset_less=True)
-        clipped = Mux(over | (window > maximum), maximum, window)
-        m.d.sync += code.eq(Mux(negative, 0, clipped))
-        m.d.comb += self.code.eq(code)
+        # Cycles 4 … 7.
+        m.d.comb += self.code.eq(shift_and_clip(m, product.p, shift=self.shift, maximum=self.maximum))
         return m
 
     def _addend_in_logic(self, m: Module, cycles: int) -> Value:

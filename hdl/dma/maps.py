@@ -1,54 +1,21 @@
 """The maps engine: LOAD_MAP, from DDR into the pixel lanes' activation or residual memories."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, enum, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
-from ..geometry import Geometry
-from ..interfaces import (
-    LOCAL_ADDRESS_BITS,
-    bases_layout,
-    engine_members,
-    instruction_layout,
-    lane_write_signature,
-)
+from ..geometry import DEPTHWISE_COLUMNS, Geometry
+from ..interfaces import bases_layout, engine_members, instruction_layout, lane_write_signature
 from .axi import Direction, axi4_master
 from .bursts import times
+from .depthwise import DepthwiseRows, DepthwiseUnit
 from .faults import report_first
-from .gearbox import Unpacker, word_layout
-from .reader import BurstReader
+from .kernel_store import KERNEL_ROWS
+from .map_reader import MapReader
+from .placer import PLACE, LanePlacer, MapRows
 
-BUFFERED_WORDS = 32
-"""Words held between bus and lanes: they keep the bus busy while padding rows are written."""
-
-OUTSTANDING_BURSTS = 16
-
-_PLACE = data.StructLayout({"plane_end": 1, "final": 1})
-_TAG = data.StructLayout({"layer": 12, "place": _PLACE})
-
-
-class MapRows(data.Struct):
-    """What the words of a LOAD_MAP become: the fields of the instruction that the lanes' side needs."""
-
-    layer: unsigned(12)
-    signal: unsigned(8)
-    row_words: unsigned(12)
-    pad_top: unsigned(6)
-    pad_bottom: unsigned(6)
-    lane_step: unsigned(12)
-    lane_rows: unsigned(12)
-    lane_mask: unsigned(16)
-    residual: unsigned(1)
-    base: unsigned(16)
-    plane_pitch: unsigned(16)
-
-
-class _Phase(enum.Enum, shape=2):
-    TOP = 0
-    READ = 1
-    BOTTOM = 2
+_TAG = data.StructLayout({"layer": 12, "place": PLACE})
 
 
 class MapRequester(wiring.Component):
@@ -61,7 +28,8 @@ class MapRequester(wiring.Component):
     -------
     instruction, bases: as the engine's.
     requests: to a BurstReader; the tag names the layer, `plane_end` in a plane's last chunk, `final` in the last plane.
-    rows: one `MapRows` per instruction, in order.
+    rows: one `MapRows` per instruction, in order; none where kernels are loaded.
+    depthwise_rows: likewise, one `DepthwiseRows`; only where there is a depthwise unit.
     unknown, wrong: the instruction held is not LOAD_MAP, or a field is out of range; nothing is asked for then.
     layer: of the instruction held.
     held: there is one.
@@ -71,11 +39,13 @@ class MapRequester(wiring.Component):
     def __init__(self, geometry: Geometry) -> None:
         g = self._geometry = geometry
         request = data.StructLayout({"address": g.address_bits, "bytes": 20 + g.word_bytes.bit_length(), "tag": _TAG})
+        unit = {"depthwise_rows": Out(stream.Signature(DepthwiseRows))} if g.depthwise_channels else {}
         super().__init__({
             "instruction": In(stream.Signature(isa.INSTRUCTION_BITS)),
             "bases": In(bases_layout(g)),
             "requests": Out(stream.Signature(request)),
             "rows": Out(stream.Signature(MapRows)),
+            **unit,
             "unknown": Out(1),
             "wrong": Out(1),
             "layer": Out(12),
@@ -93,6 +63,7 @@ class MapRequester(wiring.Component):
         plane_stride, chunk_stride, chunk_words = Signal(28), Signal(24), Signal(20)
         plane_address, address = Signal(g.address_bits), Signal(g.address_bits)
         rows = Signal(MapRows)
+        unsound = Signal()
 
         m.d.comb += [
             self.held.eq(held),
@@ -101,6 +72,7 @@ class MapRequester(wiring.Component):
             self.wrong.eq(held & (
                 (planes == 0) & asking | (chunks == 0) | (chunk_words == 0) | (rows.row_words == 0)
                 | (rows.lane_rows == 0) | (rows.lane_mask == 0) | rows.lane_mask[g.pixel_lanes:].any()
+                | unsound
             )),
         ]
         sound = held & ~self.unknown & ~self.wrong & ~self.stop
@@ -127,13 +99,21 @@ class MapRequester(wiring.Component):
                     m.d.sync += asking.eq(0)
         with m.If(self.rows.valid & self.rows.ready):
             m.d.sync += passing.eq(0)
-        with m.If(held & ~asking & ~passing):
+        taken = self.instruction.valid & self.instruction.ready
+        if g.depthwise_channels:
+            convolving = self._depthwise_rows(m, load, taken, sound)
+            m.d.comb += unsound.eq(self._unsound(m, load, taken, rows.row_words))
+        else:
+            convolving = Const(0)
+            with m.If(taken):
+                m.d.sync += unsound.eq(load.depthwise | load.kernels)
+        with m.If(held & ~asking & ~passing & ~convolving):
             m.d.sync += held.eq(0)
-        with m.If(self.instruction.valid & self.instruction.ready):
+        with m.If(taken):
             start = Signal(g.address_bits)
             m.d.comb += start.eq(self.bases[load.region] + load.address)
             m.d.sync += [
-                held.eq(1), asking.eq(1), passing.eq(1), opcode.eq(load.opcode),
+                held.eq(1), asking.eq(1), passing.eq(~load.kernels), opcode.eq(load.opcode),
                 planes.eq(load.planes), plane_stride.eq(load.plane_stride),
                 chunks.eq(load.chunks), chunks_left.eq(load.chunks), chunk_stride.eq(load.chunk_stride),
                 chunk_words.eq(load.chunk_words), plane_address.eq(start), address.eq(start),
@@ -141,204 +121,116 @@ class MapRequester(wiring.Component):
             ]
         return m
 
+    def _depthwise_rows(self, m: Module, load: data.View, taken: Value, sound: Value) -> Signal:
+        """Hands what the depthwise unit needs to `depthwise_rows`; high until it is taken."""
+        passing = Signal()
+        rows = Signal(DepthwiseRows)
+        m.d.comb += [self.depthwise_rows.valid.eq(passing & sound), self.depthwise_rows.p.eq(rows)]
+        with m.If(self.depthwise_rows.valid & self.depthwise_rows.ready):
+            m.d.sync += passing.eq(0)
+        with m.If(taken):
+            m.d.sync += [
+                passing.eq(1),
+                *(rows[name].eq(load[name]) for name in ("layer", "depthwise", "kernels", "planes")),
+                *(rows[name].eq(load[name]) for name in ("shift", "maximum")),
+                rows.row.eq(Mux(load.kernels, load.base, load.kernel_base)),
+                *(rows.source[name].eq(load[f"source_{name}"]) for name in ("top", "bottom", "left", "right")),
+                rows.source.skip.eq(load.source_stride[1]),
+                rows.source.last_column.eq(load.source_words + load.source_left + load.source_right - 1),
+            ]
+        return passing
+
+    def _unsound(self, m: Module, load: data.View, taken: Value, row_words: Signal) -> Value:
+        """Whether the fields for the depthwise unit are out of range, or disagree with `row_words`."""
+        beyond_window = Signal(signed(len(load.source_words) + 2))  # a row's columns after its first window
+        stride, shift, planes = (Signal.like(load[name]) for name in ("source_stride", "shift", "planes"))
+        depthwise, kernels, alone = Signal(), Signal(), Signal()
+        first_row, kernel_words = Signal.like(load.base), Signal.like(load.chunk_words)
+        with m.If(taken):
+            m.d.sync += [
+                beyond_window.eq(load.source_words + load.source_left + load.source_right - 3),
+                stride.eq(load.source_stride), shift.eq(load.shift), planes.eq(load.planes),
+                depthwise.eq(load.depthwise), kernels.eq(load.kernels),
+                alone.eq((load.planes == 1) & (load.chunks == 1)
+                         & ~(load.depthwise | load.residual | load.signal.any())),
+                first_row.eq(Mux(load.kernels, load.base, load.kernel_base)), kernel_words.eq(load.chunk_words),
+            ]
+        steps = Mux(stride[1], beyond_window >> 1, beyond_window)
+        last_row = first_row + Mux(kernels, kernel_words, times(planes, isa.KERNEL_WORDS))
+        return (
+            (depthwise | kernels) & (last_row > KERNEL_ROWS) | kernels & ~alone
+            | depthwise & (
+                (beyond_window < 0) | (beyond_window > DEPTHWISE_COLUMNS - 3) | (steps + 1 != row_words)
+                | (stride == 0) | (stride == 3) | (shift > 47)
+            )
+        )
+
 
 class MapsEngine(wiring.Component):
     """Executes LOAD_MAP: chunks from DDR, padding rows around them, each row to the pixel lanes whose window it is in.
 
-    One word a cycle, or as many as the bus brings. Requests run ahead, over planes and into the next instruction.
+    One word a cycle, or as many as the buses bring. Requests run ahead, over planes and into the next instruction.
 
     Members
     -------
     `interfaces.engine_members`, and
     bases: base address by region.
     lane_write: words to the lanes' memories, registered.
-    axi: the read master.
+    axi: the read masters.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         g = self._geometry = geometry
+        axi = axi4_master(data_bits=g.maps_bus_bits, address_bits=g.address_bits, direction=Direction.READ)
         super().__init__({
             **engine_members(),
             "bases": In(bases_layout(g)),
             "lane_write": Out(lane_write_signature(g)),
-            "axi": Out(axi4_master(data_bits=g.maps_bus_bits, address_bits=g.address_bits, direction=Direction.READ)),
+            "axi": Out(axi).array(g.maps_ports),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         g = self._geometry
         m.submodules.requester = requester = MapRequester(g)
-        m.submodules.reader = reader = BurstReader(
-            data_bits=g.maps_bus_bits, address_bits=g.address_bits, maximum_burst=g.maximum_burst,
-            outstanding=OUTSTANDING_BURSTS, length_bits=20 + g.word_bytes.bit_length(), tag=_TAG,
-        )
-        m.submodules.unpacker = unpacker = Unpacker(data_bits=g.maps_bus_bits, word_bits=g.word_bits, tag=_PLACE)
+        m.submodules.reader = reader = MapReader(g, tag=_TAG)
         m.submodules.placer = placer = LanePlacer(g)
         wiring.connect(m, wiring.flipped(self.instruction), requester.instruction)
-        wiring.connect(m, wiring.flipped(self.axi), reader.axi)
+        for outer, inner in zip(self.axi, reader.axi):
+            wiring.connect(m, wiring.flipped(outer), inner)
         wiring.connect(m, requester.requests, reader.requests)
         wiring.connect(m, requester.rows, placer.rows)
         wiring.connect(m, wiring.flipped(self.lane_write), placer.lane_write)
 
-        beat, source = unpacker.beats.p, reader.beats.p
-        m.submodules.buffer = buffer = SyncFIFO(width=unpacker.words.p.shape().size, depth=BUFFERED_WORDS)
-        m.d.comb += [
-            *(beat[name].eq(source[name]) for name in ("data", "offset", "end", "last")),
-            beat.tag.eq(source.tag.place),
-            unpacker.beats.valid.eq(reader.beats.valid),
-            reader.beats.ready.eq(unpacker.beats.ready),
-            buffer.w_data.eq(unpacker.words.p),
-            buffer.w_en.eq(unpacker.words.valid),
-            unpacker.words.ready.eq(buffer.w_rdy),
-            Value.cast(placer.words.p).eq(buffer.r_data),
-            placer.words.valid.eq(buffer.r_rdy),
-            buffer.r_en.eq(placer.words.ready),
-        ]
-        stop = report_first(m, self, [
+        words = placer.words
+        causes = [
             (requester.unknown, isa.Error.OPCODE, requester.layer),
             (requester.wrong, isa.Error.FIELD, requester.layer),
             (placer.wrong, isa.Error.FIELD, placer.layer),
-            (reader.error, isa.Error.READ_RESPONSE, reader.error_tag.layer),
-        ])
+        ]
+        computing, rests = Const(0), Const(1)
+        if g.depthwise_channels:
+            m.submodules.depthwise = unit = DepthwiseUnit(g)
+            wiring.connect(m, requester.depthwise_rows, unit.rows)
+            wiring.connect(m, unit.results, placer.words)
+            words = unit.words
+            causes.append((unit.wrong, isa.Error.FIELD, unit.layer))
+            computing, rests = unit.active, unit.idle
+        m.d.comb += [
+            Value.cast(words.p).eq(Value.cast(reader.words.p)),
+            words.valid.eq(reader.words.valid),
+            reader.words.ready.eq(words.ready),
+        ]
+        stop = report_first(m, self, [*causes, (reader.error, isa.Error.READ_RESPONSE, reader.error_layer)])
         m.d.comb += [
             *(target.eq(self.bases[index]) for index, target in enumerate(requester.bases)),
             requester.stop.eq(stop),
             reader.abort.eq(stop),
             placer.stop.eq(stop),
             self.signals.eq(placer.signals),
-            self.idle.eq(reader.idle & (stop | (~requester.held & placer.idle))),
-            self.active.eq((self.axi.arvalid & self.axi.arready) | (self.axi.rvalid & self.axi.rready)
-                           | self.lane_write.enable.any() | (self.instruction.valid & self.instruction.ready)),
+            self.idle.eq(reader.idle & (stop | (~requester.held & rests & placer.idle))),
+            self.active.eq(Cat((axi.arvalid & axi.arready) | (axi.rvalid & axi.rready) for axi in self.axi).any()
+                           | self.lane_write.enable.any() | computing
+                           | (self.instruction.valid & self.instruction.ready)),
         ]
-        return m
-
-
-class LanePlacer(wiring.Component):
-    """Writes the rows of padded planes to the pixel lanes whose window they are in.
-
-    Members
-    -------
-    rows: what comes next; taken when the words of the one before are all placed.
-    words: the words read, `last` of their chunks, tagged with their place in the instruction.
-    lane_write: registered; three cycles after a word is taken.
-    signals: the instruction's tokens, the cycle after its last write.
-    wrong: rows do not end with their plane, or a lane's address is beyond its memory (the write is suppressed).
-    layer: of what is wrong.
-    stop: no word is taken, and no token given.
-    idle: nothing is under way.
-    """
-
-    def __init__(self, geometry: Geometry) -> None:
-        g = self._geometry = geometry
-        super().__init__({
-            "rows": In(stream.Signature(MapRows)),
-            "words": In(stream.Signature(word_layout(word_bits=g.word_bits, tag=_PLACE))),
-            "lane_write": Out(lane_write_signature(g)),
-            "signals": Out(8),
-            "wrong": Out(1),
-            "layer": Out(12),
-            "stop": In(1),
-            "idle": Out(1),
-        })
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        g = self._geometry
-        lanes = g.pixel_lanes
-        row_bits = 13  # of 4,095 rows read and two times 63 of padding
-
-        # Cycle 0: the sequence of words, padding included.
-        busy = Signal()
-        rows = Signal(MapRows)
-        phase = Signal(_Phase)
-        column, row, pad = Signal(12), Signal(row_bits), Signal(6)
-        plane_base = Signal(LOCAL_ADDRESS_BITS)
-        first, final = Signal(), Signal()
-        move, row_end, plane_end, done, ragged = Signal(), Signal(), Signal(), Signal(), Signal()
-        reading = phase == _Phase.READ
-        read_end = self.words.p.last & self.words.p.tag.plane_end
-        m.d.comb += [
-            self.words.ready.eq(busy & reading & ~self.stop),
-            move.eq(busy & ~self.stop & (~reading | self.words.valid)),
-            row_end.eq(column == rows.row_words - 1),
-            ragged.eq(move & reading & read_end & ~row_end),
-        ]
-        m.d.comb += done.eq(plane_end & Mux(reading, self.words.p.tag.final, final))
-        with m.If(move):
-            m.d.sync += [column.eq(Mux(row_end, 0, column + 1)), first.eq(0)]
-            with m.If(row_end):
-                m.d.sync += row.eq(row + 1)
-                with m.Switch(phase):
-                    with m.Case(_Phase.TOP):
-                        m.d.sync += pad.eq(pad + 1)
-                        with m.If(pad == rows.pad_top - 1):
-                            m.d.sync += [phase.eq(_Phase.READ), pad.eq(0)]
-                    with m.Case(_Phase.READ):
-                        m.d.sync += final.eq(self.words.p.tag.final)
-                        with m.If(read_end):
-                            m.d.sync += phase.eq(_Phase.BOTTOM)
-                            m.d.comb += plane_end.eq(rows.pad_bottom == 0)
-                    with m.Case(_Phase.BOTTOM):
-                        m.d.sync += pad.eq(pad + 1)
-                        m.d.comb += plane_end.eq(pad == rows.pad_bottom - 1)
-        upcoming = Mux(self.rows.valid & self.rows.ready, self.rows.p.pad_top, rows.pad_top)
-        with m.If(plane_end | (self.rows.valid & self.rows.ready)):
-            m.d.sync += [
-                row.eq(0), column.eq(0), pad.eq(0), first.eq(1), phase.eq(Mux(upcoming == 0, _Phase.READ, _Phase.TOP)),
-                plane_base.eq(plane_base + rows.plane_pitch),
-            ]
-        m.d.comb += self.rows.ready.eq(~busy | done)
-        with m.If(self.rows.ready):
-            m.d.sync += busy.eq(self.rows.valid)
-            with m.If(self.rows.valid):
-                m.d.sync += [rows.eq(self.rows.p), plane_base.eq(self.rows.p.base)]
-
-        # Cycle 1: the word with its row number; the lanes' windows, which lag behind `rows` by a cycle like the word.
-        word = Signal(g.word_bits)
-        word_valid, word_first, word_done, word_residual = Signal(), Signal(), Signal(), Signal()
-        word_row, word_base = Signal(row_bits), Signal(LOCAL_ADDRESS_BITS)
-        word_signal, word_layer = Signal(8), Signal(12)
-        m.d.sync += [
-            word.eq(Mux(reading, self.words.p.data, 0)), word_valid.eq(move), word_row.eq(row), word_first.eq(first),
-            word_base.eq(plane_base), word_done.eq(done), word_signal.eq(rows.signal), word_layer.eq(rows.layer),
-            word_residual.eq(rows.residual),
-        ]
-        start_bits = 12 + (lanes - 1).bit_length()
-        starts = [Signal(start_bits, name=f"start_{lane}") for lane in range(lanes)]
-        window, mask = Signal(12), Signal(lanes)
-        m.d.sync += [window.eq(rows.lane_rows), mask.eq(rows.lane_mask)]
-        m.d.sync += [start.eq(times(rows.lane_step, lane)) for lane, start in enumerate(starts)]
-
-        # Cycle 2: who takes it, and where.
-        write = self.lane_write
-        takes = Signal(lanes)
-        enable = Signal(lanes)
-        distance_bits = max(row_bits, start_bits) + 1
-        for lane, start in enumerate(starts):
-            distance = Signal(distance_bits, name=f"distance_{lane}")  # above every window when the row is before it
-            pointer = Signal(LOCAL_ADDRESS_BITS, name=f"pointer_{lane}")
-            place = Mux(word_first, word_base, pointer)
-            m.d.comb += [distance.eq(word_row - start), takes[lane].eq(mask[lane] & (distance < window))]
-            with m.If(word_valid):
-                m.d.sync += [pointer.eq(place + takes[lane]), write.address[lane].eq(place)]
-        given, given_valid = Signal(8), Signal()
-        write_layer = Signal(12)
-        m.d.sync += [
-            enable.eq(Mux(word_valid, takes, 0)), write.data.eq(word), write.residual.eq(word_residual),
-            write_layer.eq(word_layer), given.eq(word_signal), given_valid.eq(word_done & word_valid),
-        ]
-
-        # Cycle 3: the write, unless it is beyond the memory; the tokens follow it.
-        beyond = Signal(lanes)
-        m.d.comb += [
-            beyond.eq(Cat(
-                enable[lane] & (address >= Mux(write.residual, g.residual_depth, g.activation_depth))
-                for lane, address in enumerate(write.address)
-            )),
-            write.enable.eq(enable & ~beyond),
-            self.wrong.eq(beyond.any() | ragged),
-            self.layer.eq(Mux(beyond.any(), write_layer, rows.layer)),
-            self.idle.eq(~busy & ~word_valid & ~given_valid & ~enable.any() & ~self.signals.any()),
-        ]
-        m.d.sync += self.signals.eq(Mux(given_valid & ~self.stop & ~beyond.any(), given, 0))
         return m

@@ -70,6 +70,8 @@ class Bench:
             bus = getattr(self.dut, f"m_axi_weights_{port}")
             simulator.add_testbench(self.memory.reader(bus), background=True)
         simulator.add_testbench(self.memory.reader(self.dut.m_axi_maps), background=True)
+        for port in range(1, self.geometry.maps_ports):
+            simulator.add_testbench(self.memory.reader(getattr(self.dut, f"m_axi_maps_{port}")), background=True)
         simulator.add_testbench(self.memory.writer(self.dut.m_axi_maps), background=True)
         simulator.run()
 

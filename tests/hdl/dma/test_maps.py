@@ -2,15 +2,19 @@
 
 import random
 
+import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
 from intramix.hdl import isa
+from intramix.hdl.dma.depthwise_golden import depthwise_plane
+from intramix.hdl.dma.kernel_store import KERNEL_ROWS
 from intramix.hdl.dma.maps import MapsEngine
 from intramix.hdl.geometry import Geometry
 from intramix.sim.axi_memory import AxiMemory
 
 BASE = 0x0300_0000
+PARAMETERS = BASE + 0x8000
 SIZE = 1 << 16
 
 
@@ -27,19 +31,43 @@ GEOMETRIES = {
     "20-byte words, 128": geometry(word_channels=32, activation_bits=5, fixed4_lanes=32, maps_bus_bits=128),
     "20-byte words, 32, one lane": geometry(word_channels=32, activation_bits=5, fixed4_lanes=32, maps_bus_bits=32,
                                             pixel_lanes=1),
+    "10-byte words, two of 32": geometry(word_channels=16, activation_bits=5, fixed4_lanes=16, maps_bus_bits=32,
+                                         maps_ports=2),
+    "20-byte words, two of 128": geometry(word_channels=32, activation_bits=5, fixed4_lanes=32, maps_bus_bits=128,
+                                          maps_ports=2),
+}
+
+DEPTHWISE = {
+    "2-byte words, 64, all at once": geometry(depthwise_channels=4),
+    "3-byte words, 32, in turn": geometry(activation_bits=6, maps_bus_bits=32, depthwise_channels=1),
+    "10-byte words, 64, in fours": geometry(word_channels=16, activation_bits=5, fixed4_lanes=16, pixel_lanes=4,
+                                            depthwise_channels=4),
 }
 
 
-def reference(g: Geometry, memory: AxiMemory, fields: dict[str, int]) -> list[tuple[int, int, int, int]]:
+Kernels = dict[int, int]
+"""Words by row of the kernel memory."""
+
+
+def reference(
+    g: Geometry, memory: AxiMemory, fields: dict[str, int], kernels: Kernels
+) -> list[tuple[int, int, int, int]]:
     """(lane, residual, address, word) of every write of a LOAD_MAP, lane by lane within a word."""
     writes = []
     size = g.word_bytes
+    if fields.get("kernels"):
+        content = memory.read(PARAMETERS + fields["address"], fields["chunk_words"] * size)
+        kernels |= {fields["base"] + n: int.from_bytes(content[n * size:(n + 1) * size], "little")
+                    for n in range(fields["chunk_words"])}
+        return []
     for plane in range(fields["planes"]):
         words = []
         for chunk in range(fields["chunks"]):
             start = BASE + fields["address"] + plane * fields["plane_stride"] + chunk * fields["chunk_stride"]
             content = memory.read(start, fields["chunk_words"] * size)
             words += [int.from_bytes(content[k:k + size], "little") for k in range(0, len(content), size)]
+        if fields.get("depthwise"):
+            words = convolved(g, kernels, fields, plane, words)
         columns = fields["row_words"]
         rows = [words[k:k + columns] for k in range(0, len(words), columns)]
         rows = [[0] * columns] * fields["pad_top"] + rows + [[0] * columns] * fields["pad_bottom"]
@@ -52,6 +80,54 @@ def reference(g: Geometry, memory: AxiMemory, fields: dict[str, int]) -> list[tu
                         writes.append((lane, fields["residual"], pointers[lane], word))
                         pointers[lane] += 1
     return writes
+
+
+def slots(g: Geometry, words: list[int]) -> np.ndarray:
+    """Slots of words: words × Ti."""
+    bits = g.activation_bits
+    return np.array([[word >> bits * slot & (1 << bits) - 1 for slot in range(g.word_channels)] for word in words])
+
+
+def convolved(g: Geometry, memory: Kernels, fields: dict[str, int], plane: int, words: list[int]) -> list[int]:
+    """A plane's words after the depthwise unit."""
+    first = fields["kernel_base"] + plane * isa.KERNEL_WORDS
+    digits = slots(g, [memory[row] for row in range(first, first + isa.KERNEL_WORDS)]) & 15
+    kernels = [isa.unpack(isa.KERNEL_LAYOUT, sum(int(digit) << 4 * n for n, digit in enumerate(channel)))
+               for channel in digits.T]
+    codes = depthwise_plane(
+        slots(g, words).reshape(-1, fields["source_words"], g.word_channels),
+        np.array([[kernel[f"weight_{tap}"] for kernel in kernels] for tap in range(9)]).reshape(3, 3, -1),
+        multiplier=np.array([kernel["multiplier"] for kernel in kernels]),
+        bias=np.array([kernel["bias"] for kernel in kernels]),
+        borders=tuple(fields[f"source_{side}"] for side in ("top", "bottom", "left", "right")),
+        stride=fields["source_stride"], shift=fields["shift"], maximum=fields["maximum"],
+    )
+    return [sum(int(code) << g.activation_bits * slot for slot, code in enumerate(word))
+            for word in codes.reshape(-1, g.word_channels)]
+
+
+def random_depthwise(g: Geometry, dice: random.Random, layer: int) -> dict[str, int]:
+    """A LOAD_MAP through the depthwise unit."""
+    load = random_load(g, dice, layer)
+    borders = {f"source_{side}": dice.randrange(2) for side in ("top", "bottom", "left", "right")}
+    columns = dice.randrange(3 - borders["source_left"] - borders["source_right"], 9)
+    rows = dice.randrange(3 - borders["source_top"] - borders["source_bottom"], 7)
+    chunks = dice.choice([count for count in range(1, 13) if columns * rows % count == 0])
+    stride = dice.choice([1, 2])
+    after = columns + borders["source_left"] + borders["source_right"] - 3
+    return load | borders | {
+        "depthwise": 1, "kernel_base": dice.randrange(KERNEL_ROWS - load["planes"] * isa.KERNEL_WORDS + 1),
+        "source_words": columns, "source_stride": stride,
+        "chunks": chunks, "chunk_words": columns * rows // chunks, "row_words": after // stride + 1,
+        "shift": dice.randrange(38, 46), "maximum": (1 << g.activation_bits) - 1,
+    }
+
+
+def load_kernels(layer: int, row: int, planes: int, *, address: int) -> dict[str, int]:
+    """A LOAD_MAP of planes' kernels, which are whatever lies in memory."""
+    words = planes * isa.KERNEL_WORDS
+    return {"layer": layer, "signal": 0, "region": isa.Region.PARAMETERS, "address": address, "planes": 1, "chunks": 1,
+            "chunk_words": words, "row_words": words, "lane_rows": 1, "lane_mask": 1, "base": row, "kernels": 1}
 
 
 def random_load(g: Geometry, dice: random.Random, layer: int) -> dict[str, int]:
@@ -89,6 +165,7 @@ class Bench:
     async def issue(self, ctx) -> None:
         dut = self.dut
         ctx.set(dut.bases[isa.Region.INPUT], BASE)
+        ctx.set(dut.bases[isa.Region.PARAMETERS], PARAMETERS)
         for code in self.codes or [isa.encode(isa.Opcode.LOAD_MAP, **load) for load in self.loads]:
             ctx.set(dut.instruction.p, int.from_bytes(code, "little"))
             ctx.set(dut.instruction.valid, 1)
@@ -117,17 +194,32 @@ class Bench:
         simulator.add_clock(1e-8)
         for bench in benches:
             simulator.add_testbench(bench)
-        for bench in (self.watch, self.memory.reader(self.dut.axi), *background):
+        for bench in (self.watch, *(self.memory.reader(axi) for axi in self.dut.axi), *background):
             simulator.add_testbench(bench, background=True)
         simulator.run()
 
     async def rest(self, ctx) -> None:
         for _ in range(30000):
             await ctx.tick()
-            if ctx.get(self.dut.idle) and (len(self.tokens) == len(self.loads) or self.errors):
+            tokens = sum(load["signal"] != 0 for load in self.loads)
+            if ctx.get(self.dut.idle) and (len(self.tokens) == tokens or self.errors):
                 break
         await ctx.tick()
         assert ctx.get(self.dut.idle), "the engine hangs"
+
+
+def check_writes_and_tokens(bench: Bench) -> None:
+    expected, counts = [], []
+    kernels: Kernels = {}
+    for load in bench.loads:
+        expected += reference(bench.g, bench.memory, load, kernels)
+        if load["signal"]:
+            counts.append((load["signal"], len(expected)))
+    bench.run(bench.issue, bench.rest)
+    assert bench.errors == []
+    assert bench.writes == expected
+    assert [token for token, _ in bench.tokens] == [token for token, _ in counts]
+    assert all(seen >= count for (_, seen), (_, count) in zip(bench.tokens, counts)), "a token before its last write"
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -135,16 +227,22 @@ class Bench:
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_lanes_get_their_rows(name, stall, seed):
     bench = Bench(GEOMETRIES[name], seed, stall=stall)
-    expected, counts = [], []
-    for layer in range(8):
-        bench.loads.append(random_load(bench.g, bench.dice, layer))
-        expected += reference(bench.g, bench.memory, bench.loads[-1])
-        counts.append((bench.loads[-1]["signal"], len(expected)))
-    bench.run(bench.issue, bench.rest)
-    assert bench.errors == []
-    assert bench.writes == expected
-    assert [token for token, _ in bench.tokens] == [token for token, _ in counts]
-    assert all(seen >= count for (_, seen), (_, count) in zip(bench.tokens, counts)), "a token before its last write"
+    bench.loads = [random_load(bench.g, bench.dice, layer) for layer in range(8)]
+    check_writes_and_tokens(bench)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("name", DEPTHWISE)
+def test_lanes_get_convolved_rows(name, stall, seed):
+    bench = Bench(DEPTHWISE[name], seed, stall=stall)
+    for layer in range(6):
+        make = random_load if layer in (1, 4) else random_depthwise
+        load = make(bench.g, bench.dice, layer)
+        if load.get("depthwise"):
+            bench.loads.append(load_kernels(layer, load["kernel_base"], load["planes"], address=100 * layer))
+        bench.loads.append(load)
+    check_writes_and_tokens(bench)
 
 
 def test_keeps_the_bus_busy_over_padding_planes_and_instructions():
@@ -159,6 +257,22 @@ def test_keeps_the_bus_busy_over_padding_planes_and_instructions():
     bench.run(bench.issue, bench.rest)
     print(f"{bench.memory.read_beats} beats in {bench.cycles} cycles at 40 cycles of latency, 12 % padding")
     assert bench.cycles <= 1.05 * bench.memory.read_beats + 40 + 60
+
+
+def test_two_masters_bring_a_word_a_cycle():
+    """Where each beat is four fifths of a word, and one master would take five cycles for four words."""
+    g = geometry(word_channels=32, activation_bits=5, fixed4_lanes=32, maps_bus_bits=128, maps_ports=2,
+                 activation_depth=4096)
+    bench = Bench(g, 1, latency=40)
+    for layer in range(2):
+        bench.loads.append({
+            "layer": layer, "signal": 1, "region": isa.Region.INPUT, "address": 6000 * layer + 3, "planes": 4,
+            "plane_stride": 5000, "chunks": 1, "chunk_words": 600, "row_words": 60, "lane_step": 0, "lane_rows": 10,
+            "lane_mask": 3, "base": 0, "plane_pitch": 600,
+        })
+    bench.run(bench.issue, bench.rest)
+    words = 2 * 4 * 600
+    assert words <= bench.cycles <= 1.03 * words + 40 + 60
 
 
 SOUND = {
@@ -183,6 +297,74 @@ def test_fields_out_of_range_are_refused(change):
     assert all(address < depths[residual] for _, residual, address, _ in bench.writes)
 
 
+SOUND_DEPTHWISE = SOUND | {
+    "depthwise": 1, "kernel_base": 20, "source_words": 4, "source_top": 0, "source_bottom": 0, "source_left": 1,
+    "source_right": 0, "source_stride": 1, "row_words": 3, "shift": 40, "maximum": 15,
+}
+
+
+@pytest.mark.parametrize("change", [
+    {"source_words": 1, "row_words": 1}, {"source_words": 0, "row_words": 1}, {"source_left": 0},
+    {"source_words": 511, "source_right": 1, "row_words": 511}, {"source_words": 4095, "row_words": 4094},
+    {"source_stride": 0}, {"source_stride": 3}, {"source_stride": 2}, {"row_words": 4}, {"row_words": 0},
+    {"shift": 48}, {"chunk_words": 5}, {"chunks": 1}, {"planes": 0}, {"lane_mask": 5}, {"base": 510},
+    {"kernel_base": KERNEL_ROWS - 67}, {"kernels": 1}, {"planes": 4095, "kernel_base": 0},
+])
+def test_fields_of_the_depthwise_unit_out_of_range_are_refused(change):
+    bench = Bench(geometry(depthwise_channels=2), 2, stall=0.2)
+    bench.loads = [load_kernels(7, 20, 2, address=0), SOUND_DEPTHWISE | {"layer": 8}, SOUND_DEPTHWISE | change]
+    bench.run(bench.issue, bench.rest)
+    assert bench.errors == [(isa.Error.FIELD, 9)]
+    assert len(bench.tokens) <= 1
+
+
+def test_widest_row_passes_the_depthwise_unit():
+    g = geometry(depthwise_channels=4, activation_depth=2048)
+    bench = Bench(g, 4)
+    bench.loads = [SOUND_DEPTHWISE | {"source_words": 511, "chunk_words": 511, "chunks": 3, "chunk_stride": 1000,
+                                      "planes": 1, "row_words": 510, "pad_top": 0, "pad_bottom": 0,
+                                      "residual": 0}]
+    kernels: Kernels = {}
+    bench.loads.insert(0, load_kernels(1, 20, 1, address=0))
+    expected = [write for load in bench.loads for write in reference(g, bench.memory, load, kernels)]
+    bench.run(bench.issue, bench.rest)
+    assert bench.errors == []
+    assert bench.writes == expected
+
+
+@pytest.mark.parametrize("load", [SOUND_DEPTHWISE, load_kernels(9, 0, 1, address=0)], ids=["rows", "kernels"])
+def test_without_a_unit_its_loads_are_refused(load):
+    bench = Bench(geometry(), 2)
+    bench.loads = [load]
+    bench.memory.quiet = True
+    bench.run(bench.issue, bench.rest)
+    assert bench.errors == [(isa.Error.FIELD, 9)]
+
+
+@pytest.mark.parametrize("region", ["kernels", "rows"])
+def test_bus_error_on_the_way_to_the_depthwise_unit_names_the_layer(region):
+    bench = Bench(geometry(depthwise_channels=1), 3, stall=0.3)
+    bench.loads = [load for layer in range(5) for load in (
+        load_kernels(layer, 20, 2, address=1024 * layer), SOUND_DEPTHWISE | {"layer": layer, "address": 1024 * layer}
+    )]
+    origin = PARAMETERS if region == "kernels" else BASE
+    bench.memory.fail_read = lambda address: (address - origin) // 1024 == 3
+    bench.run(bench.rest, background=[bench.issue])
+    assert bench.errors == [(isa.Error.READ_RESPONSE, 3)]
+    assert bench.memory.in_flight == 0
+
+
+@pytest.mark.parametrize("change", [
+    {"planes": 2}, {"chunks": 2}, {"chunk_words": 0}, {"base": KERNEL_ROWS - 33}, {"chunk_words": 4095}, {"signal": 1},
+    {"residual": 1},
+])
+def test_kernels_that_do_not_fit_are_refused(change):
+    bench = Bench(geometry(depthwise_channels=2), 2, stall=0.2)
+    bench.loads = [SOUND, load_kernels(9, 0, 1, address=0) | change]
+    bench.run(bench.issue, bench.rest)
+    assert bench.errors == [(isa.Error.FIELD, 9)]
+
+
 def test_other_opcodes_are_refused():
     bench = Bench(geometry(), 2)
     bench.codes = [isa.encode(isa.Opcode.STORE, layer=5, planes=1, chunks=1, chunk_words=1)]
@@ -201,12 +383,15 @@ def test_bus_error_names_the_layer_and_ends_in_rest():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_abort_comes_to_rest(seed, abort_and_rest):
-    bench = Bench(geometry(), seed, latency=[0, 25][seed % 2], stall=[0.0, 0.6][seed // 4])
-    bench.loads = [random_load(bench.g, bench.dice, layer) for layer in range(8)]
+@pytest.mark.parametrize("depthwise_channels", [0, 2])
+def test_abort_comes_to_rest(seed, depthwise_channels, abort_and_rest):
+    g = geometry(depthwise_channels=depthwise_channels)
+    bench = Bench(g, seed, latency=[0, 25][seed % 2], stall=[0.0, 0.6][seed // 4])
+    make = random_depthwise if depthwise_channels else random_load  # kernels: whatever the memory has at its start
+    bench.loads = [make(bench.g, bench.dice, layer) for layer in range(8)]
 
     async def check(ctx):
-        await ctx.tick().repeat(1 + bench.dice.randrange(100))
+        await ctx.tick().repeat(1 + bench.dice.randrange(100 if depthwise_channels == 0 else 300))
         await abort_and_rest(ctx, bench)
         tokens = len(bench.tokens)
         for _ in range(100):

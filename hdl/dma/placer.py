@@ -1,0 +1,168 @@
+"""Where the words of a LOAD_MAP go: rows of padded planes, to the pixel lanes' memories."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..geometry import Geometry
+from ..interfaces import LOCAL_ADDRESS_BITS, lane_write_signature
+from .bursts import times
+from .gearbox import word_layout
+
+PLACE = data.StructLayout({"plane_end": 1, "final": 1})
+"""A request's place in its instruction: a plane's last one, of the last plane."""
+
+
+class MapRows(data.Struct):
+    """What the words of a LOAD_MAP become: the fields of the instruction that the lanes' side needs."""
+
+    layer: unsigned(12)
+    signal: unsigned(8)
+    row_words: unsigned(12)
+    pad_top: unsigned(6)
+    pad_bottom: unsigned(6)
+    lane_step: unsigned(12)
+    lane_rows: unsigned(12)
+    lane_mask: unsigned(16)
+    residual: unsigned(1)
+    base: unsigned(16)
+    plane_pitch: unsigned(16)
+
+
+class Phase(enum.Enum, shape=2):
+    """Which rows of a padded plane come."""
+
+    TOP = 0
+    READ = 1
+    BOTTOM = 2
+
+
+class LanePlacer(wiring.Component):
+    """Writes the rows of padded planes to the pixel lanes whose window they are in.
+
+    Members
+    -------
+    rows: what comes next; taken when the words of the one before are all placed.
+    words: the words read, `last` of their chunks, tagged with their place in the instruction.
+    lane_write: registered; three cycles after a word is taken.
+    signals: the instruction's tokens, the cycle after its last write.
+    wrong: rows do not end with their plane, or a lane's address is beyond its memory (the write is suppressed).
+    layer: of what is wrong.
+    stop: no word is taken, and no token given.
+    idle: nothing is under way.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        g = self._geometry = geometry
+        super().__init__({
+            "rows": In(stream.Signature(MapRows)),
+            "words": In(stream.Signature(word_layout(word_bits=g.word_bits, tag=PLACE))),
+            "lane_write": Out(lane_write_signature(g)),
+            "signals": Out(8),
+            "wrong": Out(1),
+            "layer": Out(12),
+            "stop": In(1),
+            "idle": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        g = self._geometry
+        lanes = g.pixel_lanes
+        row_bits = 13  # of 4,095 rows read and two times 63 of padding
+
+        # Cycle 0: the sequence of words, padding included.
+        busy = Signal()
+        rows = Signal(MapRows)
+        phase = Signal(Phase)
+        column, row, pad = Signal(12), Signal(row_bits), Signal(6)
+        plane_base = Signal(LOCAL_ADDRESS_BITS)
+        first, final = Signal(), Signal()
+        move, row_end, plane_end, done, ragged = Signal(), Signal(), Signal(), Signal(), Signal()
+        reading = phase == Phase.READ
+        read_end = self.words.p.last & self.words.p.tag.plane_end
+        m.d.comb += [
+            self.words.ready.eq(busy & reading & ~self.stop),
+            move.eq(busy & ~self.stop & (~reading | self.words.valid)),
+            row_end.eq(column == rows.row_words - 1),
+            ragged.eq(move & reading & read_end & ~row_end),
+        ]
+        m.d.comb += done.eq(plane_end & Mux(reading, self.words.p.tag.final, final))
+        with m.If(move):
+            m.d.sync += [column.eq(Mux(row_end, 0, column + 1)), first.eq(0)]
+            with m.If(row_end):
+                m.d.sync += row.eq(row + 1)
+                with m.Switch(phase):
+                    with m.Case(Phase.TOP):
+                        m.d.sync += pad.eq(pad + 1)
+                        with m.If(pad == rows.pad_top - 1):
+                            m.d.sync += [phase.eq(Phase.READ), pad.eq(0)]
+                    with m.Case(Phase.READ):
+                        m.d.sync += final.eq(self.words.p.tag.final)
+                        with m.If(read_end):
+                            m.d.sync += phase.eq(Phase.BOTTOM)
+                            m.d.comb += plane_end.eq(rows.pad_bottom == 0)
+                    with m.Case(Phase.BOTTOM):
+                        m.d.sync += pad.eq(pad + 1)
+                        m.d.comb += plane_end.eq(pad == rows.pad_bottom - 1)
+        upcoming = Mux(self.rows.valid & self.rows.ready, self.rows.p.pad_top, rows.pad_top)
+        with m.If(plane_end | (self.rows.valid & self.rows.ready)):
+            m.d.sync += [
+                row.eq(0), column.eq(0), pad.eq(0), first.eq(1), phase.eq(Mux(upcoming == 0, Phase.READ, Phase.TOP)),
+                plane_base.eq(plane_base + rows.plane_pitch),
+            ]
+        m.d.comb += self.rows.ready.eq(~busy | done)
+        with m.If(self.rows.ready):
+            m.d.sync += busy.eq(self.rows.valid)
+            with m.If(self.rows.valid):
+                m.d.sync += [rows.eq(self.rows.p), plane_base.eq(self.rows.p.base)]
+
+        # Cycle 1: the word with its row number; the lanes' windows, which lag behind `rows` by a cycle like the word.
+        word = Signal(g.word_bits)
+        word_valid, word_first, word_done, word_residual = Signal(), Signal(), Signal(), Signal()
+        word_row, word_base = Signal(row_bits), Signal(LOCAL_ADDRESS_BITS)
+        word_signal, word_layer = Signal(8), Signal(12)
+        m.d.sync += [
+            word.eq(Mux(reading, self.words.p.data, 0)), word_valid.eq(move), word_row.eq(row), word_first.eq(first),
+            word_base.eq(plane_base), word_done.eq(done), word_signal.eq(rows.signal), word_layer.eq(rows.layer),
+            word_residual.eq(rows.residual),
+        ]
+        start_bits = 12 + (lanes - 1).bit_length()
+        starts = [Signal(start_bits, name=f"start_{lane}") for lane in range(lanes)]
+        window, mask = Signal(12), Signal(lanes)
+        m.d.sync += [window.eq(rows.lane_rows), mask.eq(rows.lane_mask)]
+        m.d.sync += [start.eq(times(rows.lane_step, lane)) for lane, start in enumerate(starts)]
+
+        # Cycle 2: who takes it, and where.
+        write = self.lane_write
+        takes = Signal(lanes)
+        enable = Signal(lanes)
+        distance_bits = max(row_bits, start_bits) + 1
+        for lane, start in enumerate(starts):
+            distance = Signal(distance_bits, name=f"distance_{lane}")  # above every window when the row is before it
+            pointer = Signal(LOCAL_ADDRESS_BITS, name=f"pointer_{lane}")
+            place = Mux(word_first, word_base, pointer)
+            m.d.comb += [distance.eq(word_row - start), takes[lane].eq(mask[lane] & (distance < window))]
+            with m.If(word_valid):
+                m.d.sync += [pointer.eq(place + takes[lane]), write.address[lane].eq(place)]
+        given, given_valid = Signal(8), Signal()
+        write_layer = Signal(12)
+        m.d.sync += [
+            enable.eq(Mux(word_valid, takes, 0)), write.data.eq(word), write.residual.eq(word_residual),
+            write_layer.eq(word_layer), given.eq(word_signal), given_valid.eq(word_done & word_valid),
+        ]
+
+        # Cycle 3: the write, unless it is beyond the memory; the tokens follow it.
+        beyond = Signal(lanes)
+        m.d.comb += [
+            beyond.eq(Cat(
+                enable[lane] & (address >= Mux(write.residual, g.residual_depth, g.activation_depth))
+                for lane, address in enumerate(write.address)
+            )),
+            write.enable.eq(enable & ~beyond),
+            self.wrong.eq(beyond.any() | ragged),
+            self.layer.eq(Mux(beyond.any(), write_layer, rows.layer)),
+            self.idle.eq(~busy & ~word_valid & ~given_valid & ~enable.any() & ~self.signals.any()),
+        ]
+        m.d.sync += self.signals.eq(Mux(given_valid & ~self.stop & ~beyond.any(), given, 0))
+        return m

