@@ -4,16 +4,17 @@ from collections import Counter
 
 import numpy as np
 
-from ..hdl.geometry import Geometry
+from ..hdl.geometry import DEPTHWISE_KERNELS, Geometry
 from ..hdl.isa import Opcode
 from ..quant.graph import Convolution, IntegerGraph
 from .assemble import assemble
 from .bounds import check_bounds
+from .depthwise import compute_on_load
 from .emit import Instruction
 from .lanes import Placement, natural
 from .lowered import LoweredLayer, lower
 from .memory import plan_memory
-from .order import choose_orders
+from .order import Orders, choose_orders
 from .program import LayerRecord, Program
 from .sequences import Sequences
 from .turn_choice import choose_turns
@@ -34,10 +35,10 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
     ------
     CompileError: the network does not fit the geometry; the message names the layer, the reason and the remedy.
     """
-    layers, fold = lower(graph, geometry)
-    for layer in layers:
+    lowered, fold = lower(graph, geometry)
+    for layer in lowered:
         check_bounds(layer, geometry)
-    choice = choose_orders(layers, geometry, graph.concatenations)
+    layers, choice = _orders(graph, lowered, geometry)
     if graph.input not in choice.orders:
         choice.orders[graph.input] = natural(graph.tensors[graph.input].channels, geometry.word_channels)
     parameters = bytearray()
@@ -51,8 +52,11 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
             block = add_parameters(geometry, layer, order, placement, digits, parameters)
         blocks.append(block)
     turns = choose_turns(layers, geometry, choice.orders, blocks, graph.concatenations)
-    numbers = [number for number, turn in enumerate(turns) for _ in turn.members]
-    layouts, sizes = plan_memory(graph, geometry, choice.orders, fold, keep_maps=keep_maps, turns=numbers)
+    numbers = {layer.name: number for number, turn in enumerate(turns) for layer in turn.layers}
+    unstored = {layer.source.name for layer in layers if layer.on_load is not None}
+    layouts, sizes = plan_memory(
+        graph, geometry, choice.orders, fold, keep_maps=keep_maps, turns=numbers, unstored=unstored
+    )
     sequences = Sequences(geometry, layouts, choice.placements, graph.concatenations)
     for turn in turns:
         turn.schedule(sequences)
@@ -65,11 +69,27 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
         parameters=bytes(parameters),
         input=layouts[graph.input],
         outputs=tuple(layouts[name] for name in graph.outputs),
-        maps={layer.output: layouts[layer.output] for layer in graph.layers},
+        maps={layer.output: layouts[layer.output] for layer in graph.layers if layer.output not in unstored},
         sizes=sizes | {"PARAMETERS": len(parameters), "LOG": LOG_RECORD_BYTES * len(layers)},
         layers=_records(layers, sequences, instructions, choice.placements),
         keeps_maps=keep_maps,
     )
+
+
+def _orders(
+    graph: IntegerGraph, lowered: tuple[LoweredLayer, ...], geometry: Geometry
+) -> tuple[tuple[LoweredLayer, ...], Orders]:
+    """The layers that are executed, those computed on load with their readers, and the orders of their channels."""
+    left_to_array: set[str] = set()
+    while True:
+        layers = compute_on_load(lowered, graph, geometry, but=left_to_array)
+        choice = choose_orders(layers, geometry, graph.concatenations)
+        words = {name: len(order) // geometry.word_channels for name, order in choice.orders.items()}
+        large = {layer.on_load.name for layer in layers
+                 if layer.on_load is not None and words[layer.source.name] > DEPTHWISE_KERNELS}  # fmt: skip
+        if not large:
+            return layers, choice
+        left_to_array |= large
 
 
 def _records(
@@ -78,6 +98,9 @@ def _records(
     instructions: list[Instruction],
     placements: dict[str, Placement | None],
 ) -> tuple[LayerRecord, ...]:
+    def macs_of(layer: LoweredLayer) -> int:
+        return layer.target.height * layer.target.width * layer.convolution.weight.size
+
     geometry = sequences.geometry
     steps: Counter[int] = Counter()
     for item in sequences.computes:
@@ -96,7 +119,7 @@ def _records(
         mix: Counter[str] = Counter()
         formats: Counter[str] = Counter()
         if isinstance(graph_layer, Convolution):
-            macs = pixels * graph_layer.weight.size
+            macs = macs_of(layer)
             ideal = macs / geometry.macs_per_cycle
             placement = placements[target.name]
             assert placement is not None
@@ -111,9 +134,11 @@ def _records(
             LayerRecord(
                 number=layer.number,
                 name=layer.name,
+                on_load=layer.on_load.name if layer.on_load else "",
                 kind=graph_layer.kind,
                 output=target.name,
                 macs=macs,
+                on_load_macs=macs_of(layer.on_load) if layer.on_load else 0,
                 ideal_cycles=ideal,
                 steps=steps[layer.number],
                 lane_mix=dict(mix),

@@ -21,7 +21,7 @@ from .layout import MapLayout
 from .program import LayerRecord, Program
 
 FORMAT = "intramix program"
-VERSION = 2
+VERSION = 3
 MANIFEST, INSTRUCTIONS, PARAMETERS = "manifest.json", "instructions.bin", "parameters.bin"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -11,7 +11,7 @@ from .interpreter_state import ConstantRing, Instruction, LaneMemory, WeightRing
 
 _GATHER_BYTES = 1 << 24
 """Activation slots gathered at once."""
-_MAXIMUM_SHIFT = 47
+MAXIMUM_SHIFT = 47
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ def check_compute(instruction: Instruction, geometry: Geometry) -> None:
     i = instruction
     i.need_counts("outputs_y", "outputs_x", "passes", "kernel_y", "kernel_x", "channels", "stride_x", "width")
     i.need(i["passes"] <= MAXIMUM_PASSES, "passes", f"must be 1 … {MAXIMUM_PASSES}, not {i['passes']}")
-    i.need(i["shift"] <= _MAXIMUM_SHIFT, "shift", f"must be 0 … {_MAXIMUM_SHIFT}, not {i['shift']}")
+    i.need(i["shift"] <= MAXIMUM_SHIFT, "shift", f"must be 0 … {MAXIMUM_SHIFT}, not {i['shift']}")
     if i["mode"] == Mode.MAXIMUM:
         i.need(i["channels"] == 1, "channels", f"must be 1 in MAXIMUM, not {i['channels']}")
         for field in ("release", "release_constants", "residual", "output_digits"):

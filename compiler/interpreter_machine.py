@@ -10,6 +10,7 @@ import numpy as np
 from ..hdl.geometry import Geometry
 from ..hdl.isa import ENGINE_OF, Engine, Mode, Opcode, Region
 from .interpreter_compute import Computed, check_compute, convolve, maximum, released_weights
+from .interpreter_depthwise import KernelMemory, check_depthwise, depthwise
 from .interpreter_state import ConstantRing, Instruction, LaneMemory, Tokens, WeightRing
 
 LOG = "LOG"
@@ -84,7 +85,7 @@ class Machine:
 
     Members
     -------
-    activation, residual, output: a LaneMemory each.
+    activation, residual, output: a LaneMemory each. kernels: the depthwise unit's.
     weights, constants: the rings. tokens: the counters.
     crcs: by register, the running CRC-32 and its words.
     executed: instructions so far. finished: FINISH was executed.
@@ -108,6 +109,7 @@ class Machine:
         }
         self.activation = LaneMemory("activation", lanes, geometry.activation_depth, channels)
         self.residual = LaneMemory("residual", lanes, geometry.residual_depth, channels)
+        self.kernels = KernelMemory(geometry)
         self.output = LaneMemory("output", lanes, geometry.output_depth, channels)
         self.weights, self.constants, self.tokens = WeightRing(geometry), ConstantRing(geometry), Tokens()
         self.executed = 0
@@ -169,8 +171,13 @@ class Machine:
         geometry = self.geometry
         i.need_counts("planes", "chunks", "chunk_words", "row_words", "lane_rows", "lane_mask")
         words = i["chunks"] * i["chunk_words"]
+        if i["kernels"]:
+            return self._load_kernels(i)
+        row_field = "source_words" if i["depthwise"] else "row_words"
+        if i["depthwise"]:
+            check_depthwise(i, geometry)
         i.need(
-            words % i["row_words"] == 0, "row_words", f"must divide the {words} words of a plane, not {i['row_words']}"
+            words % i[row_field] == 0, row_field, f"must divide the {words} words of a plane, not {i[row_field]}"
         )
         i.need(
             i["lane_mask"] >> geometry.pixel_lanes == 0,
@@ -185,7 +192,9 @@ class Machine:
                 address = i["address"] + plane * i["plane_stride"] + chunk * i["chunk_stride"]
                 chunks.append(self._read(i, address, i["chunk_words"] * geometry.word_bytes))
                 reads.append((Region(i["region"]).name, address, chunks[-1].size))
-            rows = self._slots(np.concatenate(chunks)).reshape(-1, i["row_words"], geometry.word_channels)
+            rows = self._slots(np.concatenate(chunks)).reshape(-1, i[row_field], geometry.word_channels)
+            if i["depthwise"]:
+                rows = depthwise(i, rows, self.kernels.of_plane(i, plane))
             rows = np.pad(rows, ((i["pad_top"], i["pad_bottom"]), (0, 0), (0, 0)))
             start = i["base"] + plane * i["plane_pitch"]
             for lane in range(geometry.pixel_lanes):
@@ -204,6 +213,13 @@ class Machine:
                 memory.write(i.index, lane, start, taken)
                 writes.append(Write(memory.name, lane, start, taken, np.ones(len(taken), bool)))
         return _effect(i, writes=tuple(writes), reads=tuple(reads))
+
+    def _load_kernels(self, i: Instruction) -> Effect:
+        for field, value in (("planes", 1), ("chunks", 1), ("depthwise", 0), ("residual", 0), ("signal", 0)):
+            i.need(i[field] == value, field, f"must be {value} where kernels are loaded, not {i[field]}")
+        size = i["chunk_words"] * self.geometry.word_bytes
+        self.kernels.write(i, self._slots(self._read(i, i["address"], size)))
+        return _effect(i, reads=((Region(i["region"]).name, i["address"], size),))
 
     # Compute engine ---------------------------------------------------------------------------------------------------
 

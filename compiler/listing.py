@@ -46,9 +46,10 @@ def _lines(program: Program) -> Iterator[str]:
 
 def _heading(record: LayerRecord) -> Iterator[str]:
     mix = ", ".join(f"{count} {name}" for name, count in record.lane_mix.items()) or "no filters"
+    before = f"{record.on_load} on load, then " if record.on_load else ""
     yield ""
     yield (
-        f"layer {record.number} {record.name} ({record.kind}) → {record.output}: {record.steps} steps, ideal "
+        f"layer {record.number} {before}{record.name} ({record.kind}) → {record.output}: {record.steps} steps, ideal "
         f"{record.ideal_cycles:.0f}; lanes {mix}; reads {record.read_bytes} bytes, writes {record.write_bytes}"
     )
 
@@ -111,12 +112,18 @@ def _load_constants(fields: dict[str, int], tensors: _Tensors, geometry: Geometr
 
 
 def _load_map(fields: dict[str, int], tensors: _Tensors, geometry: Geometry) -> str:
-    rows = fields["chunks"] * fields["chunk_words"] // fields["row_words"]
+    if fields["kernels"]:
+        return f"{fields['chunk_words']} words from PARAMETERS+{fields['address']:#x} → kernels@{fields['base']}"
+    rows = fields["chunks"] * fields["chunk_words"] // fields["source_words" if fields["depthwise"] else "row_words"]
     memory = "residual" if fields["residual"] else "input"
     lanes = [lane for lane in range(geometry.pixel_lanes) if fields["lane_mask"] >> lane & 1]
+    across = str(fields["row_words"])
+    if fields["depthwise"]:
+        stride, top, bottom = fields["source_stride"], fields["source_top"], fields["source_bottom"]
+        across = f"{fields['source_words']}, 3×3/{stride} with {top}+{bottom} rows of zeros to rows of {across}"
     return (
         f"{tensors.place(fields)} {fields['planes']} planes × {fields['pad_top']}+{rows}+{fields['pad_bottom']} rows × "
-        f"{fields['row_words']} → {memory}@{fields['base']}, {fields['lane_rows']} rows a lane, lanes "
+        f"{across} → {memory}@{fields['base']}, {fields['lane_rows']} rows a lane, lanes "
         f"{lanes[0]} … {lanes[-1]}"
     )
 

@@ -2,8 +2,9 @@
 
 import itertools
 
-from ..hdl.isa import Region, Token
+from ..hdl.isa import KERNEL_WORDS, Region, Token
 from .blocks import Block, Piece, Segment, lane_rows, segments
+from .depthwise import reach, stored_box
 from .emit import Instruction, load_map
 from .layout import MapLayout
 from .lowered import LoweredLayer
@@ -22,14 +23,20 @@ class MapLoads:
     sequences: of the layers before; slots are taken from its memories.
     layer: the layer.
     outputs: per tile the range of output channel words that it stores.
+    kernels: of the layer that is computed on load, if there is one: their address in PARAMETERS, and the channel word
+        of the kernel memory from which on they are kept.
     """
 
-    def __init__(self, sequences: Sequences, layer: LoweredLayer, outputs: list[tuple[int, int]]) -> None:
+    def __init__(
+        self, sequences: Sequences, layer: LoweredLayer, outputs: list[tuple[int, int]], *,
+        kernels: tuple[int, int] = (0, 0),
+    ) -> None:
         self.sequences = sequences
         self.geometry = sequences.geometry
         self.layer = layer
         self.outputs = outputs
-        self.source = sequences.layouts[layer.source.name]
+        self.kernels = kernels
+        self.source = sequences.layouts[layer.stored.name]
 
     def load_input(
         self, visit: Visit, cuts: list[Piece], *, first: bool, only: bool
@@ -47,7 +54,7 @@ class MapLoads:
         columns = (block.read_column, block.read_column + block.columns_in)
         groups = self._groups(visit.words, _span(block, rows), columns, cut=first)
         parts = [Segment(0, 0, block.lane_rows)]
-        if only and block.columns_in == source.columns:
+        if only and block.columns_in == source.columns and self.layer.on_load is None:
             parts = segments(block, cuts, self.layer, SEGMENTS)
         loads: dict[int, list[MapItem]] = {part.piece: [] for part in parts}
         for (begin, end), stored in groups[: -1 if len(parts) > 1 else None]:
@@ -74,6 +81,8 @@ class MapLoads:
             for part in parts:
                 loads[part.piece] += self._load_segment(visit, part, groups[-1][0], address)
         loads[0][0].input_slot = slot
+        if first and self.layer.on_load is not None:
+            loads[0].insert(0, MapItem(self._load_kernels(), -1))
         for items in loads.values():
             items[-1].instruction.signal(Token.INPUT_READY)
         return slot, address, loads
@@ -111,6 +120,7 @@ class MapLoads:
     ) -> list[tuple[tuple[int, int], int]]:
         """Ranges of channel words, with the STORE that each needs; with `cut`, cut where the source's tiles begin."""
         stored = self.sequences.stored[self.source.name]
+        rows, columns = stored_box(self.layer, rows, columns)
         low, high = words
         cuts = [low, high]
         if cut:
@@ -128,21 +138,57 @@ class MapLoads:
         self, block: Block, rows: range, columns: tuple[int, int], *, first_plane: int, **fields: int
     ) -> Instruction:
         """A LOAD_MAP of a box of the input; rows as the block counts them."""
-        layout = self.source
-        row_bytes = layout.columns * layout.word_bytes
+        layout, row_step = self.source, block.row_step
+        begin, count = rows[0] * row_step, len(rows)
+        fields |= {"row_words": columns[1] - columns[0]}
+        if (before := self.layer.on_load) is not None:
+            stride, size = before.stride[0], before.source
+            taken = reach(begin, begin + count, stride=stride, pad=before.pad_top, size=size.height)
+            across = reach(*columns, stride=stride, pad=before.pad_left, size=size.width)
+            begin, count, columns = taken.begin, taken.end - taken.begin, (across.begin, across.end)
+            fields |= {
+                "depthwise": 1,
+                "kernel_base": (self.kernels[1] + first_plane) * KERNEL_WORDS,
+                "source_words": columns[1] - columns[0],
+                "source_top": taken.before,
+                "source_bottom": taken.after,
+                "source_left": across.before,
+                "source_right": across.after,
+                "source_stride": stride,
+                "shift": before.convolution.shift,
+                "maximum": before.target.maximum,
+            }
         width = columns[1] - columns[0]
-        contiguous = width == layout.columns and (block.row_step == 1 or len(rows) == 1)
+        contiguous = width == layout.columns and (row_step == 1 or count == 1)
         return load_map(
             self.layer.where,
             self.layer.number,
             region=Region[layout.region],
-            address=place_in(layout, first_plane, rows[0] * block.row_step, columns[0]),
+            address=place_in(layout, first_plane, begin, columns[0]),
             plane_stride=layout.plane_bytes,
-            chunks=1 if contiguous else len(rows),
-            chunk_stride=0 if contiguous else block.row_step * row_bytes,
-            chunk_words=len(rows) * width if contiguous else width,
-            row_words=width,
+            chunks=1 if contiguous else count,
+            chunk_stride=0 if contiguous else row_step * layout.columns * layout.word_bytes,
+            chunk_words=count * width if contiguous else width,
             **fields,
+        )
+
+    def _load_kernels(self) -> Instruction:
+        """A LOAD_MAP of all kernels of the layer that is computed on load."""
+        address, first = self.kernels
+        words = self.source.channel_words * KERNEL_WORDS
+        return load_map(
+            self.layer.where,
+            self.layer.number,
+            region=Region.PARAMETERS,
+            address=address,
+            planes=1,
+            chunks=1,
+            chunk_words=words,
+            row_words=words,
+            lane_rows=1,
+            lane_mask=1,
+            base=first * KERNEL_WORDS,
+            kernels=1,
         )
 
     def load_residual(self, visit: Visit, piece: Piece) -> tuple[int, int]:

@@ -26,6 +26,7 @@ class LoweredLayer:
     kernel, stride: rows, columns.
     pad_top, pad_left: zero rows above and zero columns left of the stored map. Those below and to the right follow
         from the size of the output.
+    on_load: the depthwise layer whose output `source` is, if that is not stored but computed while it is loaded.
     """
 
     number: int
@@ -38,6 +39,7 @@ class LoweredLayer:
     stride: tuple[int, int]
     pad_top: int
     pad_left: int
+    on_load: "LoweredLayer | None" = None
 
     @property
     def name(self) -> str:
@@ -47,6 +49,11 @@ class LoweredLayer:
     def where(self) -> str:
         """How errors name it."""
         return f"layer {self.layer.name!r}"
+
+    @property
+    def stored(self) -> TensorType:
+        """The tensor that it reads from memory."""
+        return self.source if self.on_load is None else self.on_load.source
 
     @property
     def convolution(self) -> Convolution:

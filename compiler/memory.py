@@ -5,7 +5,7 @@ nothing. With digits, the chain's first digits all come before its second ones, 
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -48,8 +48,12 @@ def allocate(lifetimes: Iterable[Lifetime]) -> tuple[dict[str, int], int]:
     return {item.name: start for item, start, _ in placed}, max((end for *_, end in placed), default=0)
 
 
-def memory_chains(graph: IntegerGraph) -> list[list[str]]:
+def memory_chains(graph: IntegerGraph, unstored: Collection[str] = ()) -> list[list[str]]:
     """All tensors that layers or the host write, in the chains in which they lie; most of them alone.
+
+    Parameters
+    ----------
+    unstored: tensors that lie nowhere.
 
     Raises
     ------
@@ -68,7 +72,7 @@ def memory_chains(graph: IntegerGraph) -> list[list[str]]:
             names = ", ".join(repr(leaves[place]) for place in conflicts)
             reason = f"puts {names} beside other maps than another concatenation does, but a map lies in one place"
             raise CompileError(f"layer {layer.name!r}", reason, remedy)
-    joined = {name for chain in chains.chains for name in chain}
+    joined = {name for chain in chains.chains for name in chain}.union(unstored)
     alone = [[name] for name in graph.tensors if name not in joined and name not in concatenations]
     return chains.chains + alone
 
@@ -80,7 +84,8 @@ def plan_memory(
     fold: InputFold | None,
     *,
     keep_maps: bool,
-    turns: Sequence[int] | None = None,
+    turns: Mapping[str, int] | None = None,
+    unstored: Collection[str] = (),
 ) -> tuple[dict[str, MapLayout], dict[str, int]]:
     """The layout of every tensor, by name, and the bytes of the regions INPUT, OUTPUT and WORKSPACE.
 
@@ -89,21 +94,22 @@ def plan_memory(
     orders: channel order of every tensor.
     fold: how the network's input is folded.
     keep_maps: give every map memory of its own; otherwise maps share memory where none is still needed.
-    turns: when each layer that computes runs, from 0; those of the same number run side by side. None: one after the
-        other.
+    turns: when each layer that computes runs, by its name, from 0; those of the same number run side by side. None:
+        one after the other.
+    unstored: tensors that are never stored; their layer runs in the turn of the one that reads them.
 
     Raises
     ------
     CompileError: as `memory_chains`.
     """
     layers = graph.computing
-    turns = range(len(layers)) if turns is None else turns
+    turns = {layer.name: number for number, layer in enumerate(layers)} if turns is None else turns
     concatenations = graph.concatenations
     last_use: dict[str, int] = {}
-    for turn, layer in zip(turns, layers):
+    for layer in layers:
         for name in layer.inputs:
-            last_use |= dict.fromkeys(leaves_of(name, concatenations), turn)
-    written = {graph.input: -1} | {layer.output: turn for turn, layer in zip(turns, layers)}
+            last_use |= dict.fromkeys(leaves_of(name, concatenations), turns[layer.name])
+    written = {graph.input: -1} | {layer.output: turns[layer.name] for layer in layers}
     outputs = {leaf for name in graph.outputs for leaf in leaves_of(name, concatenations)}
     end = len(layers)
 
@@ -126,7 +132,7 @@ def plan_memory(
             pitch=pitch,
         )
 
-    chains = {chain[0]: chain for chain in memory_chains(graph)}
+    chains = {chain[0]: chain for chain in memory_chains(graph, unstored)}
     words = {name: len(order) // geometry.word_channels for name, order in orders.items()}
     pitches = {first: sum(words[name] for name in chain) for first, chain in chains.items()}
     regions: dict[str, list[Lifetime]] = {"INPUT": [], "OUTPUT": [], "WORKSPACE": []}

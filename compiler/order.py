@@ -160,6 +160,8 @@ class _Chooser:
             target = layer.target
             if layer.residual is not None:
                 ties.append(Tie(target.name, layer.residual.name, target.channels))
+            if layer.on_load is not None:
+                ties.append(Tie(layer.source.name, layer.stored.name, layer.source.channels))
             if layer.keeps_order and (not layer.depthwise or layer.name in self.tied):
                 ties.append(Tie(target.name, layer.source.name, target.channels))
         classes = segment_classes(self.channels, ties)

@@ -16,8 +16,10 @@ class LayerRecord:
     -------
     number: the `layer` field of its instructions, and its slot in the log of CRC records.
     name, kind: of the integer graph's layer.
+    on_load: name of the depthwise layer that is computed while this one's input is loaded, and is not stored; or "".
     output: name of the tensor it stores.
     macs: multiply-accumulates of the layer as the model defines it (0 for pools by maximum).
+    on_load_macs: those of `on_load`; the array has no part in them.
     ideal_cycles: macs / the geometry's MACs a cycle (window comparisons / (P · Ti) for a max pool).
     steps: steps the program spends on it, exactly.
     lane_mix: filters of the layer by `LaneClass` value.
@@ -27,9 +29,11 @@ class LayerRecord:
 
     number: int
     name: str
+    on_load: str
     kind: str
     output: str
     macs: int
+    on_load_macs: int
     ideal_cycles: float
     steps: int
     lane_mix: dict[str, int]

@@ -37,6 +37,7 @@ class LayerSchedule:
     -------
     visits: in order.
     stores: those appended so far.
+    kernels: channel words of kernels that it keeps in the depthwise unit.
     ended: the layer is appended to its end.
     """
 
@@ -54,7 +55,7 @@ class LayerSchedule:
         self.geometry = sequences.geometry
         self.layer = layer
         self.parameters = parameters
-        self.source = sequences.layouts[layer.source.name]
+        self.source = sequences.layouts[layer.stored.name]
         self.target = sequences.layouts[layer.target.name]
         if parameters is None:
             words = self.source.channel_words
@@ -65,7 +66,9 @@ class LayerSchedule:
             assert placement is not None
             self.inputs = source_words(layer, self.source.order, placement)
             self.outputs = list(zip(placement.first_word, placement.first_word[1:]))
-        self.loads = MapLoads(sequences, layer, self.outputs)
+        self.kernels: int = 0 if layer.on_load is None else self.source.channel_words
+        kernels = 0 if parameters is None else parameters.kernels, sum(other.kernels for other in before)
+        self.loads = MapLoads(sequences, layer, self.outputs, kernels=kernels)
         self.weights_until = self.constants_until = 0
         self.visits = list(visits(layer, self.geometry, self.inputs, parameters, lane_rows))
         self.stores: list[Instruction] = []

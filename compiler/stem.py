@@ -132,7 +132,7 @@ def choose_stem(graph: IntegerGraph, geometry: Geometry) -> Stem | None:
 
     def cost(y: AxisWindow, x: AxisWindow) -> tuple[float, float]:
         places = y.fold.positions * x.fold.positions
-        loaded = places * words(y, x) * geometry.word_bits / geometry.maps_bus_bits
+        loaded = places * words(y, x) * geometry.load_cycles_per_word
         return max(steps(y, x), loaded), steps(y, x) + loaded
 
     most = ROW_BITS // geometry.activation_bits // image.channels

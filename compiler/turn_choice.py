@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..hdl.geometry import Geometry
+from ..hdl.geometry import DEPTHWISE_KERNELS, Geometry
 from ..hdl.isa import CRC_REGISTERS, MAXIMUM_PASSES
 from .blocks import grid
+from .depthwise import load_cycles
 from .emit import PASSES
 from .lowered import LoweredLayer, digits_of
 from .turns import Member, Turn
@@ -65,6 +66,7 @@ class _Load:
     lane_rows: output rows of a lane in each block; None: no such blocks.
     slot: words of the activation memory that its largest block takes.
     ring: weight words that stay in the ring.
+    kernels: channel words of kernels that stay in the depthwise unit.
     compute, maps, stores, fetch: cycles.
     alone: estimated cycles in a turn of its own.
     """
@@ -76,6 +78,7 @@ class _Load:
         self.parameters = parameters
         planes = words[layer.source.name] * digits_of(layer.source, geometry)
         output_planes = words[layer.target.name] * digits_of(layer.target, geometry)
+        self.kernels = 0 if layer.on_load is None else planes
         self.ring = 0 if parameters is None else parameters.first_word[-1]
         if parameters is None:
             tiles, group_steps = -(-planes // MAXIMUM_PASSES), layer.kernel[0] * layer.kernel[1] * planes
@@ -93,15 +96,16 @@ class _Load:
         fits = len(blocks) >= LEAST_BLOCKS and self.slot <= geometry.activation_depth // 2
         self.lane_rows = rows if stays and fits else None
 
-        per_word = geometry.word_bits / geometry.maps_bus_bits
+        per_word = geometry.load_cycles_per_word
         pixels = layer.target.height * layer.target.width
         self.compute = sum(block.lane_rows_out for block in blocks) * layer.target.width * group_steps
-        self.maps = planes * sum(block.read_rows * block.columns_in for block in blocks) * per_word
+        sizes = [(block.read_rows, block.columns_in) for block in blocks]
+        self.maps = sum(load_cycles(layer, geometry, planes, *size) for size in sizes)
         if layer.residual is not None:
             self.maps += output_planes * digits_of(layer.residual, geometry) * pixels * per_word
-        self.stores = output_planes * pixels * per_word
+        self.stores = output_planes * pixels * geometry.store_cycles_per_word
         self.fetch = len(blocks) * fetch
-        whole = planes * layer.source.height * layer.source.width * per_word
+        whole = load_cycles(layer, geometry, planes, layer.source.height, layer.source.width)
         self.alone = max(self.compute, self.maps, self.stores) + EXPOSED * whole
 
     def member(self, *, beside: bool) -> Member:
@@ -122,5 +126,6 @@ def _fit(group: Sequence[_Load], geometry: Geometry, concatenations: Mapping[str
         and all(load.lane_rows is not None for load in group)
         and sum(load.ring for load in group) <= geometry.weight_depth
         and sum(load.slot for load in group) <= geometry.activation_depth
-        and not any(written & set(concatenations.get(load.layer.source.name, ())) for load in group)
+        and sum(load.kernels for load in group) <= DEPTHWISE_KERNELS
+        and not any(written & set(concatenations.get(load.layer.stored.name, ())) for load in group)
     )

@@ -8,9 +8,10 @@ Each layer of a turn has a CRC register of its own, which its first STORE starts
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from .blocks import Block
+from .depthwise import stored_box
 from .lowered import LoweredLayer
 from .schedule import LayerSchedule
 from .sequences import Sequences
@@ -34,6 +35,14 @@ class Turn:
     """One layer, or several side by side."""
 
     members: tuple[Member, ...]
+
+    @property
+    def layers(self) -> Iterator[LoweredLayer]:
+        """The members' layers, and those that are computed on load."""
+        for member in self.members:
+            yield member.layer
+            if member.layer.on_load is not None:
+                yield member.layer.on_load
 
     def schedule(self, sequences: Sequences) -> None:
         """Appends the layers.
@@ -76,7 +85,7 @@ class _Progress:
         self.rows = [0]
         layer = schedule.layer
         residual = None if layer.residual is None else layer.residual.name
-        reads = (layer.source.name, residual)
+        reads = (layer.stored.name, residual)
         self.producers = [(other, other.target == reads[0]) for other in before if other.target in reads]
 
     @property
@@ -101,7 +110,7 @@ class _Progress:
             return all(other.ended for other in self.before)
         block = self.blocks[self.done]
         return all(
-            other.ended or _rows_read(block, as_input) <= other.rows[max(0, other.done - BEHIND)]
+            other.ended or self._rows_read(block, as_input) <= other.rows[max(0, other.done - BEHIND)]
             for other, as_input in self.producers
         )
 
@@ -111,12 +120,12 @@ class _Progress:
         block = self.blocks[self.done]
         self.rows.append(block.first_row + block.rows)
 
-
-def _rows_read(block: Block, as_input: bool) -> int:
-    """Rows of a map, from the first one, that a block's input or residual takes."""
-    if as_input:
-        return (block.read_row + block.read_rows - 1) * block.row_step + 1
-    return block.first_row + block.rows
+    def _rows_read(self, block: Block, as_input: bool) -> int:
+        """Rows of a map, from the first one, that a block's input or residual takes."""
+        if as_input:
+            end = (block.read_row + block.read_rows - 1) * block.row_step + 1
+            return stored_box(self.schedule.layer, (0, end), (0, 1))[0][1]
+        return block.first_row + block.rows
 
 
 def _interleave(schedules: Sequence[LayerSchedule]) -> None:

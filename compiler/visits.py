@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from ..hdl.geometry import Geometry
 from .blocks import Block, grid, split
+from .depthwise import load_cycles
 from .emit import PASSES
 from .errors import CompileError
 from .lowered import LoweredLayer, digits_of
@@ -171,8 +172,8 @@ def _overlapping(
     fetch = INSTRUCTION_CYCLES * (1 + len(parameters.run_words) * tile_instructions)
 
     def cycles(blocks: list[Block]) -> float:
-        words_in = [planes * block.read_rows * block.columns_in for block in blocks]
-        loads = [LATENCY_CYCLES + count * geometry.word_bits / geometry.maps_bus_bits for count in words_in]
+        sizes = [(block.read_rows, block.columns_in) for block in blocks]
+        loads = [LATENCY_CYCLES + load_cycles(layer, geometry, planes, *size) for size in sizes]
         steps = [max(fetch, block.lane_rows_out * block.columns * group_steps) for block in blocks]
         return loads[0] + sum(max(step, load) for step, load in zip(steps, [*loads[1:], 0]))
 

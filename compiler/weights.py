@@ -8,6 +8,7 @@ import numpy as np
 from ..hdl.encoding import encode_weights, offset_code, pack_weight_words
 from ..hdl.geometry import CONSTANT_BITS, Geometry
 from ..hdl.isa import CONSTANT_LAYOUT
+from .depthwise import kernels_bytes
 from .lanes import DIGIT_CLASSES, Placement
 from .lowered import LoweredLayer
 
@@ -34,6 +35,7 @@ class ParameterBlock:
     first_word: per tile, its first weight word; one more entry at the end.
     shared: the words of all tiles are the same, and lie there once.
     constants: bytes from the region's base of the first tile's constants; the others follow, To × 8 bytes each.
+    kernels: bytes from the region's base of the kernels of a depthwise layer that is computed on load; else 0.
     """
 
     weights: int
@@ -44,6 +46,7 @@ class ParameterBlock:
     first_word: tuple[int, ...]
     shared: bool
     constants: int
+    kernels: int = 0
 
     def streams(self, geometry: Geometry) -> bool:
         """Whether a tile's words do not fit the ring: they then pass through it once for every group."""
@@ -170,4 +173,9 @@ def add_parameters(
     first = (0, *itertools.accumulate(run * digits for run in runs))
     if shared:
         first = (0,) * len(runs) + (len(stream),)
-    return ParameterBlock(start, port_stride, slice_bytes, tuple(runs), digits, first, shared, constants)
+    kernels = 0
+    if layer.on_load is not None:
+        kernels = align(len(parameters))
+        parameters.extend(bytes(kernels - len(parameters)))
+        parameters.extend(kernels_bytes(layer.on_load, source_order, geometry))
+    return ParameterBlock(start, port_stride, slice_bytes, tuple(runs), digits, first, shared, constants, kernels)

@@ -11,11 +11,12 @@ def bounds(program: Program, *, bytes_per_cycle: float) -> dict[int, dict[str, f
     """By layer number, the least cycles that each resource needs for it, however well everything overlaps.
 
     compute: the steps of its COMPUTEs. drain: the groups' captures, one in `drain_cycles`. weights, maps, residual,
-    stores: bytes over the rate of the bus that carries them (residuals share the maps' bus). memory: all bytes over the
-    DDR's rate.
+    stores: bytes over the rate of the bus that carries them, of maps a word a cycle at most (residuals share the maps'
+    bus). memory: all bytes over the DDR's rate.
     """
     geometry = program.geometry
-    maps_rate = geometry.maps_bus_bits / 8
+    load_rate = geometry.word_bytes / geometry.load_cycles_per_word
+    store_rate = geometry.word_bytes / geometry.store_cycles_per_word
     weights_rate = geometry.weights_bus_bits / 8 * geometry.weight_ports
     need: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for opcode, fields in program.decoded():
@@ -30,7 +31,7 @@ def bounds(program: Program, *, bytes_per_cycle: float) -> dict[int, dict[str, f
         elif opcode in (Opcode.LOAD_WEIGHTS, Opcode.LOAD_CONSTANTS):
             layer["weights"] += count / weights_rate
         elif opcode is Opcode.LOAD_MAP:
-            layer["residual" if fields["residual"] else "maps"] += count / maps_rate
+            layer["residual" if fields["residual"] else "maps"] += count / load_rate
         elif opcode is Opcode.STORE:
-            layer["stores"] += count / maps_rate
+            layer["stores"] += count / store_rate
     return {number: {name: value for name, value in layer.items() if value} for number, layer in need.items()}

@@ -10,10 +10,12 @@ import functools
 import gc
 import warnings
 from collections import deque
+from collections.abc import Mapping
 
 from amaranth.hdl import UnusedElaboratable
 
 from ..compiler.compile import read_bytes
+from ..compiler.depthwise import KERNEL, OVERHEAD, unit_cycles
 from ..compiler.program import Program
 from ..hdl.array.array import Array
 from ..hdl.compute.drain import DrainTiming
@@ -78,7 +80,20 @@ class _Job:
             self.bytes_left = float(read_bytes(geometry, opcode, fields))
             if opcode is Opcode.LOAD_MAP:
                 rows = fields["planes"] * (fields["pad_top"] + fields["pad_bottom"])
-                self.cycles_left = float(rows * fields["row_words"])
+                self.cycles_left = float(rows * fields["row_words"]) + _depthwise_cycles(geometry, fields)
+
+
+def _depthwise_cycles(geometry: Geometry, fields: Mapping[str, int]) -> float:
+    """Cycles that the depthwise unit takes longer than the bus."""
+    if not fields["depthwise"]:
+        return 0.0
+    words = fields["chunks"] * fields["chunk_words"]
+    rows = words // fields["source_words"] + fields["source_top"] + fields["source_bottom"]
+    columns = fields["source_words"] + fields["source_left"] + fields["source_right"]
+    outputs = ((rows - KERNEL) // fields["source_stride"] + 1) * fields["row_words"]
+    unit = unit_cycles(geometry, rows * columns, outputs)
+    bus = words * geometry.load_cycles_per_word
+    return OVERHEAD + fields["planes"] * max(0.0, unit - bus)
 
 
 class _Machine:
@@ -94,7 +109,8 @@ class _Machine:
         self.late[Token.OUTPUT_READY] = self.late[Token.RESIDUAL_FREE] = timing.written
         self.late[Token.STORED] = self.latency
         self.bytes_per_cycle = bytes_per_cycle
-        self.map_rate = min(g.maps_bus_bits / 8, g.word_bytes)
+        self.load_rate = g.word_bytes / g.load_cycles_per_word
+        self.store_rate = g.word_bytes / g.store_cycles_per_word
         self.weight_rate = g.weights_bus_bits / 8
         self.pending = deque(_Job(g, opcode, fields, timing.spacing) for opcode, fields in program.decoded())
         self.now = self.fetched = self.drained = 0.0
@@ -166,11 +182,11 @@ class _Machine:
         if job is None or not job.bytes_left or engine == _COMPUTE:
             return 0.0
         if engine == _STORE:
-            return self.map_rate
+            return self.store_rate
         if self.now < job.taken + self.latency:
             return 0.0
         if engine == _MAPS:
-            return self.map_rate
+            return self.load_rate
         if job.opcode is Opcode.LOAD_CONSTANTS:
             room = self.tiles_written + job.fields["tiles"] - self.tiles_freed <= g.constant_tiles
             return self.weight_rate if room else 0.0

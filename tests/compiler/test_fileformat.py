@@ -126,4 +126,4 @@ def test_binary_that_is_no_zip(tmp_path):
     path.write_text("hello")
     with pytest.raises(ProgramFileError, match="not a program file"):
         load(path)
-    assert fileformat.VERSION == 2
+    assert fileformat.VERSION == 3

@@ -25,8 +25,8 @@ def test_bounds_of_a_convolution_by_hand():
     weights = 2 * 18 * GEOMETRY.weight_word_bits // 8 + blocks * 2 * 8 * 8
     assert need["weights"] == weights / 8
     stored = 2 * 64 * 5 + 16  # two channel words of five bytes, and the log's record
-    assert need["stores"] == stored / 8
-    assert need["memory"] == pytest.approx((weights + stored + 8 * need["maps"]) / 4)
+    assert need["stores"] == stored / 5  # a word a cycle
+    assert need["memory"] == pytest.approx((weights + stored + 5 * need["maps"]) / 4)
 
 
 def test_steps_are_those_of_the_program():
