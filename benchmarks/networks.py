@@ -19,7 +19,7 @@ from intramix.cli.console import console, step, table
 from intramix.cli.lanes import lane_mix
 from intramix.cli.output import write_json, write_whole
 from intramix.cli.quantization_report import show_narrowed
-from intramix.cli.tables import percent, totals
+from intramix.cli.tables import layer_name, percent, totals
 from intramix.cli.verification import build, check, conditions_of, figures_of, verdict
 from intramix.compiler.compile import compile_graph
 from intramix.explore.bounds import bounds
@@ -128,8 +128,9 @@ def _print(figures: dict[str, Any]) -> None:
     ]  # fmt: skip
     rows = [
         [
-            str(layer["number"]), layer["name"], f"{layer['macs']:,}", f"{layer['cycles']:,.0f}", f"{layer['steps']:,}",
-            f"{layer['ideal_cycles']:,.0f}", percent(layer["array_utilisation"]), layer["bound_by"],
+            str(layer["number"]), layer_name(layer["name"], layer["on_load"]), f"{layer['macs']:,}",
+            f"{layer['cycles']:,.0f}", f"{layer['steps']:,}", f"{layer['ideal_cycles']:,.0f}",
+            percent(layer["array_utilisation"]), layer["bound_by"],
             f"{layer['bounds'][layer['bound_by']]:,}", f"{layer['read_bytes'] + layer['write_bytes']:,}",
             "differs" if layer["values_mismatched"] else "equal",
         ]

@@ -15,7 +15,7 @@ from ..quant import fileformat as model_file
 from .console import console, step, table
 from .options import board_options, json_option
 from .output import write_json
-from .tables import mix
+from .tables import layer_name, mix
 
 
 @click.command()
@@ -46,7 +46,8 @@ def compile(
         console.print(list_program(program), markup=False, soft_wrap=True)
     rows = [
         [
-            str(layer.number), layer.name, layer.kind, f"{layer.macs:,}", mix(layer.formats), mix(layer.lane_mix),
+            str(layer.number), layer_name(layer.name, layer.on_load), layer.kind,
+            f"{layer.macs + layer.on_load_macs:,}", mix(layer.formats), mix(layer.lane_mix),
             f"{layer.steps:,}", f"{layer.ideal_cycles:,.0f}", f"{layer.read_bytes:,}", f"{layer.write_bytes:,}",
         ]
         for layer in program.layers
@@ -76,7 +77,8 @@ def compile(
             "steps": sum(layer.steps for layer in program.layers),
             "layers": [
                 {
-                    "number": layer.number, "name": layer.name, "kind": layer.kind, "macs": layer.macs,
+                    "number": layer.number, "name": layer.name, "on_load": layer.on_load, "kind": layer.kind,
+                    "macs": layer.macs + layer.on_load_macs,
                     "formats": layer.formats, "lanes": layer.lane_mix, "steps": layer.steps,
                     "ideal_cycles": layer.ideal_cycles, "read_bytes": layer.read_bytes,
                     "write_bytes": layer.write_bytes,

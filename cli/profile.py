@@ -12,7 +12,7 @@ from ..runtime.figures import engine_figures, layer_figures, mean_cycles, run_fi
 from .console import console, table
 from .device import device_options, load_images, run_images
 from .output import write_json, write_whole
-from .tables import percent
+from .tables import layer_name, percent
 
 
 @click.command()
@@ -59,7 +59,7 @@ def profile(
 def _print(figures: Mapping[str, Any]) -> None:
     frame = figures["cycles_per_frame"]
     rows = [
-        [str(layer["number"]), layer["name"], layer["kind"], f"{layer['cycles']:,.0f}",
+        [str(layer["number"]), layer_name(layer["name"], layer["on_load"]), layer["kind"], f"{layer['cycles']:,.0f}",
          percent(layer["cycles"] / frame), f"{layer['steps']:,}", f"{layer['waiting_cycles']:,.0f}",
          percent(layer["array_utilisation"]), f"{layer['read_bytes']:,}", f"{layer['write_bytes']:,}"]
         for layer in figures["layers"]

@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from .tables import mix, percent
+from .tables import layer_name, mix, percent
 
 _INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
 _COLOURS = {
@@ -56,12 +56,12 @@ def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("intramix.cli", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"mix": mix, "percent": percent}
+    environment.filters |= {"layer_name": layer_name, "mix": mix, "percent": percent}
     return environment.get_template(name)
 
 
 def _plot_cycles(layers: Sequence[Mapping[str, Any]]) -> str:
-    figure, axes = _bars(layers)
+    figure, axes = _layer_bars(layers)
     ideal = [layer["ideal_cycles"] for layer in layers]
     spent = [max(layer["cycles"] - layer["ideal_cycles"], 0) for layer in layers]
     axes.barh(range(len(layers)), ideal, color=_COLOURS["fixed-4"], label="the array's full rate")
@@ -71,7 +71,7 @@ def _plot_cycles(layers: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _plot_lanes(layers: Sequence[Mapping[str, Any]]) -> str:
-    figure, axes = _bars(layers)
+    figure, axes = _layer_bars(layers)
     left = [0.0] * len(layers)
     for lane, colour in _COLOURS.items():
         counts = [layer["lanes"].get(lane, 0) for layer in layers]
@@ -83,7 +83,7 @@ def _plot_lanes(layers: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _plot_traffic(layers: Sequence[Mapping[str, Any]]) -> str:
-    figure, axes = _bars(layers)
+    figure, axes = _layer_bars(layers)
     read = [layer["read_bytes"] / 1024 for layer in layers]
     axes.barh(range(len(layers)), read, color=_COLOURS["fixed-8"], label="read")
     written = [layer["write_bytes"] / 1024 for layer in layers]
@@ -93,13 +93,13 @@ def _plot_traffic(layers: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _plot_engines(figures: Mapping[str, Any]) -> str:
-    bars = [
-        {"name": f"{engine['engine']}: {what}", "share": 100 * cycles / figures["cycles_per_frame"]}
+    bars = {
+        f"{engine['engine']}: {what}": 100 * cycles / figures["cycles_per_frame"]
         for engine in figures["engines"]
         for what, cycles in engine["cycles"].items()
-    ]
-    figure, axes = _bars(bars)
-    axes.barh(range(len(bars)), [entry["share"] for entry in bars], color=_COLOURS["fixed-8"], label="of all cycles")
+    }
+    figure, axes = _bars(list(bars))
+    axes.barh(range(len(bars)), list(bars.values()), color=_COLOURS["fixed-8"], label="of all cycles")
     axes.set_xlabel("%")
     return _finish(figure, axes)
 
@@ -115,9 +115,13 @@ def _plot_history(history: Sequence[Mapping[str, Any]]) -> str:
     return _finish(figure, axes)
 
 
-def _bars(layers: Sequence[Mapping[str, Any]]) -> tuple[Figure, Any]:
-    figure, axes = plt.subplots(figsize=(9, 0.32 * len(layers) + 1.2))
-    axes.set_yticks(range(len(layers)), [layer["name"] for layer in layers])
+def _layer_bars(layers: Sequence[Mapping[str, Any]]) -> tuple[Figure, Any]:
+    return _bars([layer_name(layer["name"], layer["on_load"]) for layer in layers])
+
+
+def _bars(names: Sequence[str]) -> tuple[Figure, Any]:
+    figure, axes = plt.subplots(figsize=(9, 0.32 * len(names) + 1.2))
+    axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     return figure, axes
 

@@ -13,6 +13,11 @@ def mix(counts: Mapping[str, int]) -> str:
     return " + ".join(f"{count} {name}" for name, count in used) or "–"
 
 
+def layer_name(name: str, on_load: str) -> str:
+    """A layer's name, with that of the depthwise layer that is computed while its input is loaded."""
+    return f"{on_load} → {name}" if on_load else name
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
@@ -22,7 +27,7 @@ def layer_table(figures: Mapping[str, Any]) -> None:
     rows = [
         [
             str(layer["number"]),
-            layer["name"],
+            layer_name(layer["name"], layer["on_load"]),
             f"{layer['macs']:,}",
             mix(layer["formats"]),
             mix(layer["lanes"]),

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..compiler.program import Program
 from ..platforms.boards import Board
+from ..platforms.zynq.systems import board_system
 from ..quant.graph import IntegerGraph
 from ..runtime.driver import Driver
 from ..runtime.figures import layer_figures, mean_cycles, run_figures
@@ -60,6 +61,7 @@ def figures_of(
             "latency_cycles": conditions.latency_cycles,
             "stall_probability": conditions.stall_probability,
             "seed": conditions.seed,
+            "shared_ports": [list(names) for names in conditions.shared_ports],
         },
         "crc_compared": sum(layer.crc_compared for layer in report.layers),
         "crc_mismatched": sum(layer.crc_mismatched for layer in report.layers),
@@ -82,13 +84,22 @@ def verdict(report: VerificationReport) -> bool:
             f"[bold green]Every value of every layer is equal:[/] {report.compared:,} values and {crcs:,} CRCs of "
             f"{len(report.runs)} images, RTL against the integer model."
         )
+        if unstored := sum(bool(layer.on_load) for layer in report.layers):
+            console.print(f"[dim]{unstored} depthwise layers are computed on load: the layers that read them stand for "
+                          "them[/]")
     else:
         console.print(f"[bold red]The RTL differs from the integer model:[/] {report}")
     return report.passed
 
 
 def conditions_of(board: Board, overrides: Mapping[str, Any] | None = None) -> DdrConditions:
-    """The memory of a board: 75 % of its peak, 40 cycles of latency, unless told otherwise."""
+    """The memory of a board: 75 % of its peak, 40 cycles of latency, unless told otherwise; its processing system's
+    ports, where there are fewer than the accelerator has masters."""
+    shared: tuple[tuple[str, ...], ...] = ()
+    if board.part is not None:
+        ports = board_system(board).assign(board.geometry)
+        shared = tuple(names for names in ports.values() if len(names) > 1)
     return DdrConditions(
-        peak_bytes_per_second=board.memory_bytes_per_second, clock_hz=board.clock_hz, **(overrides or {})
-    )
+        peak_bytes_per_second=board.memory_bytes_per_second, clock_hz=board.clock_hz, shared_ports=shared,
+        **(overrides or {}),
+    )  # fmt: skip

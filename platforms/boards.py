@@ -38,6 +38,8 @@ class Board:
     clock_hz: the clock at which figures are stated.
     memory_bytes_per_second: peak of the memory that the accelerator's ports reach.
     geometry: the preset; `geometry_for` varies it.
+    other_schemes: the preset where the LUT lanes have another scheme than `geometry`'s, which leaves less room; None:
+        the same.
     vivado_board: Vivado's name of its files of the board, without their version; "" where it has none.
     platform: module and class of amaranth-boards' platform, where it has the board.
     system_parameters: of Vivado's processing-system IP, as the board is wired: used where those files are missing.
@@ -50,6 +52,7 @@ class Board:
     memory: str
     memory_bytes_per_second: float
     geometry: Geometry
+    other_schemes: Geometry | None = None
     vivado_board: str = ""
     platform: str = ""
     system_parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -63,12 +66,14 @@ class Board:
         ------
         GeometryError: the variant is not legal.
         """
-        changes: dict[str, object] = {}
+        geometry, changes = self.geometry, dict[str, object]()
         if activation_bits is not None:
             changes["activation_bits"] = activation_bits
         if lut_scheme is not None:
             changes["lut_scheme"] = lut_scheme
-        return dataclasses.replace(self.geometry, **changes)  # type: ignore[arg-type]
+            if lut_scheme is not geometry.lut_scheme and self.other_schemes is not None:
+                geometry = self.other_schemes
+        return dataclasses.replace(geometry, **changes)  # type: ignore[arg-type]
 
 
 XC7Z007S = Part(name="xc7z007sclg400-1", family="xc7", lut=14_400, ff=28_800, dsp=66, bram36=50)
@@ -103,6 +108,23 @@ _SMALL = Board(
     ),
 )
 
+_XC7Z020_GEOMETRY = Geometry(
+    word_channels=16,
+    pixel_lanes=4,
+    fixed8_lanes=2,
+    fixed4_lanes=8,
+    lut_lanes=22,
+    lut_scheme=LaneClass.LUT_FIXED4,
+    dsp=Dsp.DSP48E1,
+    activation_depth=4096,
+    residual_depth=512,
+    output_depth=1024,
+    weight_depth=1024,
+    post_units=4,
+    logic_addends=1,
+    weight_ports=2,
+)
+
 _PYNQ_Z2 = Board(
     name="pynq-z2",
     title="TUL PYNQ-Z2",
@@ -110,22 +132,11 @@ _PYNQ_Z2 = Board(
     clock_hz=100_000_000,
     memory="DDR3-1050, 16 bit",
     memory_bytes_per_second=2.1e9,
-    geometry=Geometry(
-        word_channels=16,
-        pixel_lanes=4,
-        fixed8_lanes=2,
-        fixed4_lanes=8,
-        lut_lanes=22,
-        lut_scheme=LaneClass.LUT_FIXED4,
-        dsp=Dsp.DSP48E1,
-        activation_depth=4096,
-        residual_depth=512,
-        output_depth=1024,
-        weight_depth=1024,
-        post_units=4,
-        logic_addends=1,
-        weight_ports=2,
+    # Two filters less on DSPs leave 32 of them, 8 for the depthwise unit.
+    geometry=dataclasses.replace(
+        _XC7Z020_GEOMETRY, fixed4_lanes=6, lut_lanes=24, logic_addends=0, depthwise_channels=8
     ),
+    other_schemes=_XC7Z020_GEOMETRY,
     vivado_board="tul.com.tw:pynq-z2:part0",
     system_parameters={
         "PCW_CRYSTAL_PERIPHERAL_FREQMHZ": "50",
@@ -140,9 +151,10 @@ _PYNQ_Z2_LUT = dataclasses.replace(
     name="pynq-z2-lut",
     title="… without DSPs, for open tools",
     geometry=dataclasses.replace(
-        _PYNQ_Z2.geometry, dsp=Dsp.NONE, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=12, post_units=1,
+        _XC7Z020_GEOMETRY, dsp=Dsp.NONE, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=12, post_units=1,
         logic_addends=0,
     ),
+    other_schemes=None,
 )
 """Open place and route was reported to give wrong products of DSPs (openXC7/nextpnr-xilinx#159)."""
 
@@ -166,9 +178,10 @@ _CORA_Z7_10 = dataclasses.replace(
     _PYNQ_Z2, name="cora-z7-10", title="Digilent Cora Z7-10", vivado_board="digilentinc.com:cora-z7-10:part0",
     platform="amaranth_boards.cora_z7:CoraZ7_10Platform", part=XC7Z010,
     geometry=dataclasses.replace(
-        _PYNQ_Z2.geometry, word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=7, lut_lanes=8, weight_ports=1,
+        _XC7Z020_GEOMETRY, word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=7, lut_lanes=8, weight_ports=1,
         post_units=2, logic_addends=0,
     ),
+    other_schemes=None,
 )  # fmt: skip
 _CORA_Z7_07S = dataclasses.replace(
     _CORA_Z7_10, name="cora-z7-07s", title="Digilent Cora Z7-07S", vivado_board="digilentinc.com:cora-z7-07s:part0",
@@ -190,8 +203,8 @@ _ZC706 = Board(
         word_channels=32,
         pixel_lanes=4,
         fixed8_lanes=4,
-        fixed4_lanes=18,
-        lut_lanes=42,
+        fixed4_lanes=16,
+        lut_lanes=44,
         lut_scheme=LaneClass.LUT_FIXED4,
         dsp=Dsp.DSP48E1,
         activation_depth=4096,
@@ -199,7 +212,9 @@ _ZC706 = Board(
         output_depth=1024,
         weight_depth=1024,
         post_units=8,
+        depthwise_channels=32,
         weight_ports=4,
+        maps_ports=2,
     ),
     vivado_board="xilinx.com:zc706:part0",
     system_parameters={"preset": "ZC706"},
@@ -211,6 +226,7 @@ _ULTRASCALE: dict[str, Any] = {
     "maps_bus_bits": 128,
     "weights_bus_bits": 128,
     "weight_ports": 4,
+    "maps_ports": 2,
     "address_bits": 40,
     "maximum_burst": 256,
 }
@@ -235,6 +251,7 @@ _ZCU102 = Board(
         output_depth=2048,
         weight_depth=1024,
         post_units=8,
+        depthwise_channels=32,
         **_ULTRASCALE,
     ),
     vivado_board="xilinx.com:zcu102:part0",
@@ -259,6 +276,7 @@ _ZU15EG = Board(
         output_depth=1024,
         weight_depth=1024,
         post_units=12,
+        depthwise_channels=8,
         **_ULTRASCALE,
     ),
 )

@@ -6,7 +6,9 @@ The model's costs of a multiply-accumulate are those that `benchmarks.lane_cost`
 
 import dataclasses
 
-from ..hdl.geometry import CONSTANT_BITS, Dsp, Geometry, LaneClass
+from ..hdl.dma.map_reader import BUFFERED_WORDS_OF_TWO
+from ..hdl.geometry import CONSTANT_BITS, DEPTHWISE_COLUMNS, DEPTHWISE_KERNELS, Dsp, Geometry, LaneClass
+from ..hdl.isa import KERNEL_WORDS
 from .boards import Part
 from .synthesis import Resources
 
@@ -17,6 +19,11 @@ _DECODER = {LaneClass.LUT_FIXED4: 0.0, LaneClass.LUT_SP2: 4.8, LaneClass.LUT_POT
 """LUTs a weight, once for all pixel lanes."""
 _BASE, _WORD_BIT, _REQUANTIZER = 5_400.0, 58.5, 100.0
 _LOGIC_ADDEND, _REQUANTIZER_WITHOUT_DSPS = 260.0, 1_300.0
+_DEPTHWISE_LANE, _DEPTHWISE_CHOICE, _DEPTHWISE_UNIT = (275.0, 345.0), 90.0, 350.0
+"""A lane of the depthwise unit with activations of 4 and of 5 bits, each time that the channels of a lane double, and
+what it takes beside its lanes."""
+_MAPS_PORT = 800.0
+"""A second read master for maps, with what unpacks its words."""
 
 LUT_ERROR = 0.10
 """Largest relative error of the model on the geometries that were synthesised."""
@@ -54,7 +61,7 @@ def count_dsp(geometry: Geometry) -> int:
     if g.dsp is Dsp.NONE:
         return 0
     half_lanes = 2 * g.fixed8_lanes + g.fixed4_lanes
-    requantizers = (2 * g.post_units - g.logic_addends) * g.pixel_lanes
+    requantizers = (2 * g.post_units - g.logic_addends) * g.pixel_lanes + g.depthwise_channels
     return g.word_channels * -(-half_lanes // 2) * -(-g.pixel_lanes // 2) + requantizers
 
 
@@ -65,7 +72,13 @@ def count_bram36(geometry: Geometry) -> float:
     columns = g.weight_word_bits // g.weights_bus_bits  # the ring is cut into beats
     weights = columns * _halves(g.weight_depth, g.weights_bus_bits)
     constants = _halves(g.constant_tiles * g.drain_cycles, g.post_units * CONSTANT_BITS)
-    return (g.pixel_lanes * lane + weights + constants) / 2
+    unit = queues = 0
+    if g.depthwise_channels:
+        kernels = DEPTHWISE_KERNELS * KERNEL_WORDS
+        unit = _halves(DEPTHWISE_COLUMNS, 2 * g.word_bits) + _halves(kernels, 4 * g.word_channels)
+    if g.maps_ports > 1:
+        queues = g.maps_ports * _halves(BUFFERED_WORDS_OF_TWO, g.word_bits + 3)
+    return (g.pixel_lanes * lane + weights + constants + unit + queues) / 2
 
 
 def estimate_lut(geometry: Geometry) -> float:
@@ -81,7 +94,12 @@ def estimate_lut(geometry: Geometry) -> float:
     decoders = g.lut_lanes * g.word_channels * _DECODER[g.lut_scheme]
     requantizer = _REQUANTIZER_WITHOUT_DSPS if g.dsp is Dsp.NONE else _REQUANTIZER
     requantizers = g.pixel_lanes * (requantizer * g.post_units + _LOGIC_ADDEND * g.logic_addends)
-    rest = _BASE + _WORD_BIT * g.word_bits + requantizers
+    unit = 0.0
+    if g.depthwise_channels:
+        doublings = (g.word_channels // g.depthwise_channels).bit_length() - 1
+        lane = of_activation_bits(_DEPTHWISE_LANE) + _DEPTHWISE_CHOICE * doublings
+        unit = _DEPTHWISE_UNIT + g.depthwise_channels * lane
+    rest = unit + _MAPS_PORT * (g.maps_ports - 1) + _BASE + _WORD_BIT * g.word_bits + requantizers
     return macs * lanes + decoders + rest
 
 
@@ -98,8 +116,6 @@ def _halves(depth: int, width: int) -> int:
 
 
 SYNTHESISED: dict[int, Resources] = {
-    0xA2C2976E: Resources(lut=39_809, ff=57_165, dsp=220, bram36=124),  # pynq-z2
-    0x6A32C371: Resources(lut=44_295, ff=61_519, dsp=220, bram36=124),  # pynq-z2 --lut-scheme sp2-4
-    0x1CFF4AAB: Resources(lut=9_051, ff=12_422, dsp=28, bram36=15),  # small
+    0x6F1853A6: Resources(lut=44_564, ff=68_920, dsp=200, bram36=130.5),  # pynq-z2
 }
 """Whole accelerators by signature: `intramix synthesize`, yosys 0.70, hierarchy kept, neither placed nor routed."""

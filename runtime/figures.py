@@ -52,8 +52,9 @@ def layer_figures(
         {
             "number": layer.number,
             "name": layer.name,
+            "on_load": layer.on_load,
             "kind": layer.kind,
-            "macs": layer.macs,
+            "macs": layer.macs + layer.on_load_macs,
             "formats": layer.formats,
             "lanes": layer.lane_mix,
             "steps": layer.steps,
@@ -88,10 +89,10 @@ def run_figures(
         "clock_hz": clock_hz,
         "frames_per_second": clock_hz / cycles_per_frame,
         "gops": 2 * macs * clock_hz / cycles_per_frame / 1e9,
-        "array_utilisation": utilisation(macs, cycles_per_frame, program),
+        "array_utilisation": utilisation(sum(layer.macs for layer in program.layers), cycles_per_frame, program),
     }
 
 
 def utilisation(macs: int, cycles: float, program: Program) -> float:
-    """Share of the array's multiply-accumulates that the model asked for."""
+    """Share of the array's multiply-accumulates that the model asks of it."""
     return macs / (cycles * program.geometry.macs_per_cycle) if cycles else 0.0

@@ -43,6 +43,8 @@ class LayerCheck:
     compared, mismatched: codes; 0 compared where the map's memory was used again (then the CRC is the check).
     first: the first mismatch, in image, channel, row, column order.
     crc_compared, crc_mismatched: records of the log.
+    on_load: the depthwise layer that is computed while this one's input is loaded, or "": it is checked by this one's
+        codes, all of which are made of its.
     """
 
     layer: str
@@ -52,6 +54,7 @@ class LayerCheck:
     first: Mismatch | None
     crc_compared: int
     crc_mismatched: int
+    on_load: str = ""
 
     @property
     def passed(self) -> bool:
@@ -145,7 +148,7 @@ def verify(
     return VerificationReport(
         tuple(
             LayerCheck(layer.name, layer.output, tally.compared, tally.mismatched, tally.first, tally.crc_compared,
-                       tally.crc_mismatched)
+                       tally.crc_mismatched, layer.on_load)
             for layer, tally in zip(program.layers, tallies)
         ),
         tuple(runs),

@@ -21,6 +21,8 @@ class DdrConditions:
     stall_probability: with which each channel of each port is held back in a cycle, beyond what rate and latency do.
     seed: of the random stalls.
     outstanding: bursts that a port accepts before the first is finished, per direction.
+    shared_ports: groups of masters, by name, that read through one port: in a cycle one of them is given a beat. A
+        master in no group has a port of its own.
 
     Raises
     ------
@@ -35,6 +37,7 @@ class DdrConditions:
     stall_probability: float = 0.0
     seed: int = 1
     outstanding: int = 16
+    shared_ports: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         def require(condition: bool, field: str, legal: str) -> None:
@@ -60,4 +63,6 @@ class DdrConditions:
             f"{self.efficiency:.0%} of {self.peak_bytes_per_second / 1e9:g} GB/s, "
             f"{self.latency_cycles} cycles of read latency, {self.clock_hz / 1e6:g} MHz"
         )
+        if self.shared_ports:
+            text += ", " + " and ".join("+".join(names) for names in self.shared_ports) + " share ports"
         return text + (f", stalls {self.stall_probability:.0%} (seed {self.seed})" if self.stall_probability else "")

@@ -115,7 +115,7 @@ void Port::tick_reads() {
         Burst& burst = reads_.front();
         const uint64_t begin = burst.address + uint64_t(burst.done) * bytes_;
         const uint32_t response = answer(false, begin, begin + bytes_);
-        if (response != Fault::SILENCE && !ddr_.stall() && ddr_.rate_left()) {
+        if (response != Fault::SILENCE && !ddr_.stall() && ddr_.rate_left() && ddr_.turn(group)) {
             if (!burst.early) sample(burst);
             ddr_.spend(bytes_);
             out.rvalid = true;
@@ -229,6 +229,14 @@ uint64_t Ddr::random() {  // xorshift64*
     state_ ^= state_ << 25;
     state_ ^= state_ >> 27;
     return state_ * 0x2545f4914f6cdd1dull >> 32;
+}
+
+bool Ddr::turn(int group) {
+    if (group < 0) return true;
+    if (turns_.size() <= size_t(group)) turns_.resize(group + 1, ~uint64_t(0));
+    if (turns_[group] == cycle_) return false;
+    turns_[group] = cycle_;
+    return true;
 }
 
 bool Ddr::stall() { return stall_threshold_ && random() < stall_threshold_; }

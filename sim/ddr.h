@@ -1,7 +1,7 @@
 // A DDR memory behind AXI4 slave ports: what a simulated accelerator's masters talk to.
 //
 // Every port serves one flat memory. All ports share a byte rate (a token bucket), reads wait a latency, every channel may
-// stall at random, and every rule of AXI4 that a master of Intramix must keep is checked: the first violation is described in
+// stall at random, ports may share their read channel, and every rule of AXI4 that a master of Intramix must keep is checked: the first violation is described in
 // `violation()`, and the run is to be ended.
 //
 // One call of `tick()` is one rising clock edge: it takes what the masters drove before the edge (`Port::in`) together with
@@ -94,6 +94,7 @@ public:
     MasterOutputs in;
     SlaveOutputs out;
     PortStatistics statistics;
+    int group = -1;  // of ports that share their read channel
 
     void tick();
     void reset();
@@ -146,6 +147,7 @@ private:
     uint64_t random();
     bool rate_left() { if (tokens_ > 0) return true; limited_ = true; return false; }
     void spend(unsigned bytes) { tokens_ -= bytes; }
+    bool turn(int group);
 
     uint8_t* memory_;
     uint64_t size_;
@@ -153,6 +155,7 @@ private:
     std::deque<Port> ports_;
     std::vector<std::pair<uint64_t, uint64_t>> allowed_;
     std::vector<Fault> faults_;
+    std::vector<uint64_t> turns_;  // by group, the last cycle in which one of its ports was given a beat
     std::string violation_;
     double tokens_ = 0;
     uint64_t cycle_ = 0, state_, stall_threshold_, limited_cycles_ = 0;

@@ -41,4 +41,8 @@ def master_ports(geometry: Geometry) -> tuple[MasterPort, ...]:
             for port in range(geometry.weight_ports)
         ),
         MasterPort(name="m_axi_maps", data_bits=geometry.maps_bus_bits, write=True, maximum_burst=burst),
+        *(
+            MasterPort(name=f"m_axi_maps_{port}", data_bits=geometry.maps_bus_bits, maximum_burst=burst)
+            for port in range(1, geometry.maps_ports)
+        ),
     )

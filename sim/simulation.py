@@ -10,7 +10,7 @@ from types import TracebackType
 
 import numpy as np
 
-from .conditions import DdrConditions
+from .conditions import ConditionsError, DdrConditions
 from .errors import SimulationError
 from .ports import MasterPort
 
@@ -55,6 +55,7 @@ def _prototypes(library: ctypes.CDLL) -> None:
         "memory_idle": (ctypes.c_int, [handle]),
         "allow": (None, [handle, u64, u64]),
         "inject": (None, [handle, u64, u64, ctypes.c_int, ctypes.c_int, u32]),
+        "share": (None, [handle, u32, u32]),
         "clear_faults": (None, [handle]),
         "limited_cycles": (u64, [handle]),
         "statistics": (None, [handle, u32, ctypes.POINTER(u64)]),
@@ -78,6 +79,7 @@ class Simulation:
     Raises
     ------
     SimulationError: from the methods that run cycles, when a rule was broken.
+    ConditionsError: masters that are to share a port do not exist.
     """
 
     def __init__(
@@ -100,7 +102,17 @@ class Simulation:
             self.memory.ctypes.data, memory_bytes, c.bytes_per_cycle, c.latency_cycles, c.response_cycles,
             c.stall_probability, c.seed, c.outstanding, None if trace is None else os.fsencode(trace),
         )
+        self._share(c.shared_ports)
         self.reset()
+
+    def _share(self, groups: Sequence[Sequence[str]]) -> None:
+        indices = {port.name: index for index, port in enumerate(self.ports)}
+        for group, names in enumerate(groups):
+            for name in names:
+                if name not in indices:
+                    masters = ", ".join(indices)
+                    raise ConditionsError(f"DDR condition shared_ports names {name!r}; the masters are {masters}")
+                self._library.simulation_share(self._live(), indices[name], group)
 
     @property
     def cycles(self) -> int:

@@ -140,7 +140,8 @@ class ProcessingSystem7(ZynqProcessingSystem):
 
 
 class ProcessingSystem8(ZynqProcessingSystem):
-    """PS8: `m_axi_hpm0_fpd`, `s_axi_hp0_fpd` … `s_axi_hp3_fpd`, `s_axi_hpc0_fpd` …, all AXI4; PL_CLK0; pl_ps_irq0[1:0].
+    """PS8: `m_axi_hpm0_fpd`, `s_axi_hp0_fpd` … `s_axi_hp3_fpd`, `s_axi_hpc0_fpd` …, `s_axi_lpd`, all AXI4; PL_CLK0;
+    pl_ps_irq0[1:0].
 
     Ports narrower than the primitive's 128 bits are so by configuration of the running system: PYNQ sets the widths
     from the .hwh, the device-tree overlay from its `config-afi`.

@@ -144,6 +144,7 @@ def memory_masters(geometry: Geometry) -> dict[str, int]:
     """Data bits of every memory master of the accelerator, by its port; the maps' first, which moves most."""
     return {
         "m_axi_maps": geometry.maps_bus_bits,
+        **{f"m_axi_maps_{port}": geometry.maps_bus_bits for port in range(1, geometry.maps_ports)},
         **{f"m_axi_weights_{port}": geometry.weights_bus_bits for port in range(geometry.weight_ports)},
         "m_axi_instructions": 64,
     }
@@ -198,6 +199,7 @@ PS8 = ProcessingSystem(
             )
             for n in range(2)
         ),
+        Port("s_axi_lpd", "SAXIGP6", "S_AXI_LPD", "saxi_lpd_aclk", "SAXIGP6/LPD_DDR_LOW", "6"),
     ),
     data_bits=(32, 64, 128),
     clock_output="pl_clk0",

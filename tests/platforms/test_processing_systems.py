@@ -132,7 +132,7 @@ def test_geometry_that_does_not_fit_the_ports(system, changes, message):
 
 
 def test_masters_of_one_port_must_have_one_width():
-    crowded = dataclasses.replace(PS8, slaves=PS8.slaves[:5])
+    crowded = dataclasses.replace(PS8, slaves=PS8.slaves[:6])
     with pytest.raises(BuildError, match=r"share S_AXI_HP0_FPD differ in width .m_axi_maps with 128 bits, "):
         crowded.assign(board("zcu102").geometry)
 

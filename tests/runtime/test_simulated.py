@@ -127,6 +127,7 @@ def test_layers_side_by_side(kinds):
     """Every code and CRC under stalls; and in calm conditions the cycle model's cycles, within a tenth."""
     graph = network(SMALL, 6, blocks=len(kinds), kinds=kinds, size=(64, 12))
     program = compile_graph(graph, SMALL)
+    assert any(layer.on_load for layer in program.layers) == ("inverted" in kinds)
     codes = random_codes(graph, 1, images=1)
     for conditions in (stalled(3), DdrConditions()):
         with SimulatedDevice(SMALL, conditions) as device:

@@ -1,5 +1,7 @@
 """The DDR model, exercised by a copying master: data, latency, byte rate, stalls, and every rule it checks."""
 
+import dataclasses
+
 import copying
 import numpy as np
 import pytest
@@ -92,6 +94,26 @@ def test_byte_rate_is_shared():
         assert total <= rate * (sim.cycles - start) + 64
         assert total >= 0.95 * rate * 8000
         assert min(traffic["copy"].write_bytes, traffic["stream"].read_bytes) > 1000
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_masters_that_share_a_port(shared):
+    """Together they are given one beat a cycle; with ports of their own, one each. Both get on."""
+    conditions = dataclasses.replace(FAST, shared_ports=(("copy", "stream"),) if shared else ())
+    with copying.simulation(conditions, data_bits=32) as sim:
+        sim.write(copying.STREAM_BURSTS, 1000)
+        sim.write(copying.CONTROL, 2)
+        copying.start_copy(sim, 0, 0x8000, 0x4000)
+        start, before = sim.cycles, sim.traffic
+        sim.run(1500, until_interrupt=False)
+        beats = {name: (port.read_bytes - before[name].read_bytes) / 4 for name, port in sim.traffic.items()}
+        assert min(beats.values()) > 300
+        assert (sum(beats.values()) > sim.cycles - start) != shared
+
+
+def test_unknown_master_shares_no_port():
+    with pytest.raises(ConditionsError, match="shared_ports names 'weights'; the masters are copy, stream"):
+        copying.simulation(dataclasses.replace(FAST, shared_ports=(("copy", "weights"),)))
 
 
 def test_stream_sum():

@@ -45,7 +45,7 @@ set parameters(zynq_ultra_ps_e) {
 foreach n {0 1 2 3 4 5 6} {
     lappend parameters(zynq_ultra_ps_e) PSU__USE__S_AXI_GP$n 0 PSU__SAXIGP${n}__DATA_WIDTH 128
 }
-set names_of_gp {hpc0 hpc1 hp0 hp1 hp2 hp3}
+set names_of_gp {hpc0_fpd hpc1_fpd hp0_fpd hp1_fpd hp2_fpd hp3_fpd lpd}
 proc contents(zynq_ultra_ps_e) {config} {
     set pins {pl_resetn0 {output 0}}
     set interfaces {}
@@ -58,11 +58,11 @@ proc contents(zynq_ultra_ps_e) {config} {
             dict set interfaces M_AXI_[string toupper $name] [list master AXI4 $bits]
         }
     }
-    for {set n 0} {$n < 6} {incr n} {
+    for {set n 0} {$n < 7} {incr n} {
         if {[dict get $config PSU__USE__S_AXI_GP$n]} {
             set name [lindex $::names_of_gp $n]
-            dict set pins saxi${name}_fpd_aclk {input 1}
-            dict set interfaces S_AXI_[string toupper $name]_FPD \
+            dict set pins [expr {$n < 6 ? "saxi${name}_aclk" : "saxi_lpd_aclk"}] {input 1}
+            dict set interfaces S_AXI_[string toupper $name] \
                 [list slave AXI4 [dict get $config PSU__SAXIGP${n}__DATA_WIDTH]]
         }
     }
@@ -71,10 +71,10 @@ proc contents(zynq_ultra_ps_e) {config} {
 # Memory above 2 GB is known from a board's preset alone.
 proc segments(zynq_ultra_ps_e) {preset} {
     set found {}
-    for {set n 0} {$n < 6} {incr n} {
+    for {set n 0} {$n < 7} {incr n} {
         set name [string toupper [lindex $::names_of_gp $n]]
         foreach segment [expr {$preset ? {DDR_LOW DDR_HIGH QSPI LPS_OCM} : {DDR_LOW QSPI LPS_OCM}}] {
-            lappend found SAXIGP$n/${name}_$segment S_AXI_${name}_FPD
+            lappend found SAXIGP$n/[string map {_FPD ""} $name]_$segment S_AXI_$name
         }
     }
     return $found
