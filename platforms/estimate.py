@@ -117,5 +117,6 @@ def _halves(depth: int, width: int) -> int:
 
 SYNTHESISED: dict[int, Resources] = {
     0x6F1853A6: Resources(lut=44_564, ff=68_920, dsp=200, bram36=130.5),  # pynq-z2
+    0x34EDEF66: Resources(lut=9_043, ff=12_423, dsp=28, bram36=15),  # small
 }
 """Whole accelerators by signature: `intramix synthesize`, yosys 0.70, hierarchy kept, neither placed nor routed."""
