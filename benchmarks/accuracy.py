@@ -27,6 +27,7 @@ import torch
 from torch import nn
 
 from intramix.cli.lanes import lane_mix
+from intramix.cli.options import LUT_SCHEMES
 from intramix.cli.output import write_json, write_whole
 from intramix.platforms.boards import board as find_board
 from intramix.quant.assign import LaneMix
@@ -47,12 +48,10 @@ BASELINES = ("fixed-8", "fixed-4", "sp2-4", "pot-4")
 def measure(model: nn.Module, data: Dataset, method: str, way: str, *, lanes: LaneMix, bits: int,
             epochs: int, seed: int, device: str) -> dict[str, Any]:  # fmt: skip
     """Accuracy of the integer graph and of the fake quantization, share of codes that differ, size, seconds."""
-    preset = METHODS[method]
-    mix = dataclasses.replace(lanes, lut_format=preset.lut_format or lanes.lut_format)
     started = time.process_time()
-    options = preset.options(epochs=epochs if way == "fine-tuned" else 0, batch_size=64, seed=seed)
+    options = METHODS[method].options(epochs=epochs if way == "fine-tuned" else 0, batch_size=64, seed=seed)
     result = quantize(
-        copy.deepcopy(model), data, lane_mix=mix, method=method, activation_bits=bits, options=options,
+        copy.deepcopy(model), data, lane_mix=lanes, method=method, activation_bits=bits, options=options,
         refined=way == "refined", machine=Machine(device=device),
     )  # fmt: skip
     weights = [(kind.bits, module.weight[0].numel()) for module in result.network.convolutions.values()
@@ -200,7 +199,8 @@ class Bench:
 
     def measure(self, seed: int, name: str, method: str, way: str) -> tuple[str, dict[str, Any]]:
         """The key and the entry of a method."""
-        geometry, some = find_board(self.arguments.board).geometry, slice(self.arguments.fine_tuning_images)
+        kind, some = METHODS[method].lut_format, slice(self.arguments.fine_tuning_images)
+        geometry = find_board(self.arguments.board).geometry_for(lut_scheme=LUT_SCHEMES[kind.name] if kind else None)
         images, labels = self.data.train_images[some], self.data.train_labels[some]  # type: ignore[index]
         return f"{name}, {method}, {way} {seed}", measure(
             self.float_model(seed, name), dataclasses.replace(self.data, train_images=images, train_labels=labels),
