@@ -69,9 +69,9 @@ def count_bram36(geometry: Geometry) -> float:
     """Every memory in columns of RAMB36 and RAMB18, as synthesis cuts it."""
     g = geometry
     lane = sum(_halves(depth, g.word_bits) for depth in (g.activation_depth, g.residual_depth, g.output_depth))
-    columns = g.weight_word_bits // g.weights_bus_bits  # the ring is cut into beats
-    weights = columns * _halves(g.weight_depth, g.weights_bus_bits)
-    constants = _halves(g.constant_tiles * g.drain_cycles, g.post_units * CONSTANT_BITS)
+    bus = g.weights_bus_bits  # both rings are cut into beats
+    weights = g.weight_word_bits // bus * _halves(g.weight_depth, bus)
+    constants = g.post_units * CONSTANT_BITS // bus * _halves(g.constant_tiles * g.drain_cycles, bus)
     unit = queues = 0
     if g.depthwise_channels:
         kernels = DEPTHWISE_KERNELS * KERNEL_WORDS
@@ -117,6 +117,8 @@ def _halves(depth: int, width: int) -> int:
 
 SYNTHESISED: dict[int, Resources] = {
     0x6F1853A6: Resources(lut=44_564, ff=68_920, dsp=200, bram36=130.5),  # pynq-z2
+    0x8010D3EA: Resources(lut=134_266, ff=192_764, dsp=864, bram36=405),  # zc706
+    0x8855EC1C: Resources(lut=199_129, ff=282_451, dsp=2_464, bram36=585),  # zcu102
     0x34EDEF66: Resources(lut=9_043, ff=12_423, dsp=28, bram36=15),  # small
 }
 """Whole accelerators by signature: `intramix synthesize`, yosys 0.70, hierarchy kept, neither placed nor routed."""
