@@ -22,6 +22,7 @@ GEOMETRIES = {
     geometry.signature: geometry
     for geometry in (
         *(entry.geometry for entry in BOARDS.values()),
+        *(entry.geometry_for(activation_bits=4) for entry in BOARDS.values()),
         board("pynq-z2").geometry_for(lut_scheme=LaneClass.LUT_SP2),
     )
 }
@@ -40,7 +41,7 @@ def test_source_is_told():
     signature, found = next(iter(SYNTHESISED.items()))
     geometry = GEOMETRIES[signature]
     assert occupancy(geometry) == Occupancy(found.lut, found.dsp, found.bram36, "yosys")
-    other = dataclasses.replace(geometry, activation_bits=4)
+    other = dataclasses.replace(geometry, activation_bits=4, output_depth=512)
     assert occupancy(other).source == "estimate"
     assert occupancy(other).lut < found.lut
 
