@@ -4,8 +4,8 @@ from collections import Counter
 
 import numpy as np
 
-from ..hdl.geometry import DEPTHWISE_KERNELS, Geometry
-from ..hdl.isa import Opcode
+from ..hdl.geometry import Geometry
+from ..hdl.isa import DEPTHWISE_KERNELS, Opcode
 from ..quant.graph import Convolution, IntegerGraph
 from .assemble import assemble
 from .bounds import check_bounds

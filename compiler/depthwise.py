@@ -4,18 +4,16 @@ Their output is never stored, and they take no step of the array. A geometry can
 """
 
 import dataclasses
-import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from ..hdl.geometry import DEPTHWISE_COLUMNS, Geometry
-from ..hdl.isa import KERNEL_LAYOUT, KERNEL_TAPS, KERNEL_WORDS
+from ..hdl.encoding import kernel_words
+from ..hdl.geometry import Geometry
+from ..hdl.isa import DEPTHWISE_COLUMNS, KERNEL_SIZE, KERNEL_WORDS
 from ..quant.graph import Convolution, IntegerGraph
 from .lowered import LoweredLayer, digits_of
 
-KERNEL = 3
-"""Rows and columns of the unit's window."""
 OVERHEAD = 50
 """Cycles of a LOAD_MAP until the first kernels are taken and after the last window."""
 
@@ -51,7 +49,7 @@ def _fits(before: LoweredLayer, layer: LoweredLayer, graph: IntegerGraph, geomet
     padding = dataclasses.astuple(depthwise.padding)
     columns = source.width + depthwise.padding.left + depthwise.padding.right
     return (
-        before.kernel == (KERNEL, KERNEL)
+        before.kernel == (KERNEL_SIZE, KERNEL_SIZE)
         and before.stride in ((1, 1), (2, 2))
         and max(padding) <= 1
         and columns <= DEPTHWISE_COLUMNS
@@ -74,21 +72,12 @@ def kernels_bytes(layer: LoweredLayer, order: np.ndarray, geometry: Geometry) ->
     """A depthwise layer's kernels as LOAD_MAP reads them: `KERNEL_WORDS` words for each channel word of `order`."""
     convolution = layer.convolution
     assert layer.weight is not None
-    half = 1 << convolution.shift >> 1
+    bias = convolution.bias + (1 << convolution.shift >> 1)
     used = np.flatnonzero(order >= 0)
     channels = order[used]
-    values: Mapping[str, np.ndarray] = {
-        **{f"weight_{tap}": layer.weight[channels, 0, tap // KERNEL, tap % KERNEL] for tap in range(KERNEL_TAPS)},
-        "multiplier": convolution.multiplier[channels],
-        "offset": np.zeros(len(channels), np.int64),
-        "bias": convolution.bias[channels] + half,
-    }
     digits = np.zeros((KERNEL_WORDS, len(order)), np.uint8)
-    starts = itertools.accumulate((field.width for field in KERNEL_LAYOUT), initial=0)
-    for field, start in zip(KERNEL_LAYOUT, starts):
-        for bit in range(field.width):
-            digit, place = divmod(start + bit, 4)
-            digits[digit, used] |= (((values[field.name] >> bit) & 1) << place).astype(np.uint8)
+    weights = layer.weight[channels, 0].transpose(1, 2, 0)
+    digits[:, used] = kernel_words(weights, convolution.multiplier[channels], bias[channels])
     # [channel word][digit][slot], `activation_bits` to a slot.
     slots = digits.reshape(KERNEL_WORDS, -1, geometry.word_channels).transpose(1, 0, 2)
     bits = np.unpackbits(slots.reshape(-1, 1), axis=1, bitorder="little")[:, : geometry.activation_bits]
@@ -105,23 +94,21 @@ class Reach:
     after: int
 
 
-def reach(begin: int, end: int, *, stride: int, pad: int, size: int) -> Reach:
+def _reach(begin: int, end: int, *, stride: int, pad: int, size: int) -> Reach:
     """What outputs begin … end − 1 of a 3×3 window need of a map of `size` rows (or columns)."""
-    first, last = begin * stride - pad, (end - 1) * stride - pad + KERNEL
+    first, last = begin * stride - pad, (end - 1) * stride - pad + KERNEL_SIZE
     return Reach(max(0, first), min(size, last), max(0, -first), max(0, last - size))
 
 
-Span = tuple[int, int]
-
-
-def stored_box(layer: LoweredLayer, rows: Span, columns: Span) -> tuple[Span, Span]:
-    """First and one past the last row and column of the map in memory that a box of a layer's input comes from."""
+def stored_box(layer: LoweredLayer, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[Reach, Reach]:
+    """Rows and columns of the map in memory that a box of a layer's input (first, one past the last) comes from."""
     if (before := layer.on_load) is None:
-        return rows, columns
+        return Reach(*rows, 0, 0), Reach(*columns, 0, 0)
     stride, size = before.stride[0], before.source
-    taken = reach(*rows, stride=stride, pad=before.pad_top, size=size.height)
-    across = reach(*columns, stride=stride, pad=before.pad_left, size=size.width)
-    return (taken.begin, taken.end), (across.begin, across.end)
+    return (
+        _reach(*rows, stride=stride, pad=before.pad_top, size=size.height),
+        _reach(*columns, stride=stride, pad=before.pad_left, size=size.width),
+    )
 
 
 def load_cycles(layer: LoweredLayer, geometry: Geometry, planes: int, rows: int, columns: int) -> float:
@@ -130,7 +117,7 @@ def load_cycles(layer: LoweredLayer, geometry: Geometry, planes: int, rows: int,
     if (before := layer.on_load) is None:
         return planes * rows * columns * per_word
     stride = before.stride[0]
-    height, width = (rows - 1) * stride + KERNEL, (columns - 1) * stride + KERNEL
+    height, width = (rows - 1) * stride + KERNEL_SIZE, (columns - 1) * stride + KERNEL_SIZE
     words = min(height, before.source.height) * min(width, before.source.width)
     return OVERHEAD + planes * max(words * per_word, unit_cycles(geometry, height * width, rows * columns))
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ..hdl.geometry import Geometry
-from ..hdl.isa import MAXIMUM_PASSES, Mode
+from ..hdl.isa import MAXIMUM_PASSES, MAXIMUM_SHIFT, Mode
 from .interpreter_state import ConstantRing, Instruction, LaneMemory, WeightRing
 
 _GATHER_BYTES = 1 << 24
 """Activation slots gathered at once."""
-MAXIMUM_SHIFT = 47
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -2,19 +2,25 @@
 
 import numpy as np
 
-from ..hdl.geometry import DEPTHWISE_COLUMNS, DEPTHWISE_KERNELS, Geometry
-from ..hdl.isa import KERNEL_LAYOUT, KERNEL_TAPS, KERNEL_WORDS, unpack
-from .interpreter_compute import MAXIMUM_SHIFT
+from ..hdl.geometry import Geometry
+from ..hdl.isa import (
+    DEPTHWISE_COLUMNS,
+    KERNEL_LAYOUT,
+    KERNEL_ROWS,
+    KERNEL_SIZE,
+    KERNEL_TAPS,
+    KERNEL_WORDS,
+    MAXIMUM_SHIFT,
+    unpack,
+)  # fmt: skip
 from .interpreter_state import Instruction
-
-KERNEL = 3
 
 
 class KernelMemory:
-    """The unit's kernels: `KERNEL_WORDS` rows of Ti digits for each of `DEPTHWISE_KERNELS` channel words."""
+    """The unit's kernels: rows of Ti digits, `KERNEL_WORDS` for each channel word."""
 
     def __init__(self, geometry: Geometry) -> None:
-        self.depth = DEPTHWISE_KERNELS * KERNEL_WORDS if geometry.depthwise_channels else 0
+        self.depth = KERNEL_ROWS if geometry.depthwise_channels else 0
         self.rows = np.zeros((self.depth, geometry.word_channels), np.uint8)
         self.valid = np.zeros(self.depth, bool)
 
@@ -44,13 +50,13 @@ def check_depthwise(i: Instruction, geometry: Geometry) -> None:
     i.need(i["shift"] <= MAXIMUM_SHIFT, "shift", f"must be 0 … {MAXIMUM_SHIFT}, not {i['shift']}")
     columns = i["source_words"] + i["source_left"] + i["source_right"]
     i.need(
-        KERNEL <= columns <= DEPTHWISE_COLUMNS,
+        KERNEL_SIZE <= columns <= DEPTHWISE_COLUMNS,
         "source_words",
-        f"a row has {columns} columns with its zeros; {KERNEL} … {DEPTHWISE_COLUMNS} are possible",
+        f"a row has {columns} columns with its zeros; {KERNEL_SIZE} … {DEPTHWISE_COLUMNS} are possible",
     )
     rows = i["chunks"] * i["chunk_words"] // i["source_words"] + i["source_top"] + i["source_bottom"]
-    i.need(rows >= KERNEL, "chunk_words", f"{rows} rows with their zeros; a window has {KERNEL}")
-    expected = (columns - KERNEL) // stride + 1
+    i.need(rows >= KERNEL_SIZE, "chunk_words", f"{rows} rows with their zeros; a window has {KERNEL_SIZE}")
+    expected = (columns - KERNEL_SIZE) // stride + 1
     i.need(i["row_words"] == expected, "row_words", f"must be the {expected} windows of a row, not {i['row_words']}")
 
 
@@ -69,7 +75,7 @@ def depthwise(i: Instruction, rows: np.ndarray, kernels: np.ndarray) -> np.ndarr
     bias = np.array([each["bias"] for each in fields], np.int64)
     borders = (i["source_top"], i["source_bottom"]), (i["source_left"], i["source_right"]), (0, 0)
     padded = np.pad(rows.astype(np.int64), borders)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (KERNEL, KERNEL), axis=(0, 1))  # type: ignore[call-overload]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (KERNEL_SIZE, KERNEL_SIZE), axis=(0, 1))  # type: ignore[call-overload]
     taps = windows[:: i["source_stride"], :: i["source_stride"]].reshape(-1, rows.shape[2], KERNEL_TAPS)
     sums = np.einsum("nck,ck->nc", taps, weights)
     codes = np.clip((sums * multiplier + bias) >> i["shift"], 0, i["maximum"])

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..hdl.isa import DIGIT_BITS
 from .fold import InputFold
 
 Bytes = bytes
-
-DIGIT_BITS = 4
-"""Bits of one digit of a map that is wider than a slot."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

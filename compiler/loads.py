@@ -4,7 +4,7 @@ import itertools
 
 from ..hdl.isa import KERNEL_WORDS, Region, Token
 from .blocks import Block, Piece, Segment, lane_rows, segments
-from .depthwise import reach, stored_box
+from .depthwise import stored_box
 from .emit import Instruction, load_map
 from .layout import MapLayout
 from .lowered import LoweredLayer
@@ -120,14 +120,14 @@ class MapLoads:
     ) -> list[tuple[tuple[int, int], int]]:
         """Ranges of channel words, with the STORE that each needs; with `cut`, cut where the source's tiles begin."""
         stored = self.sequences.stored[self.source.name]
-        rows, columns = stored_box(self.layer, rows, columns)
+        taken, across = stored_box(self.layer, rows, columns)
         low, high = words
         cuts = [low, high]
         if cut:
             cuts[1:1] = [word for word in stored.boundaries if low < word < high]
         groups: list[tuple[tuple[int, int], int]] = []
         for begin, end in itertools.pairwise(cuts):
-            need = stored.last(rows, columns, (begin, end))
+            need = stored.last((taken.begin, taken.end), (across.begin, across.end), (begin, end))
             if groups and need <= groups[-1][1]:
                 groups[-1] = (groups[-1][0][0], end), groups[-1][1]
             else:
@@ -141,30 +141,27 @@ class MapLoads:
         layout, row_step = self.source, block.row_step
         begin, count = rows[0] * row_step, len(rows)
         fields |= {"row_words": columns[1] - columns[0]}
+        taken, across = stored_box(self.layer, (begin, begin + count), columns)
+        begin, count, width = taken.begin, taken.end - taken.begin, across.end - across.begin
         if (before := self.layer.on_load) is not None:
-            stride, size = before.stride[0], before.source
-            taken = reach(begin, begin + count, stride=stride, pad=before.pad_top, size=size.height)
-            across = reach(*columns, stride=stride, pad=before.pad_left, size=size.width)
-            begin, count, columns = taken.begin, taken.end - taken.begin, (across.begin, across.end)
             fields |= {
                 "depthwise": 1,
                 "kernel_base": (self.kernels[1] + first_plane) * KERNEL_WORDS,
-                "source_words": columns[1] - columns[0],
+                "source_words": width,
                 "source_top": taken.before,
                 "source_bottom": taken.after,
                 "source_left": across.before,
                 "source_right": across.after,
-                "source_stride": stride,
+                "source_stride": before.stride[0],
                 "shift": before.convolution.shift,
                 "maximum": before.target.maximum,
             }
-        width = columns[1] - columns[0]
         contiguous = width == layout.columns and (row_step == 1 or count == 1)
         return load_map(
             self.layer.where,
             self.layer.number,
             region=Region[layout.region],
-            address=place_in(layout, first_plane, begin, columns[0]),
+            address=place_in(layout, first_plane, begin, across.begin),
             plane_stride=layout.plane_bytes,
             chunks=1 if contiguous else count,
             chunk_stride=0 if contiguous else row_step * layout.columns * layout.word_bytes,

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 
 from ..hdl.geometry import Geometry
+from ..hdl.isa import DIGIT_BITS
 from ..quant.graph import Convolution, IntegerGraph, MaxPool, TensorType
 from .errors import CompileError
 from .fold import InputFold
-from .layout import DIGIT_BITS
 from .stem import Stem, choose_stem
 
 

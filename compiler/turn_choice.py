@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..hdl.geometry import DEPTHWISE_KERNELS, Geometry
-from ..hdl.isa import CRC_REGISTERS, MAXIMUM_PASSES
+from ..hdl.geometry import Geometry
+from ..hdl.isa import CRC_REGISTERS, DEPTHWISE_KERNELS, MAXIMUM_PASSES
 from .blocks import grid
 from .depthwise import load_cycles
 from .emit import PASSES

@@ -124,7 +124,7 @@ class _Progress:
         """Rows of a map, from the first one, that a block's input or residual takes."""
         if as_input:
             end = (block.read_row + block.read_rows - 1) * block.row_step + 1
-            return stored_box(self.schedule.layer, (0, end), (0, 1))[0][1]
+            return stored_box(self.schedule.layer, (0, end), (0, 1))[0].end
         return block.first_row + block.rows
 
 

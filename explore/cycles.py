@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from amaranth.hdl import UnusedElaboratable
 
 from ..compiler.compile import read_bytes
-from ..compiler.depthwise import KERNEL, OVERHEAD, unit_cycles
+from ..compiler.depthwise import OVERHEAD, unit_cycles
 from ..compiler.program import Program
 from ..hdl.array.array import Array
 from ..hdl.compute.drain import DrainTiming
 from ..hdl.control.queue import QUEUE_INSTRUCTIONS
 from ..hdl.geometry import Geometry
-from ..hdl.isa import ENGINE_OF, INSTRUCTION_BYTES, Engine, Mode, Opcode, Token
+from ..hdl.isa import ENGINE_OF, INSTRUCTION_BYTES, KERNEL_SIZE, Engine, Mode, Opcode, Token
 
 SHORTEST_STEP, LONGEST_STEP = 8.0, 256.0
 """Cycles of a step of the model: it ends when something may change, within these limits."""
@@ -90,7 +90,7 @@ def _depthwise_cycles(geometry: Geometry, fields: Mapping[str, int]) -> float:
     words = fields["chunks"] * fields["chunk_words"]
     rows = words // fields["source_words"] + fields["source_top"] + fields["source_bottom"]
     columns = fields["source_words"] + fields["source_left"] + fields["source_right"]
-    outputs = ((rows - KERNEL) // fields["source_stride"] + 1) * fields["row_words"]
+    outputs = ((rows - KERNEL_SIZE) // fields["source_stride"] + 1) * fields["row_words"]
     unit = unit_cycles(geometry, rows * columns, outputs)
     bus = words * geometry.load_cycles_per_word
     return OVERHEAD + fields["planes"] * max(0.0, unit - bus)

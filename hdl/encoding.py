@@ -1,4 +1,5 @@
-"""How weights are stored in the weight ring: the functions that the compiler packs with and the lanes decode.
+"""How weights are stored, in the weight ring and in the depthwise unit: the functions that the compiler packs with and
+the lanes decode.
 
 A stored weight is `LaneClass.weight_bits` wide. Fixed-point lanes store w + 8 or w + 128 (offset binary: every
 product is non-negative); SP2 and PoT lanes store a sign bit (bit 3) and a 3-bit magnitude code.
@@ -6,6 +7,7 @@ product is non-negative); SP2 and PoT lanes store a sign bit (bit 3) and a 3-bit
 
 import numpy as np
 
+from . import isa
 from .geometry import Geometry, LaneClass
 from .isa import OffsetCode
 
@@ -57,6 +59,27 @@ def offset_code(lane: LaneClass, *, digits: bool = False) -> OffsetCode:
     if digits or lane is LaneClass.FIXED8:
         return OffsetCode.ONE_HUNDRED_TWENTY_EIGHT
     return OffsetCode.NONE if lane is LaneClass.LUT_POT else OffsetCode.EIGHT
+
+
+def kernel_words(weights: np.ndarray, multiplier: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Kernels as the depthwise unit keeps them: uint8 digits, KERNEL_WORDS × channels (see `isa.KERNEL_LAYOUT`).
+
+    Parameters
+    ----------
+    weights: rows × columns × channels.
+    multiplier, bias: by channel; half of the rounding is in the bias.
+
+    Raises
+    ------
+    ValueError: a value does not fit its field.
+    """
+    words = np.zeros((isa.KERNEL_WORDS, len(multiplier)), np.uint8)
+    for channel, kernel in enumerate(np.reshape(weights, (isa.KERNEL_TAPS, -1)).T):
+        fields = {f"weight_{tap}": int(weight) for tap, weight in enumerate(kernel)}
+        fields |= {"multiplier": int(multiplier[channel]), "offset": OffsetCode.NONE, "bias": int(bias[channel])}
+        packed = isa.pack(isa.KERNEL_LAYOUT, fields, what="kernel")
+        words[:, channel] = [packed >> isa.DIGIT_BITS * digit & 15 for digit in range(isa.KERNEL_WORDS)]
+    return words
 
 
 def pack_weight_words(geometry: Geometry, codes: np.ndarray) -> np.ndarray:

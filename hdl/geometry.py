@@ -18,13 +18,6 @@ CONSTANT_BITS = 64
 """Bits of one filter's requantization constants (see `isa.CONSTANT_LAYOUT`)."""
 
 
-DEPTHWISE_COLUMNS = 512
-"""Longest row, in words and with its zero columns, of a map that passes the depthwise unit."""
-
-DEPTHWISE_KERNELS = 60
-"""Channel words whose kernels the depthwise unit holds."""
-
-
 class GeometryError(ValueError):
     """A geometry that cannot be built; the message names the field, the reason and a legal value."""
 

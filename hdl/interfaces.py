@@ -16,11 +16,17 @@ OUTPUT_READ_LATENCY = 2
 """Cycles from `OutputRead.enable` to `data`."""
 
 
+def struct_layout(layout: isa.Layout) -> data.StructLayout:
+    """A packed word's fields as a struct."""
+    return data.StructLayout({
+        field.name: (signed if field.signed else unsigned)(field.width) for field in layout
+    })  # fmt: skip
+
+
 def instruction_layout(layout: isa.Layout) -> data.StructLayout:
     """An instruction's fields as a 512-bit struct; the rest is `reserved`."""
-    members = {field.name: (signed if field.signed else unsigned)(field.width) for field in layout}
-    used = sum(field.width for field in layout)
-    return data.StructLayout({**members, "reserved": unsigned(isa.INSTRUCTION_BITS - used)})
+    fields = struct_layout(layout)
+    return data.StructLayout({**fields.members, "reserved": unsigned(isa.INSTRUCTION_BITS - fields.size)})
 
 
 class EngineError(data.Struct):

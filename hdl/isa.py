@@ -11,6 +11,9 @@ from collections.abc import Mapping
 INSTRUCTION_BYTES = 64
 INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
 MAXIMUM_PASSES = 4
+MAXIMUM_SHIFT = 47
+DIGIT_BITS = 4
+"""Bits of one digit of what is wider than a slot."""
 CRC_REGISTERS = 8
 """Layers whose STOREs may take turns, each with a CRC-32 of its own."""
 
@@ -265,15 +268,25 @@ CONSTANT_LAYOUT: Layout = (
 )
 """A filter's requantization constants, 64 bits."""
 
-KERNEL_TAPS = 9
+KERNEL_SIZE = 3
+"""Rows and columns of the depthwise unit's window."""
+KERNEL_TAPS = KERNEL_SIZE**2
 KERNEL_LAYOUT: Layout = (
-    *(Field(f"weight_{n}", 8, f"weight of row {n // 3}, column {n % 3}", signed=True) for n in range(KERNEL_TAPS)),
+    *(
+        Field(f"weight_{n}", 8, f"weight of row {n // KERNEL_SIZE}, column {n % KERNEL_SIZE}", signed=True)
+        for n in range(KERNEL_TAPS)
+    ),
     *CONSTANT_LAYOUT,
 )
 """A channel's kernel and constants (offset NONE) in the depthwise unit. A channel word's kernels are `KERNEL_WORDS`
-activation words: slot c of word n is digit n, of 4 bits, of channel c's kernel, lowest digit first."""
-KERNEL_BITS = sum(field.width for field in KERNEL_LAYOUT)
-KERNEL_WORDS = KERNEL_BITS // 4
+activation words: slot c of word n is digit n of channel c's kernel, lowest digit first."""
+KERNEL_WORDS = sum(field.width for field in KERNEL_LAYOUT) // DIGIT_BITS
+DEPTHWISE_KERNELS = 60
+"""Channel words whose kernels the depthwise unit holds."""
+KERNEL_ROWS = DEPTHWISE_KERNELS * KERNEL_WORDS
+"""Rows of its kernel memory."""
+DEPTHWISE_COLUMNS = 512
+"""Longest row, in words and with its zero columns, of a map that passes the unit."""
 
 
 class Error(enum.IntEnum):

@@ -7,8 +7,8 @@ The model's costs of a multiply-accumulate are those that `benchmarks.lane_cost`
 import dataclasses
 
 from ..hdl.dma.map_reader import BUFFERED_WORDS_OF_TWO
-from ..hdl.geometry import CONSTANT_BITS, DEPTHWISE_COLUMNS, DEPTHWISE_KERNELS, Dsp, Geometry, LaneClass
-from ..hdl.isa import KERNEL_WORDS
+from ..hdl.geometry import CONSTANT_BITS, Dsp, Geometry, LaneClass
+from ..hdl.isa import DEPTHWISE_COLUMNS, DIGIT_BITS, KERNEL_ROWS
 from .boards import Part
 from .synthesis import Resources
 
@@ -74,8 +74,7 @@ def count_bram36(geometry: Geometry) -> float:
     constants = g.post_units * CONSTANT_BITS // bus * _halves(g.constant_tiles * g.drain_cycles, bus)
     unit = queues = 0
     if g.depthwise_channels:
-        kernels = DEPTHWISE_KERNELS * KERNEL_WORDS
-        unit = _halves(DEPTHWISE_COLUMNS, 2 * g.word_bits) + _halves(kernels, 4 * g.word_channels)
+        unit = _halves(DEPTHWISE_COLUMNS, 2 * g.word_bits) + _halves(KERNEL_ROWS, DIGIT_BITS * g.word_channels)
     if g.maps_ports > 1:
         queues = g.maps_ports * _halves(BUFFERED_WORDS_OF_TWO, g.word_bits + 3)
     return (g.pixel_lanes * lane + weights + constants + unit + queues) / 2

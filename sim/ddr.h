@@ -1,8 +1,8 @@
 // A DDR memory behind AXI4 slave ports: what a simulated accelerator's masters talk to.
 //
-// Every port serves one flat memory. All ports share a byte rate (a token bucket), reads wait a latency, every channel may
-// stall at random, ports may share their read channel, and every rule of AXI4 that a master of Intramix must keep is checked: the first violation is described in
-// `violation()`, and the run is to be ended.
+// Every port serves one flat memory. All ports share a byte rate (a token bucket), ports may share their read channel, reads
+// wait a latency, every channel may stall at random, and every rule of AXI4 that a master of Intramix must keep is checked: the
+// first violation is described in `violation()`, and the run is to be ended.
 //
 // One call of `tick()` is one rising clock edge: it takes what the masters drove before the edge (`Port::in`) together with
 // what the slave drove (`Port::out`) and leaves in `out` what the slave drives after it. All outputs are registered.

@@ -6,14 +6,13 @@ from amaranth.lib.wiring import In, Out
 
 from ..geometry import CONSTANT_BITS, Geometry
 from ..interfaces import LOCAL_ADDRESS_BITS
+from ..isa import DIGIT_BITS
 from ..modules import module_name, place
 from .lane_memory import LaneMemory
 from .layouts import lane_control_layout
 from .pipeline import SELECTION_CYCLES, delay, select
 from .pool import Maximum
 from .post import Requantizer
-
-DIGIT_BITS = 4
 
 
 class PixelLane(wiring.Component):

@@ -5,12 +5,12 @@ from amaranth.lib import data
 
 from .. import isa
 from ..geometry import CONSTANT_BITS, Geometry
+from ..interfaces import struct_layout
 
 
 def constant_layout() -> data.StructLayout:
     """A filter's requantization constants: `isa.CONSTANT_LAYOUT`."""
-    members = {field.name: (signed if field.signed else unsigned)(field.width) for field in isa.CONSTANT_LAYOUT}
-    layout = data.StructLayout(members)
+    layout = struct_layout(isa.CONSTANT_LAYOUT)
     assert layout.size == CONSTANT_BITS
     return layout
 

@@ -216,7 +216,7 @@ class Sequencer(wiring.Component):
             convolves & ~streams & (fields.weight_offset + words > g.weight_depth),
             convolves & (fields.constant_offset >= g.constant_tiles),
             convolves & fields.release_constants & (fields.constant_offset != 0),
-            convolves & (fields.shift > 47),
+            convolves & (fields.shift > isa.MAXIMUM_SHIFT),
             convolves & ~fields.output_digits & (fields.maximum > (1 << g.activation_bits) - 1),
         ]
         illegal = Signal()

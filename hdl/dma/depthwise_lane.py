@@ -11,19 +11,13 @@ from ..array.arithmetic import ChainSum, Term, add_shifted, delay, register, tre
 from ..array.dsp48 import MultiplyAdd
 from ..compute.clip import CLIP_CYCLES, shift_and_clip
 from ..geometry import Geometry
+from ..interfaces import struct_layout
 from ..modules import module_name, place
-from .kernel_store import DIGIT_BITS
 
 WEIGHT_BITS = 8
 _GROUPS = ((0,), (1, 2), (3, 4), (5, 6), (7, 8))
 """Taps that are added together; the single one first, because what an adder absorbs must be the wider summand."""
 _ZERO = Const(0, signed(1))
-
-
-def kernel_layout() -> data.StructLayout:
-    """A channel's kernel: `isa.KERNEL_LAYOUT`."""
-    members = {field.name: (signed if field.signed else unsigned)(field.width) for field in isa.KERNEL_LAYOUT}
-    return data.StructLayout(members)
 
 
 class DepthwiseLane(wiring.Component):
@@ -48,7 +42,7 @@ class DepthwiseLane(wiring.Component):
         self._channels = g.word_channels // g.depthwise_channels
         codes = data.ArrayLayout(unsigned(g.activation_bits), self._channels)
         super().__init__({
-            "digits": In(data.ArrayLayout(unsigned(DIGIT_BITS), self._channels)),
+            "digits": In(data.ArrayLayout(unsigned(isa.DIGIT_BITS), self._channels)),
             "load": In(1),
             "take": In(1),
             "window": In(data.ArrayLayout(codes, isa.KERNEL_TAPS)),
@@ -77,11 +71,12 @@ class DepthwiseLane(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        kernels = [Signal(kernel_layout(), name=f"kernel_{index}", reset_less=True) for index in range(self._channels)]
+        layout = struct_layout(isa.KERNEL_LAYOUT)
+        kernels = [Signal(layout, name=f"kernel_{index}", reset_less=True) for index in range(self._channels)]
         for index, kernel in enumerate(kernels):
             following = Signal.like(kernel.as_value(), name=f"next_kernel_{index}")
             with m.If(self.load):
-                m.d.sync += following.eq(Cat(following[DIGIT_BITS:], self.digits[index]))
+                m.d.sync += following.eq(Cat(following[isa.DIGIT_BITS:], self.digits[index]))
             with m.If(self.take):
                 m.d.sync += kernel.eq(following)
         phases: list[Value] = [self.phase]  # by age

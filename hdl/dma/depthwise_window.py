@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..geometry import DEPTHWISE_COLUMNS, Geometry
-from ..isa import KERNEL_TAPS
+from ..geometry import Geometry
+from ..isa import DEPTHWISE_COLUMNS, KERNEL_TAPS
 from .gearbox import word_layout
 from .placer import PLACE, Phase
 

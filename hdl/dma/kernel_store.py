@@ -4,11 +4,9 @@ from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..geometry import DEPTHWISE_KERNELS, Geometry
-from ..isa import KERNEL_WORDS
+from ..geometry import Geometry
+from ..isa import DIGIT_BITS, KERNEL_ROWS, KERNEL_WORDS
 
-DIGIT_BITS = 4
-KERNEL_ROWS = DEPTHWISE_KERNELS * KERNEL_WORDS
 ROW = unsigned((KERNEL_ROWS - 1).bit_length())
 
 

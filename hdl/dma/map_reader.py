@@ -9,6 +9,7 @@ from ..geometry import Geometry
 from .axi import Direction, axi4_master
 from .bursts import request_layout
 from .gearbox import Unpacker, word_layout
+from .placer import PLACE
 from .reader import BurstReader
 
 BUFFERED_WORDS = 32
@@ -18,37 +19,43 @@ BUFFERED_WORDS_OF_TWO = 256
 where its bus alone would not: enough for requests of a thousand words of 1¼ beats."""
 OUTSTANDING_BURSTS = 16
 
+TAG = data.StructLayout({"layer": 12, "place": PLACE})
+"""What a request carries: `place` travels with its words."""
+
+
+def map_request_layout(geometry: Geometry) -> data.StructLayout:
+    """A request of whole words: `bursts.request_layout` with `TAG`."""
+    return request_layout(address_bits=geometry.address_bits, length_bits=_length_bits(geometry), tag=TAG)
+
+
+def _length_bits(geometry: Geometry) -> int:
+    """Of the bytes of a chunk."""
+    return 20 + geometry.word_bytes.bit_length()
+
 
 class MapReader(wiring.Component):
     """Reads requests of whole words, and gives their words in the order of the requests.
 
     With two masters, requests alternate between them.
 
-    Parameters
-    ----------
-    tag: of requests: `layer`, and `place`, which travels with the words.
-
     Members
     -------
     axi: the read masters, one for each of `maps_ports`.
-    requests: `bursts.request_layout`.
+    requests: `map_request_layout`.
     words: `gearbox.word_layout` with the tag's `place`.
     error: a strobe: a beat answered SLVERR or DECERR, for the layer in `error_layer`.
     abort, idle: as `BurstReader`'s.
     """
 
-    def __init__(self, geometry: Geometry, *, tag: data.StructLayout) -> None:
+    def __init__(self, geometry: Geometry) -> None:
         g = self._geometry = geometry
-        self._tag = tag
-        self._length_bits = 20 + g.word_bytes.bit_length()
         self._bus = {"data_bits": g.maps_bus_bits, "address_bits": g.address_bits}
-        request = request_layout(address_bits=g.address_bits, length_bits=self._length_bits, tag=tag)
         super().__init__({
             "axi": Out(axi4_master(**self._bus, direction=Direction.READ)).array(g.maps_ports),
-            "requests": In(stream.Signature(request)),
-            "words": Out(stream.Signature(word_layout(word_bits=g.word_bits, tag=tag["place"].shape))),
+            "requests": In(stream.Signature(map_request_layout(g))),
+            "words": Out(stream.Signature(word_layout(word_bits=g.word_bits, tag=PLACE))),
             "error": Out(1),
-            "error_layer": Out(tag["layer"].shape),
+            "error_layer": Out(TAG["layer"].shape),
             "abort": In(1),
             "idle": Out(1),
         })
@@ -87,12 +94,11 @@ class MapReader(wiring.Component):
     def _port(self, m: Module, port: int) -> tuple[BurstReader, SyncFIFO | SyncFIFOBuffered]:
         """A master, and the queue that its words come to."""
         g = self._geometry
-        place = self._tag["place"].shape
         reader = BurstReader(
-            **self._bus, maximum_burst=g.maximum_burst, outstanding=OUTSTANDING_BURSTS, length_bits=self._length_bits,
-            tag=self._tag,
+            **self._bus, maximum_burst=g.maximum_burst, outstanding=OUTSTANDING_BURSTS, length_bits=_length_bits(g),
+            tag=TAG,
         )  # fmt: skip
-        unpacker = Unpacker(data_bits=g.maps_bus_bits, word_bits=g.word_bits, tag=place)
+        unpacker = Unpacker(data_bits=g.maps_bus_bits, word_bits=g.word_bits, tag=PLACE)
         width = unpacker.words.p.shape().size
         words = (SyncFIFO(width=width, depth=BUFFERED_WORDS) if g.maps_ports == 1
                  else SyncFIFOBuffered(width=width, depth=BUFFERED_WORDS_OF_TWO))  # fmt: skip

@@ -5,17 +5,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
-from ..geometry import DEPTHWISE_COLUMNS, Geometry
+from ..geometry import Geometry
 from ..interfaces import bases_layout, engine_members, instruction_layout, lane_write_signature
 from .axi import Direction, axi4_master
 from .bursts import times
 from .depthwise import DepthwiseRows, DepthwiseUnit
 from .faults import report_first
-from .kernel_store import KERNEL_ROWS
-from .map_reader import MapReader
-from .placer import PLACE, LanePlacer, MapRows
-
-_TAG = data.StructLayout({"layer": 12, "place": PLACE})
+from .map_reader import MapReader, map_request_layout
+from .placer import LanePlacer, MapRows
 
 
 class MapRequester(wiring.Component):
@@ -27,7 +24,7 @@ class MapRequester(wiring.Component):
     Members
     -------
     instruction, bases: as the engine's.
-    requests: to a BurstReader; the tag names the layer, `plane_end` in a plane's last chunk, `final` in the last plane.
+    requests: to a MapReader; the tag names the layer, `plane_end` in a plane's last chunk, `final` in the last plane.
     rows: one `MapRows` per instruction, in order; none where kernels are loaded.
     depthwise_rows: likewise, one `DepthwiseRows`; only where there is a depthwise unit.
     unknown, wrong: the instruction held is not LOAD_MAP, or a field is out of range; nothing is asked for then.
@@ -38,12 +35,11 @@ class MapRequester(wiring.Component):
 
     def __init__(self, geometry: Geometry) -> None:
         g = self._geometry = geometry
-        request = data.StructLayout({"address": g.address_bits, "bytes": 20 + g.word_bytes.bit_length(), "tag": _TAG})
         unit = {"depthwise_rows": Out(stream.Signature(DepthwiseRows))} if g.depthwise_channels else {}
         super().__init__({
             "instruction": In(stream.Signature(isa.INSTRUCTION_BITS)),
             "bases": In(bases_layout(g)),
-            "requests": Out(stream.Signature(request)),
+            "requests": Out(stream.Signature(map_request_layout(g))),
             "rows": Out(stream.Signature(MapRows)),
             **unit,
             "unknown": Out(1),
@@ -148,7 +144,7 @@ class MapRequester(wiring.Component):
         first_row, kernel_words = Signal.like(load.base), Signal.like(load.chunk_words)
         with m.If(taken):
             m.d.sync += [
-                beyond_window.eq(load.source_words + load.source_left + load.source_right - 3),
+                beyond_window.eq(load.source_words + load.source_left + load.source_right - isa.KERNEL_SIZE),
                 stride.eq(load.source_stride), shift.eq(load.shift), planes.eq(load.planes),
                 depthwise.eq(load.depthwise), kernels.eq(load.kernels),
                 alone.eq((load.planes == 1) & (load.chunks == 1)
@@ -158,10 +154,10 @@ class MapRequester(wiring.Component):
         steps = Mux(stride[1], beyond_window >> 1, beyond_window)
         last_row = first_row + Mux(kernels, kernel_words, times(planes, isa.KERNEL_WORDS))
         return (
-            (depthwise | kernels) & (last_row > KERNEL_ROWS) | kernels & ~alone
+            (depthwise | kernels) & (last_row > isa.KERNEL_ROWS) | kernels & ~alone
             | depthwise & (
-                (beyond_window < 0) | (beyond_window > DEPTHWISE_COLUMNS - 3) | (steps + 1 != row_words)
-                | (stride == 0) | (stride == 3) | (shift > 47)
+                (beyond_window < 0) | (beyond_window > isa.DEPTHWISE_COLUMNS - isa.KERNEL_SIZE)
+                | (steps + 1 != row_words) | (stride == 0) | (stride == 3) | (shift > isa.MAXIMUM_SHIFT)
             )
         )
 
@@ -193,7 +189,7 @@ class MapsEngine(wiring.Component):
         m = Module()
         g = self._geometry
         m.submodules.requester = requester = MapRequester(g)
-        m.submodules.reader = reader = MapReader(g, tag=_TAG)
+        m.submodules.reader = reader = MapReader(g)
         m.submodules.placer = placer = LanePlacer(g)
         wiring.connect(m, wiring.flipped(self.instruction), requester.instruction)
         for outer, inner in zip(self.axi, reader.axi):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from intramix.hdl import isa
-from intramix.hdl.dma.depthwise_golden import depthwise_plane, kernel_words
-from intramix.hdl.dma.kernel_store import KERNEL_ROWS
+from intramix.hdl.dma.depthwise_golden import depthwise_plane
+from intramix.hdl.encoding import kernel_words
 from intramix.hdl.geometry import Dsp, Geometry
 
 MULTIPLIER_BITS, BIAS_BITS = 18, 44
@@ -82,7 +82,7 @@ def random_load(g: Geometry, random: np.random.Generator, *, shape: tuple[int, i
     return Load(
         random.integers(0, 1 << g.activation_bits, (planes, *shape, g.word_channels)), weights, multiplier, bias,
         borders, stride, shift, int(random.choice([15, (1 << g.activation_bits) - 1])),
-        int(random.integers(KERNEL_ROWS - planes * isa.KERNEL_WORDS + 1)),
+        int(random.integers(isa.KERNEL_ROWS - planes * isa.KERNEL_WORDS + 1)),
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def all_words(g: Geometry, loads: list[Load], random: np.random.Generator) -> It
 def given_kernels(g: Geometry, load: Load, random: np.random.Generator) -> Iterator[dict]:
     """The fields of the words that come for the kernels of a load's planes."""
     planes = zip(load.weights, load.multiplier, load.bias)
-    kernels = np.concatenate([kernel_words(g, *plane) for plane in planes])
+    kernels = np.concatenate([kernel_words(*plane) for plane in planes])
     unused = random.integers(0, 1 << g.activation_bits - 4, kernels.shape)
     for number, slots in enumerate(kernels | unused << 4):
         yield {"data": packed(g, slots), "last": number == len(kernels) - 1, "tag": {"plane_end": 1, "final": 1}}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from intramix.hdl import isa
 from intramix.hdl.dma.depthwise import DepthwiseUnit
-from intramix.hdl.dma.depthwise_golden import depthwise_plane, kernel_words
+from intramix.hdl.dma.depthwise_golden import depthwise_plane
+from intramix.hdl.encoding import kernel_words
 from intramix.hdl.geometry import Dsp
 
 from .depthwise_cases import (
@@ -81,7 +82,7 @@ def test_golden_is_torchs_convolution(seed, rows, columns, borders, stride, usua
 def test_kernel_words_are_digits_of_the_layout():
     g = geometry(8, 5, 4)
     load = random_load(g, np.random.default_rng(2), shape=(3, 3), borders=(0, 0, 0, 0), stride=1, usual=False)
-    words = kernel_words(g, load.weights[0], load.multiplier[0], load.bias[0])
+    words = kernel_words(load.weights[0], load.multiplier[0], load.bias[0])
     assert words.shape == (34, 8)
     assert words.max() < 16
     for channel in range(8):

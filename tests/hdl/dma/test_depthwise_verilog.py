@@ -9,7 +9,8 @@ from amaranth.hdl import Shape
 from verilated import build
 
 from intramix.hdl.dma.depthwise import DepthwiseUnit
-from intramix.hdl.geometry import DEPTHWISE_COLUMNS, Dsp
+from intramix.hdl.geometry import Dsp
+from intramix.hdl.isa import DEPTHWISE_COLUMNS
 
 from .depthwise_cases import BORDERS, Load, all_rows, all_words, expected_words, geometry, random_load
 

@@ -8,7 +8,6 @@ from amaranth.sim import Simulator
 
 from intramix.hdl import isa
 from intramix.hdl.dma.depthwise_golden import depthwise_plane
-from intramix.hdl.dma.kernel_store import KERNEL_ROWS
 from intramix.hdl.dma.maps import MapsEngine
 from intramix.hdl.geometry import Geometry
 from intramix.sim.axi_memory import AxiMemory
@@ -116,7 +115,7 @@ def random_depthwise(g: Geometry, dice: random.Random, layer: int) -> dict[str, 
     stride = dice.choice([1, 2])
     after = columns + borders["source_left"] + borders["source_right"] - 3
     return load | borders | {
-        "depthwise": 1, "kernel_base": dice.randrange(KERNEL_ROWS - load["planes"] * isa.KERNEL_WORDS + 1),
+        "depthwise": 1, "kernel_base": dice.randrange(isa.KERNEL_ROWS - load["planes"] * isa.KERNEL_WORDS + 1),
         "source_words": columns, "source_stride": stride,
         "chunks": chunks, "chunk_words": columns * rows // chunks, "row_words": after // stride + 1,
         "shift": dice.randrange(38, 46), "maximum": (1 << g.activation_bits) - 1,
@@ -308,7 +307,7 @@ SOUND_DEPTHWISE = SOUND | {
     {"source_words": 511, "source_right": 1, "row_words": 511}, {"source_words": 4095, "row_words": 4094},
     {"source_stride": 0}, {"source_stride": 3}, {"source_stride": 2}, {"row_words": 4}, {"row_words": 0},
     {"shift": 48}, {"chunk_words": 5}, {"chunks": 1}, {"planes": 0}, {"lane_mask": 5}, {"base": 510},
-    {"kernel_base": KERNEL_ROWS - 67}, {"kernels": 1}, {"planes": 4095, "kernel_base": 0},
+    {"kernel_base": isa.KERNEL_ROWS - 67}, {"kernels": 1}, {"planes": 4095, "kernel_base": 0},
 ])
 def test_fields_of_the_depthwise_unit_out_of_range_are_refused(change):
     bench = Bench(geometry(depthwise_channels=2), 2, stall=0.2)
@@ -355,8 +354,8 @@ def test_bus_error_on_the_way_to_the_depthwise_unit_names_the_layer(region):
 
 
 @pytest.mark.parametrize("change", [
-    {"planes": 2}, {"chunks": 2}, {"chunk_words": 0}, {"base": KERNEL_ROWS - 33}, {"chunk_words": 4095}, {"signal": 1},
-    {"residual": 1},
+    {"planes": 2}, {"chunks": 2}, {"chunk_words": 0}, {"base": isa.KERNEL_ROWS - 33}, {"chunk_words": 4095},
+    {"signal": 1}, {"residual": 1},
 ])
 def test_kernels_that_do_not_fit_are_refused(change):
     bench = Bench(geometry(depthwise_channels=2), 2, stall=0.2)
