@@ -1,18 +1,21 @@
 """Builds an accelerator for cocotb under Verilator, once per contents, and runs cocotb's tests on it."""
 
+import importlib.metadata
 import json
 import logging
 import os
 import pathlib
+import shutil
 from collections.abc import Mapping
 from unittest import mock
 
+import cocotb_tools.config
 from cocotb_tools.runner import get_results, get_runner
 
 from ..hdl.geometry import Geometry
 from .accelerator import accelerator_text, primitives_text
 from .cache import cache_directory, digest, locked, store_text
-from .errors import SimulationError
+from .errors import BuildError, SimulationError
 from .verilator import verilator_environment, waivers
 from .wrapper import WRAPPER, wrapper_text
 
@@ -42,7 +45,8 @@ def run_cocotb(
 
     Raises
     ------
-    SimulationToolError: a tool is missing.
+    MissingToolError: a program of the tool chain is not installed.
+    BuildError: Verilator or the compiler refuses.
     SimulationError: a test failed, or none ran; it names the file of results or the log.
     """
     files = {
@@ -51,9 +55,12 @@ def run_cocotb(
         "wrapper.v": wrapper_text(geometry),
     }
     arguments = [*_BUILD_ARGUMENTS, *waivers()]
-    key = digest([*files.values(), *arguments, _MAKE_FLAGS])
-    build = cache_directory() / f"cocotb-{key}"
     tools = {"PATH": verilator_environment()["PATH"], "MAKEFLAGS": _MAKE_FLAGS}
+    # The makefiles name files of cocotb's and of Verilator's installation, so a build belongs to these installations.
+    verilator = shutil.which("verilator", path=tools["PATH"])
+    installed = [str(cocotb_tools.config.libs_dir), importlib.metadata.version("cocotb"), str(verilator)]
+    key = digest([*files.values(), *arguments, _MAKE_FLAGS, *installed])
+    build = cache_directory() / f"cocotb-{key}"
     runner = get_runner("verilator")
     runner.log.setLevel(logging.WARNING)
     with mock.patch.dict(os.environ, tools), locked(f"cocotb-{key}"):
@@ -61,10 +68,13 @@ def run_cocotb(
         for name, text in files.items():
             if not (build / name).exists():
                 store_text(build / name, text)
-        runner.build(
-            sources=[build / name for name in files], hdl_toplevel=WRAPPER, build_args=arguments, build_dir=build,
-            timescale=("1ns", "1ps"), log_file=build / "build.log",
-        )
+        try:
+            runner.build(
+                sources=[build / name for name in files], hdl_toplevel=WRAPPER, build_args=arguments, build_dir=build,
+                timescale=("1ns", "1ps"), log_file=build / "build.log",
+            )
+        except RuntimeError as error:  # all that the runner says is the exit status
+            raise BuildError(f"{error}: see {build / 'build.log'}\n{_tail(build / 'build.log')}") from error
     log = directory / "cocotb.log"
     try:
         results = runner.test(
@@ -75,9 +85,12 @@ def run_cocotb(
             },
         )
     except SystemExit as error:  # how the runner says that the simulator ended without results
-        tail = "\n".join(log.read_text().splitlines()[-_TAIL_LINES:]) if log.exists() else ""
-        raise SimulationError(f"cocotb ended without results: see {log}\n{tail}") from error
+        raise SimulationError(f"cocotb ended without results: see {log}\n{_tail(log)}") from error
     tests, failures = get_results(results)
     if failures or not tests:
         raise SimulationError(f"{failures} of {tests} cocotb tests failed: see {results}")
     return tests
+
+
+def _tail(log: pathlib.Path) -> str:
+    return "\n".join(log.read_text().splitlines()[-_TAIL_LINES:]) if log.exists() else ""

@@ -91,7 +91,10 @@ def test_steps_are_repeated_only_if_their_inputs_changed(prepare, tools, tmp_pat
 
 def test_a_failed_step_is_repeated_and_those_before_it_are_not(prepare, tools, tmp_path):
     whole = (tools / "nextpnr-xilinx").read_text()
-    fake_tool(tools, "nextpnr-xilinx", "echo half > intramix.fasm; echo 'ERROR: Unable to route'; exit 1")
+    version = whole.splitlines()[1]
+    fake_tool(
+        tools, "nextpnr-xilinx", f"{version}\necho half > intramix.fasm; echo 'ERROR: Unable to route'; exit 1"
+    )  # fmt: skip
     with pytest.raises(ToolError, match=r"(?s)the open tools failed .*ERROR: Unable to route"):
         open_project.run(prepare())
     assert ran(tmp_path) == MADE[:1]

@@ -6,6 +6,7 @@ import pytest
 
 from intramix.hdl.geometry import Geometry
 from intramix.sim.cocotb_runner import run_cocotb
+from intramix.sim.errors import BuildError
 
 SMALL = Geometry(
     word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_depth=1024,
@@ -19,3 +20,10 @@ def test_top_level(tmp_path):
     assert run_cocotb(SMALL, "cocotb_top", directory=tmp_path) >= 28
     results = (tmp_path / "results.xml").read_text()
     assert len(re.findall("<testcase", results)) >= 28
+
+
+def test_a_build_that_fails_shows_the_compilers_words(monkeypatch, tmp_path):
+    monkeypatch.setenv("INTRAMIX_CACHE", str(tmp_path))
+    monkeypatch.setattr("intramix.sim.cocotb_runner.wrapper_text", lambda geometry: "module broken (;\n")
+    with pytest.raises(BuildError, match=r"(?s)build\.log.*wrapper\.v:1"):
+        run_cocotb(SMALL, "cocotb_top", directory=tmp_path)
