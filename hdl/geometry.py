@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-ISA_VERSION = 3
+ISA_VERSION = 4
 """Version of the instruction set and the register map; part of the hardware signature."""
 
 CONSTANT_BITS = 64
@@ -72,12 +72,13 @@ class Geometry:
     constant_tiles: tiles held in the ring of requantization constants; a power of two.
     post_units: requantizers per pixel lane; 0 chooses one per output word of a tile.
     logic_addends: those of them that compute the residual's share in logic and so need one DSP, not two.
-    depthwise_channels: channels a cycle of the unit that convolves maps depthwise while they are loaded; 0: no such
-        unit.
+    depthwise_channels: channels a cycle of the unit, one for each of `maps_ports`, that convolves maps depthwise while
+        they are loaded; 0: no such unit.
     accumulator_bits: width of every accumulator.
     maps_bus_bits, weights_bus_bits: data width of the AXI4 masters (the instruction master is always 64 bits).
     weight_ports: AXI4 masters that load weights, each an equal slice of a weight word.
-    maps_ports: AXI4 masters that load maps, whose requests alternate; the first one stores them too.
+    maps_ports: AXI4 masters for maps. Each loads and stores those of a group of pixel lanes, an equal share of them;
+        the groups are independent of each other.
     address_bits: width of AXI4 addresses.
     maximum_burst: beats of a burst (16 for the AXI3 ports of Zynq-7000).
 
@@ -167,13 +168,13 @@ class Geometry:
         return self.tile_filters // self.post_units
 
     @property
-    def load_cycles_per_word(self) -> float:
-        """Cycles in which a word of a map comes from memory, at best."""
-        return max(1.0, self.word_bits / (self.maps_bus_bits * self.maps_ports))
+    def group_lanes(self) -> int:
+        """Pixel lanes of a group: those that share one of `maps_ports`."""
+        return self.pixel_lanes // self.maps_ports
 
     @property
-    def store_cycles_per_word(self) -> float:
-        """Cycles in which a word of a map goes to memory, at best."""
+    def cycles_per_word(self) -> float:
+        """Cycles in which a word of a map comes from memory, or goes to it, through one of `maps_ports`, at best."""
         return max(1.0, self.word_bits / self.maps_bus_bits)
 
     @property
@@ -270,6 +271,7 @@ def _check(geometry: Geometry) -> None:
         require(getattr(g, name) in (32, 64, 128), name, "must be 32, 64 or 128")
     require(g.weight_ports in (1, 2, 4), "weight_ports", "must be 1, 2 or 4")
     require(g.maps_ports in (1, 2), "maps_ports", "must be 1 or 2")
+    require(g.maps_ports <= g.pixel_lanes, "maps_ports", f"must be at most pixel_lanes = {g.pixel_lanes}")
     require(
         (g.post_units * CONSTANT_BITS) % g.weights_bus_bits == 0,
         "weights_bus_bits",

@@ -15,7 +15,7 @@ MAXIMUM_SHIFT = 47
 DIGIT_BITS = 4
 """Bits of one digit of what is wider than a slot."""
 CRC_REGISTERS = 8
-"""Layers whose STOREs may take turns, each with a CRC-32 of its own."""
+"""Layers whose STOREs may take turns, each with a CRC-32 of its own in every group of pixel lanes."""
 
 
 class Engine(enum.IntEnum):
@@ -52,7 +52,7 @@ class Token(enum.IntEnum):
     """Dependency channels: bit n of a `wait` or `signal` mask. The value is a counter of pending tokens."""
 
     INPUT_READY = 0
-    """MAPS → COMPUTE: every word of a LOAD_MAP into the activation memory is written."""
+    """MAPS → COMPUTE: every word of a LOAD_MAP into the activation memory, and of all before it, is written."""
     INPUT_FREE = 1
     """COMPUTE → MAPS: the last activation of a COMPUTE is read."""
     RESIDUAL_READY = 2
@@ -62,9 +62,9 @@ class Token(enum.IntEnum):
     OUTPUT_READY = 4
     """COMPUTE → STORE: the last output word of a COMPUTE is written."""
     OUTPUT_FREE = 5
-    """STORE → COMPUTE: the last output word of a STORE is read."""
+    """STORE → COMPUTE: the last output word of a STORE, and of all before it, is read."""
     STORED = 6
-    """STORE → MAPS: the memory has acknowledged every write of a STORE."""
+    """STORE → MAPS: the memory has acknowledged every write of a STORE and of all before it."""
 
     @property
     def source(self) -> Engine:
@@ -164,9 +164,9 @@ LOAD_MAP: Layout = (
     Field("row_words", 12, "activation words of a row; at least 1"),
     Field("pad_top", 6, "zero rows before the rows read"),
     Field("pad_bottom", 6, "zero rows after them"),
-    Field("lane_step", 12, "rows between the first row of a pixel lane and that of the next one"),
+    Field("lane_step", 12, "rows between the first row of a pixel lane and that of the next one; its group's first: 0"),
     Field("lane_rows", 12, "rows a pixel lane takes from the padded plane, from its first row on; at least 1"),
-    Field("lane_mask", 16, "pixel lanes that take anything; not 0"),
+    Field("lane_mask", 16, "pixel lanes that take anything, all of one group; not 0"),
     Field("residual", 1, "1: into the residual memory, 0: into the activation memory"),
     Field("base", 16, "local address of a lane's first word"),
     Field("plane_pitch", 16, "local addresses between planes"),
@@ -182,7 +182,7 @@ LOAD_MAP: Layout = (
     Field("source_stride", 2, "rows and columns between windows: 1 or 2"),
     Field("shift", 6, "S, 0 … 47"),
     Field("maximum", 8, "2^bits − 1 of the output"),
-    Field("kernels", 1, "1: the words read are kernels, written to the kernel memory from row `base` on"),
+    Field("kernels", 1, "1: the words read are kernels, written to the group's kernel memory from row `base` on"),
 )
 
 COMPUTE: Layout = (
@@ -244,7 +244,7 @@ STORE: Layout = (
     Field("lane", 4, "pixel lane whose output memory is read"),
     Field("base", 12, "output memory address of the first word"),
     Field("plane_pitch", 12, "output memory addresses between planes"),
-    Field("crc_register", 3, "the CRC register that the words go to, of CRC_REGISTERS"),
+    Field("crc_register", 3, "the CRC register that the words go to, of the CRC_REGISTERS of the lane's group"),
     Field("crc_start", 1, "start a new CRC-32 in it with this STORE"),
     Field("crc_emit", 1, "after this STORE write a log record: CRC-32, layer, words, cycle (4 × 32 bits)"),
     Field("crc_slot", 12, "16-byte slot of the log that the record goes to"),
