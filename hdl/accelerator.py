@@ -1,5 +1,8 @@
 """The accelerator: control and the four engines."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
@@ -9,6 +12,7 @@ from .control.control import Control
 from .control.fetch import ENGINES
 from .control.queue import BEAT_BITS
 from .dma.axi import Direction, axi4_lite_slave, axi4_master
+from .dma.groups import MapsGroups, StoreGroups
 from .dma.maps import MapsEngine
 from .dma.store import StoreEngine
 from .dma.weights import WeightsEngine
@@ -27,14 +31,13 @@ def accelerator_signature(geometry: Geometry) -> wiring.Signature:
     maps = axi4_master(
         data_bits=g.maps_bus_bits, address_bits=g.address_bits, direction=Direction.READ | Direction.WRITE
     )
-    more_maps = axi4_master(data_bits=g.maps_bus_bits, address_bits=g.address_bits, direction=Direction.READ)
     instructions = axi4_master(data_bits=BEAT_BITS, address_bits=g.address_bits, direction=Direction.READ)
     return wiring.Signature({
         "s_axi": Out(axi4_lite_slave(address_bits=8)),
         "m_axi_instructions": Out(instructions),
         **{f"m_axi_weights_{port}": Out(weights) for port in range(g.weight_ports)},
         "m_axi_maps": Out(maps),
-        **{f"m_axi_maps_{port}": Out(more_maps) for port in range(1, g.maps_ports)},
+        **{f"m_axi_maps_{port}": Out(maps) for port in range(1, g.maps_ports)},
         "interrupt": Out(1),
     })
 
@@ -48,7 +51,7 @@ class Accelerator(wiring.Component):
     m_axi_instructions: reads the program, 64 bits.
     m_axi_weights_0 …: read weights and constants; one for each of `weight_ports`, `weights_bus_bits`.
     m_axi_maps: reads and writes maps, writes the log; `maps_bus_bits`.
-    m_axi_maps_1: reads maps, with `maps_ports` = 2.
+    m_axi_maps_1: likewise, for the second group of pixel lanes, with `maps_ports` = 2.
     interrupt: high while DONE and INTERRUPT_ENABLE are set.
     """
 
@@ -61,9 +64,10 @@ class Accelerator(wiring.Component):
         g = self.geometry
         control = Control(g)
         weights = WeightsEngine(g)
-        maps = MapsEngine(g)
         compute = ComputeEngine(g)
-        store = StoreEngine(g)
+        maps: MapsEngine | MapsGroups
+        store: StoreEngine | StoreGroups
+        maps, store = (MapsEngine(g), StoreEngine(g)) if g.maps_ports == 1 else (MapsGroups(g), StoreGroups(g))
 
         m.submodules.control = control
         engines = {
@@ -79,10 +83,12 @@ class Accelerator(wiring.Component):
             self._join(m, getattr(control, name.name.lower()), engines[name])
 
         # Between the engines.
-        wiring.connect(m, maps.lane_write, compute.maps)
         wiring.connect(m, compute.weights, weights.weights)
         wiring.connect(m, compute.constants, weights.constants)
-        wiring.connect(m, store.output, compute.outputs)
+        for write, lanes in zip(_by_group(maps.lane_write), compute.maps):
+            wiring.connect(m, write, lanes)
+        for read, lanes in zip(_by_group(store.output), compute.outputs):
+            wiring.connect(m, read, lanes)
         m.d.comb += [
             weights.bases.eq(control.bases),
             maps.bases.eq(control.bases),
@@ -99,26 +105,26 @@ class Accelerator(wiring.Component):
         weight_ports = [getattr(self, f"m_axi_weights_{port}") for port in range(g.weight_ports)]
         for inner, outer in zip(weights.axi, weight_ports):
             wiring.connect(m, inner, wiring.flipped(outer))
-        for axi in (maps.axi[0], store.axi):
-            for name, member in axi.signature.members.items():
-                inner, outer = getattr(axi, name), getattr(self.m_axi_maps, name)
-                m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
         map_ports = [self.m_axi_maps] + [getattr(self, f"m_axi_maps_{port}") for port in range(1, g.maps_ports)]
-        for inner, outer in zip(maps.axi[1:], map_ports[1:]):
-            wiring.connect(m, inner, wiring.flipped(outer))
+        for engine in (maps, store):
+            for axi, port in zip(_by_group(engine.axi), map_ports):
+                for name, member in axi.signature.members.items():
+                    inner, outer = getattr(axi, name), getattr(port, name)
+                    m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
         m.d.comb += self.interrupt.eq(control.interrupt)
 
         # Events.
         reads = [(bus, g.weights_bus_bits // 8) for bus in weight_ports]
         reads += [(bus, g.maps_bus_bits // 8) for bus in map_ports]
-        bus = self.m_axi_maps
         m.d.comb += [
             control.events.weights_stall.eq(weights.stalled),
             control.events.compute_steps.eq(compute.step),
             control.events.compute_weights.eq(compute.wait_weights),
             control.events.compute_drain.eq(compute.wait_drain),
             control.events.read_bytes.eq(sum((read.rvalid & read.rready) * count for read, count in reads)),
-            control.events.write_bytes.eq(sum(strobe & bus.wvalid & bus.wready for strobe in bus.wstrb)),
+            control.events.write_bytes.eq(
+                sum(strobe & bus.wvalid & bus.wready for bus in map_ports for strobe in bus.wstrb)
+            ),
         ]
         return m
 
@@ -133,6 +139,11 @@ class Accelerator(wiring.Component):
             port.active.eq(engine.active),
             engine.abort.eq(port.abort),
         ]
+
+
+def _by_group(port: Any) -> Sequence[Any]:
+    """An engine's port for each group of lanes, where it has one for the only group."""
+    return port if isinstance(port, Sequence) else [port]
 
 
 def accelerator_verilog(geometry: Geometry) -> str:

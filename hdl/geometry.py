@@ -173,6 +173,11 @@ class Geometry:
         return self.pixel_lanes // self.maps_ports
 
     @property
+    def group(self) -> "Geometry":
+        """The geometry that the engines of one group are built for: its lanes are all there are."""
+        return dataclasses.replace(self, pixel_lanes=self.group_lanes, maps_ports=1)
+
+    @property
     def cycles_per_word(self) -> float:
         """Cycles in which a word of a map comes from memory, or goes to it, through one of `maps_ports`, at best."""
         return max(1.0, self.word_bits / self.maps_bus_bits)

@@ -65,11 +65,11 @@ def bases_layout(geometry: Geometry) -> data.ArrayLayout:
 
 
 def lane_write_signature(geometry: Geometry) -> wiring.Signature:
-    """MAPS writes one word into any lanes' activation or residual memories, each at its own address."""
+    """MAPS writes one word into any activation or residual memories of a group's lanes, each at its own address."""
     return wiring.Signature({
-        "enable": Out(geometry.pixel_lanes),
+        "enable": Out(geometry.group_lanes),
         "residual": Out(1),
-        "address": Out(data.ArrayLayout(unsigned(LOCAL_ADDRESS_BITS), geometry.pixel_lanes)),
+        "address": Out(data.ArrayLayout(unsigned(LOCAL_ADDRESS_BITS), geometry.group_lanes)),
         "data": Out(geometry.word_bits),
     })
 
@@ -106,10 +106,11 @@ def constant_read_signature(geometry: Geometry) -> wiring.Signature:
 
 
 def output_read_signature(geometry: Geometry) -> wiring.Signature:
-    """STORE reads a lane's output memory, a word a cycle: `data` comes OUTPUT_READ_LATENCY cycles after `enable`."""
+    """STORE reads a word a cycle from the output memory of one of a group's lanes, which are counted from 0: `data`
+    comes OUTPUT_READ_LATENCY cycles after `enable`."""
     return wiring.Signature({
         "enable": Out(1),
-        "lane": Out(range(geometry.pixel_lanes)),
+        "lane": Out(range(geometry.group_lanes)),
         "address": Out(12),
         "data": In(geometry.word_bits),
     })

@@ -40,9 +40,8 @@ def master_ports(geometry: Geometry) -> tuple[MasterPort, ...]:
             MasterPort(name=f"m_axi_weights_{port}", data_bits=geometry.weights_bus_bits, maximum_burst=burst)
             for port in range(geometry.weight_ports)
         ),
-        MasterPort(name="m_axi_maps", data_bits=geometry.maps_bus_bits, write=True, maximum_burst=burst),
         *(
-            MasterPort(name=f"m_axi_maps_{port}", data_bits=geometry.maps_bus_bits, maximum_burst=burst)
-            for port in range(1, geometry.maps_ports)
+            MasterPort(name=name, data_bits=geometry.maps_bus_bits, write=True, maximum_burst=burst)
+            for name in ("m_axi_maps", "m_axi_maps_1")[: geometry.maps_ports]
         ),
     )

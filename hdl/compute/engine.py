@@ -41,9 +41,9 @@ class ComputeEngine(wiring.Component):
     Members
     -------
     Those of `interfaces.engine_members`, and
-    maps: writes by MAPS.
+    maps: by group of lanes, writes by MAPS.
     weights, constants: the rings.
-    outputs: reads by STORE.
+    outputs: by group of lanes, reads by STORE.
     step, wait_weights, wait_drain, wait_constants: strobes for the counters.
     """
 
@@ -51,10 +51,10 @@ class ComputeEngine(wiring.Component):
         self._geometry = g = geometry
         super().__init__({
             **engine_members(),
-            "maps": In(lane_write_signature(g)),
+            "maps": In(lane_write_signature(g)).array(g.maps_ports),
             "weights": Out(weight_read_signature(g)),
             "constants": Out(constant_read_signature(g)),
-            "outputs": In(output_read_signature(g)),
+            "outputs": In(output_read_signature(g)).array(g.maps_ports),
             "step": Out(1),
             "wait_weights": Out(1),
             "wait_drain": Out(1),
@@ -113,35 +113,37 @@ class ComputeEngine(wiring.Component):
             array.weights.eq(self.weights.data),
         ]
 
-        control = Signal(lane_control_layout(g))
-        m.d.comb += [
-            control.eq(drain.control),
-            control.activation_address.eq(sequencer.activation_address),
-            control.activation_zero.eq(sequencer.activation_outside),
-            control.pool_valid.eq(sequencer.pool.valid),
-            control.pool_first.eq(sequencer.pool.first),
-            control.captured.eq(array.captured),
-            control.read_address.eq(self.outputs.address),
-        ]
         constants = delay(m, self.constants.data, SELECTION_CYCLES, name="constants")
-        outputs = []
-        for index in range(g.pixel_lanes):
-            lane = PixelLane(g, copied=self.timing.copied)
-            m.submodules[f"lane_{index}"] = place(platform, lane)
-            written = self.maps.enable[index]
+        for number, (maps, output) in enumerate(zip(self.maps, self.outputs)):
+            control = Signal(lane_control_layout(g), name=f"control_{number}")
             m.d.comb += [
-                lane.control.eq(control),
-                lane.maps_activation.eq(written & ~self.maps.residual),
-                lane.maps_residual.eq(written & self.maps.residual),
-                lane.maps_address.eq(self.maps.address[index]),
-                lane.maps_data.eq(self.maps.data),
-                lane.accumulators.eq(array.accumulators[index]),
-                lane.sum.eq(array.sums[index]),
-                lane.constants.eq(constants),
-                array.activations[index].eq(lane.activations),
+                control.eq(drain.control),
+                control.activation_address.eq(sequencer.activation_address),
+                control.activation_zero.eq(sequencer.activation_outside),
+                control.pool_valid.eq(sequencer.pool.valid),
+                control.pool_first.eq(sequencer.pool.first),
+                control.captured.eq(array.captured),
+                control.read_address.eq(output.address),
             ]
-            outputs.append(lane.output)
-
-        # STORE's read: the memory takes one cycle, the choice of the lane another one.
-        m.d.sync += self.outputs.data.eq(Choice(outputs)[delay(m, self.outputs.lane, 1, name="output_lane")])
+            stored = []
+            for place_in_group in range(g.group_lanes):
+                index = number * g.group_lanes + place_in_group
+                lane = PixelLane(g, copied=self.timing.copied)
+                m.submodules[f"lane_{index}"] = place(platform, lane)
+                written = maps.enable[place_in_group]
+                m.d.comb += [
+                    lane.control.eq(control),
+                    lane.maps_activation.eq(written & ~maps.residual),
+                    lane.maps_residual.eq(written & maps.residual),
+                    lane.maps_address.eq(maps.address[place_in_group]),
+                    lane.maps_data.eq(maps.data),
+                    lane.accumulators.eq(array.accumulators[index]),
+                    lane.sum.eq(array.sums[index]),
+                    lane.constants.eq(constants),
+                    array.activations[index].eq(lane.activations),
+                ]
+                stored.append(lane.output)
+            # STORE's read: the memory takes one cycle, the choice of the lane another one.
+            chosen = delay(m, output.lane, 1, name=f"output_lane_{number}")
+            m.d.sync += output.data.eq(Choice(stored)[chosen])
         return m

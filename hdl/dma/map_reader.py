@@ -1,8 +1,8 @@
-"""Words of maps through one read master or two."""
+"""Words of maps through a read master."""
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from ..geometry import Geometry
@@ -14,9 +14,6 @@ from .reader import BurstReader
 
 BUFFERED_WORDS = 32
 """Words held between bus and lanes: they keep the bus busy while padding rows are written."""
-BUFFERED_WORDS_OF_TWO = 256
-"""Words held of each of two masters. One fills up while the other's request passes, and then gives a word every cycle
-where its bus alone would not: enough for requests of a thousand words of 1¼ beats."""
 OUTSTANDING_BURSTS = 16
 
 TAG = data.StructLayout({"layer": 12, "place": PLACE})
@@ -36,11 +33,9 @@ def _length_bits(geometry: Geometry) -> int:
 class MapReader(wiring.Component):
     """Reads requests of whole words, and gives their words in the order of the requests.
 
-    With two masters, requests alternate between them.
-
     Members
     -------
-    axi: the read masters, one for each of `maps_ports`.
+    axi: the read master.
     requests: `map_request_layout`.
     words: `gearbox.word_layout` with the tag's `place`.
     error: a strobe: a beat answered SLVERR or DECERR, for the layer in `error_layer`.
@@ -51,7 +46,7 @@ class MapReader(wiring.Component):
         g = self._geometry = geometry
         self._bus = {"data_bits": g.maps_bus_bits, "address_bits": g.address_bits}
         super().__init__({
-            "axi": Out(axi4_master(**self._bus, direction=Direction.READ)).array(g.maps_ports),
+            "axi": Out(axi4_master(**self._bus, direction=Direction.READ)),
             "requests": In(stream.Signature(map_request_layout(g))),
             "words": Out(stream.Signature(word_layout(word_bits=g.word_bits, tag=PLACE))),
             "error": Out(1),
@@ -62,49 +57,15 @@ class MapReader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        ports = self._geometry.maps_ports
-        asked, given = Signal(range(ports)), Signal(range(ports))  # whose turn it is
-        idle = Signal(ports)
-        m.d.comb += self.idle.eq(idle.all())
-        for port in range(ports):
-            reader, words = self._port(m, port)
-            m.d.comb += [
-                Value.cast(reader.requests.p).eq(Value.cast(self.requests.p)),
-                reader.requests.valid.eq(self.requests.valid & (asked == port)),
-                reader.abort.eq(self.abort),
-                idle[port].eq(reader.idle),
-            ]
-            with m.If(asked == port):
-                m.d.comb += self.requests.ready.eq(reader.requests.ready)
-            with m.If(given == port):
-                m.d.comb += [
-                    Value.cast(self.words.p).eq(words.r_data),
-                    self.words.valid.eq(words.r_rdy),
-                    words.r_en.eq(self.words.ready),
-                ]
-            with m.If(reader.error):
-                m.d.comb += [self.error.eq(1), self.error_layer.eq(reader.error_tag.layer)]
-        if ports > 1:
-            with m.If(self.requests.valid & self.requests.ready):
-                m.d.sync += asked.eq(asked + 1)
-            with m.If(self.words.valid & self.words.ready & self.words.p.last):
-                m.d.sync += given.eq(given + 1)
-        return m
-
-    def _port(self, m: Module, port: int) -> tuple[BurstReader, SyncFIFO | SyncFIFOBuffered]:
-        """A master, and the queue that its words come to."""
         g = self._geometry
-        reader = BurstReader(
+        m.submodules.reader = reader = BurstReader(
             **self._bus, maximum_burst=g.maximum_burst, outstanding=OUTSTANDING_BURSTS, length_bits=_length_bits(g),
             tag=TAG,
         )  # fmt: skip
-        unpacker = Unpacker(data_bits=g.maps_bus_bits, word_bits=g.word_bits, tag=PLACE)
-        width = unpacker.words.p.shape().size
-        words = (SyncFIFO(width=width, depth=BUFFERED_WORDS) if g.maps_ports == 1
-                 else SyncFIFOBuffered(width=width, depth=BUFFERED_WORDS_OF_TWO))  # fmt: skip
-        for name, part in (("reader", reader), ("unpacker", unpacker), ("words", words)):
-            m.submodules[f"{name}_{port}"] = part
-        wiring.connect(m, wiring.flipped(self.axi[port]), reader.axi)
+        m.submodules.unpacker = unpacker = Unpacker(data_bits=g.maps_bus_bits, word_bits=g.word_bits, tag=PLACE)
+        m.submodules.words = words = SyncFIFO(width=unpacker.words.p.shape().size, depth=BUFFERED_WORDS)
+        wiring.connect(m, wiring.flipped(self.axi), reader.axi)
+        wiring.connect(m, wiring.flipped(self.requests), reader.requests)
         beat, source = unpacker.beats.p, reader.beats.p
         m.d.comb += [
             *(beat[name].eq(source[name]) for name in ("data", "offset", "end", "last")),
@@ -114,5 +75,12 @@ class MapReader(wiring.Component):
             words.w_data.eq(unpacker.words.p),
             words.w_en.eq(unpacker.words.valid),
             unpacker.words.ready.eq(words.w_rdy),
+            Value.cast(self.words.p).eq(words.r_data),
+            self.words.valid.eq(words.r_rdy),
+            words.r_en.eq(self.words.ready),
+            reader.abort.eq(self.abort),
+            self.idle.eq(reader.idle),
+            self.error.eq(reader.error),
+            self.error_layer.eq(reader.error_tag.layer),
         ]
-        return reader, words
+        return m

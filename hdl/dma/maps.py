@@ -1,6 +1,6 @@
 """The maps engine: LOAD_MAP, from DDR into the pixel lanes' activation or residual memories."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -165,14 +165,18 @@ class MapRequester(wiring.Component):
 class MapsEngine(wiring.Component):
     """Executes LOAD_MAP: chunks from DDR, padding rows around them, each row to the pixel lanes whose window it is in.
 
-    One word a cycle, or as many as the buses bring. Requests run ahead, over planes and into the next instruction.
+    One word a cycle, or as many as the bus brings. Requests run ahead, over planes and into the next instruction.
+
+    Parameters
+    ----------
+    geometry: with one group of lanes; of more, what a group sees (`Geometry.group`).
 
     Members
     -------
     `interfaces.engine_members`, and
     bases: base address by region.
     lane_write: words to the lanes' memories, registered.
-    axi: the read masters.
+    axi: the read master.
     """
 
     def __init__(self, geometry: Geometry) -> None:
@@ -182,7 +186,7 @@ class MapsEngine(wiring.Component):
             **engine_members(),
             "bases": In(bases_layout(g)),
             "lane_write": Out(lane_write_signature(g)),
-            "axi": Out(axi).array(g.maps_ports),
+            "axi": Out(axi),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -192,8 +196,7 @@ class MapsEngine(wiring.Component):
         m.submodules.reader = reader = MapReader(g)
         m.submodules.placer = placer = LanePlacer(g)
         wiring.connect(m, wiring.flipped(self.instruction), requester.instruction)
-        for outer, inner in zip(self.axi, reader.axi):
-            wiring.connect(m, wiring.flipped(outer), inner)
+        wiring.connect(m, wiring.flipped(self.axi), reader.axi)
         wiring.connect(m, requester.requests, reader.requests)
         wiring.connect(m, requester.rows, placer.rows)
         wiring.connect(m, wiring.flipped(self.lane_write), placer.lane_write)
@@ -225,7 +228,7 @@ class MapsEngine(wiring.Component):
             placer.stop.eq(stop),
             self.signals.eq(placer.signals),
             self.idle.eq(reader.idle & (stop | (~requester.held & rests & placer.idle))),
-            self.active.eq(Cat((axi.arvalid & axi.arready) | (axi.rvalid & axi.rready) for axi in self.axi).any()
+            self.active.eq((self.axi.arvalid & self.axi.arready) | (self.axi.rvalid & self.axi.rready)
                            | self.lane_write.enable.any() | computing
                            | (self.instruction.valid & self.instruction.ready)),
         ]

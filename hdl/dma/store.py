@@ -216,6 +216,10 @@ class StoreEngine(wiring.Component):
     One word a cycle, or as many as the bus takes. The next STORE is read and written while the acknowledgements of this
     one are still under way; only a log record waits until the words before it have left the packer.
 
+    Parameters
+    ----------
+    geometry: with one group of lanes; of more, what a group sees (`Geometry.group`).
+
     Members
     -------
     `interfaces.engine_members`, and

@@ -107,7 +107,7 @@ class ProcessingSystem:
         """The memory masters of a geometry's accelerator at every slave port that is used.
 
         Where there are more masters than ports, the last masters share the first ports: reads are multiplexed. Only
-        one master writes, so no port has two that do.
+        the maps' masters write, which are first and so never share a port with each other.
 
         Raises
         ------

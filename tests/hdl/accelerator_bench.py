@@ -69,10 +69,10 @@ class Bench:
         for port in range(self.geometry.weight_ports):
             bus = getattr(self.dut, f"m_axi_weights_{port}")
             simulator.add_testbench(self.memory.reader(bus), background=True)
-        simulator.add_testbench(self.memory.reader(self.dut.m_axi_maps), background=True)
-        for port in range(1, self.geometry.maps_ports):
-            simulator.add_testbench(self.memory.reader(getattr(self.dut, f"m_axi_maps_{port}")), background=True)
-        simulator.add_testbench(self.memory.writer(self.dut.m_axi_maps), background=True)
+        for name in ("m_axi_maps", "m_axi_maps_1")[: self.geometry.maps_ports]:
+            bus = getattr(self.dut, name)
+            simulator.add_testbench(self.memory.reader(bus), background=True)
+            simulator.add_testbench(self.memory.writer(bus), background=True)
         simulator.run()
 
     # What a host does ---------------------------------------------------------------------------------------------

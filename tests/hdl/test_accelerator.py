@@ -56,14 +56,15 @@ def documented_ports(geometry):
     for name, bits in masters.items():
         add(name, "output", READ, bits)
         add(name, "input", READ_ANSWER, bits)
-    add("m_axi_maps", "output", WRITE, geometry.maps_bus_bits)
-    add("m_axi_maps", "input", WRITE_ANSWER, geometry.maps_bus_bits)
+    for name in ("m_axi_maps", "m_axi_maps_1")[: geometry.maps_ports]:
+        add(name, "output", WRITE, geometry.maps_bus_bits)
+        add(name, "input", WRITE_ANSWER, geometry.maps_bus_bits)
     add("s_axi", "input", LITE_IN)
     add("s_axi", "output", LITE_OUT)
     return ports
 
 
-@pytest.mark.parametrize("name", ["two weight ports", "one lane"])
+@pytest.mark.parametrize("name", ["two weight ports", "two maps ports", "one lane"])
 def test_verilog_has_the_documented_ports(name):
     geometry = GEOMETRIES[name]
     text = accelerator_verilog(geometry)

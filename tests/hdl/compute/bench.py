@@ -73,15 +73,19 @@ def run(
 
     async def fill(ctx):
         for residual, contents in ((0, activations), (1, residuals)):
-            ctx.set(dut.maps.residual, residual)
+            for maps in dut.maps:
+                ctx.set(maps.residual, residual)
             for address in range(contents.shape[1]):
                 # Lanes at addresses of their own.
                 for lane, word in enumerate(pack_slots(contents[:, address], g.activation_bits)):
-                    ctx.set(dut.maps.enable, 1 << lane)
-                    ctx.set(dut.maps.address[lane], address)
-                    ctx.set(dut.maps.data, word)
+                    group, place = divmod(lane, g.group_lanes)
+                    for number, maps in enumerate(dut.maps):
+                        ctx.set(maps.enable, (number == group) << place)
+                    ctx.set(dut.maps[group].address[place], address)
+                    ctx.set(dut.maps[group].data, word)
                     await ctx.tick()
-        ctx.set(dut.maps.enable, 0)
+        for maps in dut.maps:
+            ctx.set(maps.enable, 0)
 
     async def main(ctx):
         await fill(ctx)
@@ -131,11 +135,12 @@ def run(
                 pipeline.append((lane, address))
         for position in range(len(pipeline) + OUTPUT_READ_LATENCY):
             if position < len(pipeline):
-                ctx.set(dut.outputs.enable, 1)
-                ctx.set(dut.outputs.lane, pipeline[position][0])
-                ctx.set(dut.outputs.address, pipeline[position][1])
+                group, place = divmod(pipeline[position][0], g.group_lanes)
+                ctx.set(dut.outputs[group].enable, 1)
+                ctx.set(dut.outputs[group].lane, place)
+                ctx.set(dut.outputs[group].address, pipeline[position][1])
             if position >= OUTPUT_READ_LATENCY:
-                word = ctx.get(dut.outputs.data)
+                word = ctx.get(dut.outputs[pipeline[position - OUTPUT_READ_LATENCY][0] // g.group_lanes].data)
                 mask = (1 << g.activation_bits) - 1
                 result.outputs[pipeline[position - OUTPUT_READ_LATENCY]] = [
                     word >> (c * g.activation_bits) & mask for c in range(g.word_channels)

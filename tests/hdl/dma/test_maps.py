@@ -30,10 +30,6 @@ GEOMETRIES = {
     "20-byte words, 128": geometry(word_channels=32, activation_bits=5, fixed4_lanes=32, maps_bus_bits=128),
     "20-byte words, 32, one lane": geometry(word_channels=32, activation_bits=5, fixed4_lanes=32, maps_bus_bits=32,
                                             pixel_lanes=1),
-    "10-byte words, two of 32": geometry(word_channels=16, activation_bits=5, fixed4_lanes=16, maps_bus_bits=32,
-                                         maps_ports=2),
-    "20-byte words, two of 128": geometry(word_channels=32, activation_bits=5, fixed4_lanes=32, maps_bus_bits=128,
-                                          maps_ports=2),
 }
 
 DEPTHWISE = {
@@ -193,7 +189,7 @@ class Bench:
         simulator.add_clock(1e-8)
         for bench in benches:
             simulator.add_testbench(bench)
-        for bench in (self.watch, *(self.memory.reader(axi) for axi in self.dut.axi), *background):
+        for bench in (self.watch, self.memory.reader(self.dut.axi), *background):
             simulator.add_testbench(bench, background=True)
         simulator.run()
 
@@ -256,22 +252,6 @@ def test_keeps_the_bus_busy_over_padding_planes_and_instructions():
     bench.run(bench.issue, bench.rest)
     print(f"{bench.memory.read_beats} beats in {bench.cycles} cycles at 40 cycles of latency, 12 % padding")
     assert bench.cycles <= 1.05 * bench.memory.read_beats + 40 + 60
-
-
-def test_two_masters_bring_a_word_a_cycle():
-    """Where each beat is four fifths of a word, and one master would take five cycles for four words."""
-    g = geometry(word_channels=32, activation_bits=5, fixed4_lanes=32, maps_bus_bits=128, maps_ports=2,
-                 activation_depth=4096)
-    bench = Bench(g, 1, latency=40)
-    for layer in range(2):
-        bench.loads.append({
-            "layer": layer, "signal": 1, "region": isa.Region.INPUT, "address": 6000 * layer + 3, "planes": 4,
-            "plane_stride": 5000, "chunks": 1, "chunk_words": 600, "row_words": 60, "lane_step": 0, "lane_rows": 10,
-            "lane_mask": 3, "base": 0, "plane_pitch": 600,
-        })
-    bench.run(bench.issue, bench.rest)
-    words = 2 * 4 * 600
-    assert words <= bench.cycles <= 1.03 * words + 40 + 60
 
 
 SOUND = {
