@@ -161,7 +161,7 @@ class MapsGroups(_Groups):
 
 
 class StoreGroups(_Groups):
-    """The store engines of both groups. FINISH goes to the first one when the others rest.
+    """The store engines of both groups. FINISH goes to the first one when all before it is done.
 
     Members
     -------
@@ -205,7 +205,7 @@ class StoreGroups(_Groups):
                 view.signal.eq(Mux(finish, 0, sum(1 << token for token in orders))),
             ]
             seen.append(Value.cast(view))
-        rest = Cat(engine.idle for engine in self.engines[1:]).all()
+        rest = Cat(*(engine.idle for engine in self.engines[1:]), *(order.empty for order in orders.values())).all()
         room = Cat(order.begins.ready for order in orders.values()).all()
         goes = self._hand_out(m, group, seen, Mux(finish, rest, room))
         for token, order in orders.items():

@@ -91,6 +91,7 @@ GEOMETRIES = {
     "three words": {"fixed4_lanes": 8, "lut_lanes": 3, "pixel_lanes": 1},
     "odd depths": {"activation_depth": 147, "output_depth": 91, "residual_depth": 53},
     "short words": {"accumulator_bits": 20, "pixel_lanes": 4, "lut_lanes": 0, "fixed4_lanes": 7},
+    "two groups of two lanes": {"pixel_lanes": 4, "maps_ports": 2},
 }
 
 
