@@ -212,7 +212,7 @@ _ZC706 = Board(
         output_depth=1024,
         weight_depth=1024,
         post_units=8,
-        depthwise_channels=32,
+        depthwise_channels=16,
         weight_ports=4,
         maps_ports=2,
     ),
@@ -276,7 +276,7 @@ _ZU15EG = Board(
         output_depth=1024,
         weight_depth=1024,
         post_units=12,
-        depthwise_channels=8,
+        depthwise_channels=4,
         **_ULTRASCALE,
     ),
 )

@@ -6,7 +6,6 @@ The model's costs of a multiply-accumulate are those that `benchmarks.lane_cost`
 
 import dataclasses
 
-from ..hdl.dma.map_reader import BUFFERED_WORDS_OF_TWO
 from ..hdl.geometry import CONSTANT_BITS, Dsp, Geometry, LaneClass
 from ..hdl.isa import DEPTHWISE_COLUMNS, DIGIT_BITS, KERNEL_ROWS
 from .boards import Part
@@ -23,7 +22,7 @@ _DEPTHWISE_LANE, _DEPTHWISE_CHOICE, _DEPTHWISE_UNIT = (275.0, 345.0), 90.0, 350.
 """A lane of the depthwise unit with activations of 4 and of 5 bits, each time that the channels of a lane double, and
 what it takes beside its lanes."""
 _MAPS_PORT = 800.0
-"""A second read master for maps, with what unpacks its words."""
+"""The maps and store engines of a second group of lanes."""
 
 LUT_ERROR = 0.10
 """Largest relative error of the model on the geometries that were synthesised."""
@@ -61,7 +60,7 @@ def count_dsp(geometry: Geometry) -> int:
     if g.dsp is Dsp.NONE:
         return 0
     half_lanes = 2 * g.fixed8_lanes + g.fixed4_lanes
-    requantizers = (2 * g.post_units - g.logic_addends) * g.pixel_lanes + g.depthwise_channels
+    requantizers = (2 * g.post_units - g.logic_addends) * g.pixel_lanes + g.maps_ports * g.depthwise_channels
     return g.word_channels * -(-half_lanes // 2) * -(-g.pixel_lanes // 2) + requantizers
 
 
@@ -72,12 +71,11 @@ def count_bram36(geometry: Geometry) -> float:
     bus = g.weights_bus_bits  # both rings are cut into beats
     weights = g.weight_word_bits // bus * _halves(g.weight_depth, bus)
     constants = g.post_units * CONSTANT_BITS // bus * _halves(g.constant_tiles * g.drain_cycles, bus)
-    unit = queues = 0
+    units = 0
     if g.depthwise_channels:
         unit = _halves(DEPTHWISE_COLUMNS, 2 * g.word_bits) + _halves(KERNEL_ROWS, DIGIT_BITS * g.word_channels)
-    if g.maps_ports > 1:
-        queues = g.maps_ports * _halves(BUFFERED_WORDS_OF_TWO, g.word_bits + 3)
-    return (g.pixel_lanes * lane + weights + constants + unit + queues) / 2
+        units = g.maps_ports * unit
+    return (g.pixel_lanes * lane + weights + constants + units) / 2
 
 
 def estimate_lut(geometry: Geometry) -> float:
@@ -93,12 +91,12 @@ def estimate_lut(geometry: Geometry) -> float:
     decoders = g.lut_lanes * g.word_channels * _DECODER[g.lut_scheme]
     requantizer = _REQUANTIZER_WITHOUT_DSPS if g.dsp is Dsp.NONE else _REQUANTIZER
     requantizers = g.pixel_lanes * (requantizer * g.post_units + _LOGIC_ADDEND * g.logic_addends)
-    unit = 0.0
+    units = 0.0
     if g.depthwise_channels:
         doublings = (g.word_channels // g.depthwise_channels).bit_length() - 1
         lane = of_activation_bits(_DEPTHWISE_LANE) + _DEPTHWISE_CHOICE * doublings
-        unit = _DEPTHWISE_UNIT + g.depthwise_channels * lane
-    rest = unit + _MAPS_PORT * (g.maps_ports - 1) + _BASE + _WORD_BIT * g.word_bits + requantizers
+        units = g.maps_ports * (_DEPTHWISE_UNIT + g.depthwise_channels * lane)
+    rest = units + _MAPS_PORT * (g.maps_ports - 1) + _BASE + _WORD_BIT * g.word_bits + requantizers
     return macs * lanes + decoders + rest
 
 
