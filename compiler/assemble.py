@@ -4,6 +4,10 @@ Executed one at a time in program order, every instruction can start at once: it
 the ring, what it loads has room. Within that, instructions of the two loading engines come as early as they can, so
 that they run while the array computes; a few at a time, since an engine's queue holds eight and a full one holds up
 all others.
+
+Groups of pixel lanes (`lane_groups`) change none of this: their LOAD_MAPs and STOREs leave the engine's queue in
+program order, and take their tokens then; and a token comes when its instruction and all before it are done, whatever
+group they belong to. So a token orders what it would if each engine worked one instruction after the other.
 """
 
 from ..hdl.isa import Token

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from ..hdl.geometry import Geometry
 from .errors import CompileError
+from .lane_groups import lanes_of
 from .lowered import LoweredLayer
 
 
@@ -63,6 +64,46 @@ class Block:
     def lanes(self, geometry: Geometry) -> int:
         """Lanes that have any row."""
         return min(geometry.pixel_lanes, -(-self.rows // self.lane_rows_out))
+
+    def groups(self, geometry: Geometry) -> "list[GroupRows]":
+        """What each group of lanes takes; those without a lane that has any row are left out."""
+        used, result = self.lanes(geometry), []
+        height = self.pad_top + self.read_rows + self.pad_bottom
+        for group in range(geometry.maps_ports):
+            lanes = lanes_of(group, geometry)
+            lanes = range(lanes.start, min(lanes.stop, used))
+            if not lanes:
+                break
+            begin, end = lanes[0] * self.lane_step, lanes[-1] * self.lane_step + self.lane_rows
+            if lanes.stop == used:
+                end = height
+            first, last = max(begin, self.pad_top), min(end, height - self.pad_bottom)
+            if first < last:
+                row = self.read_row + first - self.pad_top
+                part = GroupRows(lanes, first - begin, row, last - first, end - last)
+            else:
+                part = GroupRows(lanes, end - begin, self.read_row, 1, 0)
+            result.append(part)
+        return result
+
+    def busiest(self, geometry: Geometry) -> "tuple[int, int]":
+        """Rows that the group of lanes with most of them reads, and output rows of the one with most of those."""
+        outputs = min(self.rows, geometry.group_lanes * self.lane_rows_out)
+        return max(part.rows for part in self.groups(geometry)), outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupRows:
+    """Rows that a group's lanes take: `top` zero rows, `rows` rows of the map from `first` on, `bottom` zero rows.
+
+    At least one row is read; where the lanes take zero rows only, it falls behind them.
+    """
+
+    lanes: range
+    top: int
+    first: int
+    rows: int
+    bottom: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,7 +70,7 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
         input=layouts[graph.input],
         outputs=tuple(layouts[name] for name in graph.outputs),
         maps={layer.output: layouts[layer.output] for layer in graph.layers if layer.output not in unstored},
-        sizes=sizes | {"PARAMETERS": len(parameters), "LOG": LOG_RECORD_BYTES * len(layers)},
+        sizes=sizes | {"PARAMETERS": len(parameters), "LOG": LOG_RECORD_BYTES * geometry.maps_ports * len(layers)},
         layers=_records(layers, sequences, instructions, choice.placements),
         keeps_maps=keep_maps,
     )

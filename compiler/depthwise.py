@@ -112,8 +112,8 @@ def stored_box(layer: LoweredLayer, rows: tuple[int, int], columns: tuple[int, i
 
 
 def load_cycles(layer: LoweredLayer, geometry: Geometry, planes: int, rows: int, columns: int) -> float:
-    """Cycles in which rows × columns of `planes` planes of a layer's input are loaded."""
-    per_word = geometry.load_cycles_per_word
+    """Cycles in which rows × columns of `planes` planes of a layer's input are loaded through one port."""
+    per_word = geometry.cycles_per_word
     if (before := layer.on_load) is None:
         return planes * rows * columns * per_word
     stride = before.stride[0]

@@ -3,6 +3,11 @@
 Happens-before by vector clocks. Engines work in order; the k-th taking of a token follows its k-th giving, and a giving
 implies that everything up to the moment which `isa.Token` names is done. Two accesses of a word by two engines, one of
 them a write, must be ordered so. The rings of weights and constants synchronise themselves.
+
+Of MAPS and STORE the instructions of one group of pixel lanes are in order, those of two groups run side by side. That
+changes little: tokens are taken and given in program order of the whole engine, so that a token still stands for all
+instructions before; and the memories of a group's lanes, its kernels and its CRC registers are its own. What two groups
+share is DDR: a STORE over what another group has stored must be ordered, too.
 """
 
 import enum
@@ -67,6 +72,11 @@ class HazardChecker:
         # By memory and address: the last instruction that wrote it and that read it.
         self.written = {name: np.full(depth, _NEVER, np.int32) for name, depth in depths.items()}
         self.read = {name: np.full(depth, _NEVER, np.int32) for name, depth in depths.items()}
+        # By region, address and group of lanes: the last STORE that wrote it.
+        self.stored = [
+            {name: np.full(depth, _NEVER, np.int32) for name, depth in regions.items()}
+            for _ in range(geometry.maps_ports if geometry.maps_ports > 1 else 0)
+        ]
 
     def __call__(self, effect: Effect) -> None:
         """Checks the next effect.
@@ -134,7 +144,18 @@ class HazardChecker:
                 continue  # the log, which no instruction reads
             span = slice(address, address + len(data))
             self._ordered(effect, clock, Progress.LOADED, self.read, region, span, "overwrites {} before it is loaded")
+            self._after_other_groups(effect, clock, region, span)
             self.written[region][span] = effect.index
+
+    def _after_other_groups(self, effect: Effect, clock: np.ndarray, region: str, span: slice) -> None:
+        """What other groups have stored there must be in memory before a STORE overwrites it."""
+        own = effect.fields["lane"] // self.geometry.group_lanes
+        for group, stored in enumerate(self.stored):
+            if group == own:
+                stored[region][span] = effect.index
+            else:
+                what = "overwrites {} before another group has stored it"
+                self._ordered(effect, clock, Progress.STORED, stored, region, span, what)
 
     def _ordered(
         self,

@@ -85,9 +85,9 @@ class Machine:
 
     Members
     -------
-    activation, residual, output: a LaneMemory each. kernels: the depthwise unit's.
+    activation, residual, output: a LaneMemory each. kernels: by group of lanes, its depthwise unit's.
     weights, constants: the rings. tokens: the counters.
-    crcs: by register, the running CRC-32 and its words.
+    crcs: by group of lanes and register, the running CRC-32 and its words.
     executed: instructions so far. finished: FINISH was executed.
     """
 
@@ -109,11 +109,11 @@ class Machine:
         }
         self.activation = LaneMemory("activation", lanes, geometry.activation_depth, channels)
         self.residual = LaneMemory("residual", lanes, geometry.residual_depth, channels)
-        self.kernels = KernelMemory(geometry)
+        self.kernels = [KernelMemory(geometry) for _ in range(geometry.maps_ports)]
         self.output = LaneMemory("output", lanes, geometry.output_depth, channels)
         self.weights, self.constants, self.tokens = WeightRing(geometry), ConstantRing(geometry), Tokens()
         self.executed = 0
-        self.crcs: dict[int, tuple[int, int]] = {}
+        self.crcs: dict[tuple[int, int], tuple[int, int]] = {}
         self.finished = False
 
     def execute(self, code: bytes) -> Effect:
@@ -171,18 +171,14 @@ class Machine:
         geometry = self.geometry
         i.need_counts("planes", "chunks", "chunk_words", "row_words", "lane_rows", "lane_mask")
         words = i["chunks"] * i["chunk_words"]
+        group, first_lane = self._lane_group(i)
         if i["kernels"]:
-            return self._load_kernels(i)
+            return self._load_kernels(i, group)
         row_field = "source_words" if i["depthwise"] else "row_words"
         if i["depthwise"]:
             check_depthwise(i, geometry)
         i.need(
             words % i[row_field] == 0, row_field, f"must divide the {words} words of a plane, not {i[row_field]}"
-        )
-        i.need(
-            i["lane_mask"] >> geometry.pixel_lanes == 0,
-            "lane_mask",
-            f"{i['lane_mask']:#x} names a lane beyond the {geometry.pixel_lanes} of the geometry",
         )
         memory = self.residual if i["residual"] else self.activation
         writes, reads = [], []
@@ -194,13 +190,13 @@ class Machine:
                 reads.append((Region(i["region"]).name, address, chunks[-1].size))
             rows = self._slots(np.concatenate(chunks)).reshape(-1, i[row_field], geometry.word_channels)
             if i["depthwise"]:
-                rows = depthwise(i, rows, self.kernels.of_plane(i, plane))
+                rows = depthwise(i, rows, self.kernels[group].of_plane(i, plane))
             rows = np.pad(rows, ((i["pad_top"], i["pad_bottom"]), (0, 0), (0, 0)))
             start = i["base"] + plane * i["plane_pitch"]
             for lane in range(geometry.pixel_lanes):
                 if not i["lane_mask"] >> lane & 1:
                     continue
-                first = lane * i["lane_step"]
+                first = (lane - first_lane) * i["lane_step"]
                 taken = rows[first : first + i["lane_rows"]].reshape(-1, geometry.word_channels)
                 if not len(taken):
                     continue
@@ -214,11 +210,24 @@ class Machine:
                 writes.append(Write(memory.name, lane, start, taken, np.ones(len(taken), bool)))
         return _effect(i, writes=tuple(writes), reads=tuple(reads))
 
-    def _load_kernels(self, i: Instruction) -> Effect:
+    def _lane_group(self, i: Instruction) -> tuple[int, int]:
+        """The group that all lanes of a LOAD_MAP belong to, and its first lane."""
+        lanes, size = self.geometry.pixel_lanes, self.geometry.group_lanes
+        mask = i["lane_mask"]
+        i.need(mask >> lanes == 0, "lane_mask", f"{mask:#x} names a lane beyond the {lanes} of the geometry")
+        group = ((mask & -mask).bit_length() - 1) // size
+        i.need(
+            mask >> (group + 1) * size == 0,
+            "lane_mask",
+            f"{mask:#x} names lanes of two groups, each of {size} lanes: a LOAD_MAP is for those of one",
+        )
+        return group, group * size
+
+    def _load_kernels(self, i: Instruction, group: int) -> Effect:
         for field, value in (("planes", 1), ("chunks", 1), ("depthwise", 0), ("residual", 0), ("signal", 0)):
             i.need(i[field] == value, field, f"must be {value} where kernels are loaded, not {i[field]}")
         size = i["chunk_words"] * self.geometry.word_bytes
-        self.kernels.write(i, self._slots(self._read(i, i["address"], size)))
+        self.kernels[group].write(i, self._slots(self._read(i, i["address"], size)))
         return _effect(i, reads=((Region(i["region"]).name, i["address"], size),))
 
     # Compute engine ---------------------------------------------------------------------------------------------------
@@ -268,10 +277,10 @@ class Machine:
         size = i["chunks"] * i["chunk_words"]
         last = i["base"] + (i["planes"] - 1) * i["plane_pitch"] + size - 1
         i.need(last < memory.depth, "base", f"the last word is read from output address {last} of {memory.depth}")
-        register = i["crc_register"]
+        register = i["lane"] // geometry.group_lanes, i["crc_register"]
         i.need(
             not i["crc_emit"] or bool(i["crc_start"]) or register in self.crcs, "crc_emit",
-            f"CRC register {register} was never started",
+            f"CRC register {i['crc_register']} was never started in the group of lane {i['lane']}",
         )
         if i["crc_start"]:
             self.crcs[register] = 0, 0

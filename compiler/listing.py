@@ -113,7 +113,11 @@ def _load_constants(fields: dict[str, int], tensors: _Tensors, geometry: Geometr
 
 def _load_map(fields: dict[str, int], tensors: _Tensors, geometry: Geometry) -> str:
     if fields["kernels"]:
-        return f"{fields['chunk_words']} words from PARAMETERS+{fields['address']:#x} → kernels@{fields['base']}"
+        lane = fields["lane_mask"].bit_length() - 1
+        return (
+            f"{fields['chunk_words']} words from PARAMETERS+{fields['address']:#x} → kernels@{fields['base']} of lane "
+            f"{lane}'s group"
+        )
     rows = fields["chunks"] * fields["chunk_words"] // fields["source_words" if fields["depthwise"] else "row_words"]
     memory = "residual" if fields["residual"] else "input"
     lanes = [lane for lane in range(geometry.pixel_lanes) if fields["lane_mask"] >> lane & 1]

@@ -3,9 +3,10 @@
 import itertools
 
 from ..hdl.isa import KERNEL_WORDS, Region, Token
-from .blocks import Block, Piece, Segment, lane_rows, segments
+from .blocks import Block, GroupRows, Piece, Segment, lane_rows, segments
 from .depthwise import stored_box
 from .emit import Instruction, load_map
+from .lane_groups import alternate, group_of, lanes_of
 from .layout import MapLayout
 from .lowered import LoweredLayer
 from .sequences import MapItem, Sequences
@@ -50,53 +51,78 @@ class MapLoads:
         block, source, (low, high) = visit.block, self.source, visit.words
         slot, address = self.sequences.input.place(block.words((high - low) * source.digits))
         address += block.lead
-        rows = range(block.read_row, block.read_row + block.read_rows)
         columns = (block.read_column, block.read_column + block.columns_in)
-        groups = self._groups(visit.words, _span(block, rows), columns, cut=first)
         parts = [Segment(0, 0, block.lane_rows)]
         if only and block.columns_in == source.columns and self.layer.on_load is None:
             parts = segments(block, cuts, self.layer, SEGMENTS)
+        whole_loads: list[list[MapItem]] = []  # by group of lanes
+        last_words: list[tuple[int, int]] = []
+        for group in block.groups(self.geometry):
+            rows = range(group.first, group.first + group.rows)
+            ranges = self._ranges(visit.words, _span(block, rows), columns, cut=first)
+            last_words.append(ranges[-1][0])
+            ranges = ranges[: -1 if len(parts) > 1 else None]
+            whole_loads.append(self._load_group(visit, group, columns, ranges, address))
         loads: dict[int, list[MapItem]] = {part.piece: [] for part in parts}
-        for (begin, end), stored in groups[: -1 if len(parts) > 1 else None]:
+        loads[0] += alternate(whole_loads)
+        if len(parts) > 1:
+            for part in parts:
+                loads[part.piece] += self._load_segment(visit, part, last_words, address)
+        # The wait for the slot comes before all that fills it in program order, its token after all that does.
+        loads[0][0].input_slot = slot
+        if first and self.layer.on_load is not None:
+            kernels = [self._load_kernels(group.lanes[0]) for group in block.groups(self.geometry)]
+            loads[0][:0] = [MapItem(instruction, -1) for instruction in kernels]
+        for items in loads.values():
+            items[-1].instruction.signal(Token.INPUT_READY)
+        return slot, address, loads
+
+    def _load_group(
+        self,
+        visit: Visit,
+        group: GroupRows,
+        columns: tuple[int, int],
+        ranges: list[tuple[tuple[int, int], int]],
+        address: int,
+    ) -> list[MapItem]:
+        """Loads of what a group of lanes takes of a block, one for each range of channel words and digit."""
+        block, source, (low, high) = visit.block, self.source, visit.words
+        loads = []
+        for (begin, end), stored in ranges:
             # The planes of all digits are contiguous in DDR where all channel words are read.
             whole = source.dense and (begin, end) == (low, high) == (0, source.channel_words)
             for digit in range(1 if whole else source.digits):
                 plane = digit * (high - low) + begin - low
                 instruction = self._load(
                     block,
-                    rows,
+                    range(group.first, group.first + group.rows),
                     columns,
                     first_plane=source.plane(digit, begin),
                     planes=(end - begin) * (source.digits if whole else 1),
-                    pad_top=block.pad_top,
-                    pad_bottom=block.pad_bottom,
+                    pad_top=group.top,
+                    pad_bottom=group.bottom,
                     lane_step=block.lane_step,
                     lane_rows=block.lane_rows,
-                    lane_mask=(1 << block.lanes(self.geometry)) - 1,
+                    lane_mask=sum(1 << lane for lane in group.lanes),
                     base=address + plane * block.plane_pitch,
                     plane_pitch=block.plane_pitch,
                 )
-                loads[0].append(MapItem(instruction, stored))
-        if len(parts) > 1:
-            for part in parts:
-                loads[part.piece] += self._load_segment(visit, part, groups[-1][0], address)
-        loads[0][0].input_slot = slot
-        if first and self.layer.on_load is not None:
-            loads[0].insert(0, MapItem(self._load_kernels(), -1))
-        for items in loads.values():
-            items[-1].instruction.signal(Token.INPUT_READY)
-        return slot, address, loads
+                loads.append(MapItem(instruction, stored))
+        return loads
 
-    def _load_segment(self, visit: Visit, segment: Segment, words: tuple[int, int], address: int) -> list[MapItem]:
-        """Loads of the rows of a segment, one for each lane and digit."""
+    def _load_segment(
+        self, visit: Visit, segment: Segment, words: list[tuple[int, int]], address: int
+    ) -> list[MapItem]:
+        """Loads of the rows of a segment, one for each lane and digit; `words`: channel words by group of lanes."""
         block, source, (low, high) = visit.block, self.source, visit.words
-        begin, end = words
-        whole = source.dense and words == (low, high) == (0, source.channel_words)
-        loads = []
+        loads: list[list[MapItem]] = [[] for _ in words]
         for part in lane_rows(block, segment, self.layer, self.geometry):
+            group = group_of(part.lane, self.geometry)
+            begin, end = words[group]
+            whole = source.dense and (begin, end) == (low, high) == (0, source.channel_words)
             # At least one row is read; where the lane takes zero rows only, it falls behind them.
             rows = range(part.first, part.first + max(part.rows, 1))
-            stored = self.sequences.stored[source.name].last(_span(block, rows), (0, source.columns), words)
+            stored = self.sequences.stored[source.name].last(_span(block, rows), (0, source.columns), (begin, end))
             for digit in range(1 if whole else source.digits):
                 plane = digit * (high - low) + begin - low
                 instruction = self._load(
@@ -112,10 +138,10 @@ class MapLoads:
                     base=address + plane * block.plane_pitch + segment.begin * source.columns,
                     plane_pitch=block.plane_pitch,
                 )
-                loads.append(MapItem(instruction, stored))
-        return loads
+                loads[group].append(MapItem(instruction, stored))
+        return alternate(loads)
 
-    def _groups(
+    def _ranges(
         self, words: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int], *, cut: bool
     ) -> list[tuple[tuple[int, int], int]]:
         """Ranges of channel words, with the STORE that each needs; with `cut`, cut where the source's tiles begin."""
@@ -125,14 +151,14 @@ class MapLoads:
         cuts = [low, high]
         if cut:
             cuts[1:1] = [word for word in stored.boundaries if low < word < high]
-        groups: list[tuple[tuple[int, int], int]] = []
+        ranges: list[tuple[tuple[int, int], int]] = []
         for begin, end in itertools.pairwise(cuts):
             need = stored.last((taken.begin, taken.end), (across.begin, across.end), (begin, end))
-            if groups and need <= groups[-1][1]:
-                groups[-1] = (groups[-1][0][0], end), groups[-1][1]
+            if ranges and need <= ranges[-1][1]:
+                ranges[-1] = (ranges[-1][0][0], end), ranges[-1][1]
             else:
-                groups.append(((begin, end), need))
-        return groups
+                ranges.append(((begin, end), need))
+        return ranges
 
     def _load(
         self, block: Block, rows: range, columns: tuple[int, int], *, first_plane: int, **fields: int
@@ -169,8 +195,8 @@ class MapLoads:
             **fields,
         )
 
-    def _load_kernels(self) -> Instruction:
-        """A LOAD_MAP of all kernels of the layer that is computed on load."""
+    def _load_kernels(self, lane: int) -> Instruction:
+        """A LOAD_MAP of all kernels of the layer that is computed on load, for the group that begins with a lane."""
         address, first = self.kernels
         words = self.source.channel_words * KERNEL_WORDS
         return load_map(
@@ -183,7 +209,7 @@ class MapLoads:
             chunk_words=words,
             row_words=words,
             lane_rows=1,
-            lane_mask=1,
+            lane_mask=1 << lane,
             base=first * KERNEL_WORDS,
             kernels=1,
         )
@@ -191,8 +217,9 @@ class MapLoads:
     def load_residual(self, visit: Visit, piece: Piece) -> tuple[int, int]:
         """Loads the residuals of a piece into a new slot: the slot's number and address.
 
-        One instruction serves all lanes that have all the piece's rows (a chunk per lane), one more the lane that has
-        fewer. In a digit all planes of the tile are read; those a tile lacks stay as they are, and are not stored.
+        One instruction serves all lanes of a group that have all the piece's rows (a chunk per lane), one more the lane
+        that has fewer. In a digit all planes of the tile are read; those a tile lacks stay as they are, and are not
+        stored.
         """
         assert self.layer.residual is not None
         layout = self.sequences.layouts[self.layer.residual.name]
@@ -203,9 +230,12 @@ class MapLoads:
         column = block.first_column + piece.column
         counts = [piece_rows(visit, piece, lane) for lane in range(self.geometry.pixel_lanes)]
         full = sum(count == piece.rows for count in counts)
-        parts = [(0, full, piece.rows)]
+        parts = []
+        for group in range(self.geometry.maps_ports):
+            lanes_full = [lane for lane in lanes_of(group, self.geometry) if lane < full]
+            parts += [(lanes_full[0], len(lanes_full), piece.rows)] if lanes_full else []
         parts += [(lane, 1, count) for lane, count in enumerate(counts) if 0 < count < piece.rows]
-        loads = []
+        by_group: list[list[MapItem]] = [[] for _ in range(self.geometry.maps_ports)]
         for lane, lanes, count in parts:
             row = block.first_row + lane * block.lane_rows_out + piece.row
             last_row = row + (lanes - 1) * block.lane_rows_out + count
@@ -231,7 +261,8 @@ class MapLoads:
                     base=address + digit * tile_words * piece.pixels,
                     plane_pitch=piece.pixels,
                 )
-                loads.append(MapItem(instruction, stored))
+                by_group[group_of(lane, self.geometry)].append(MapItem(instruction, stored))
+        loads = alternate(by_group)
         loads[0].residual_slot = slot
         loads[-1].instruction.signal(Token.RESIDUAL_READY)
         self.sequences.maps += loads

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..hdl.isa import Opcode, Region
+from .lane_groups import group_of
 from .layout import MapLayout
 from .program import Program
 
 
 def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[int, tuple[int, int]]:
-    """CRC-32 and number of activation words that each layer's record must hold, by slot of the log.
+    """CRC-32 and number of activation words of each layer, by its number.
 
-    The bytes are those of the expected maps, in the order in which the program's STORE instructions write them.
+    The bytes are those of the expected maps, in the order in which the program's STORE instructions write them. Each
+    group of lanes has a CRC-32 and a record of its own; a layer's is their exclusive or, as `decode_log` makes it.
 
     Parameters
     ----------
@@ -24,11 +26,11 @@ def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[i
     packed: dict[str, np.ndarray] = {}
     word_bytes = program.geometry.word_bytes
     records: dict[int, tuple[int, int]] = {}
-    running: dict[int, tuple[int, int]] = {}
+    running: dict[tuple[int, int], tuple[int, int]] = {}
     for opcode, fields in program.decoded():
         if opcode is not Opcode.STORE:
             continue
-        register = fields["crc_register"]
+        register = group_of(fields["lane"], program.geometry), fields["crc_register"]
         crc, words = (0, 0) if fields["crc_start"] else running.get(register, (0, 0))
         layout = outputs[fields["layer"]]
         if layout.region != Region(fields["region"]).name:
@@ -52,7 +54,9 @@ def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[i
                 words += fields["chunk_words"]
         running[register] = crc, words
         if fields["crc_emit"]:
-            records[fields["crc_slot"]] = (crc, words)
+            layer = fields["crc_slot"] // program.geometry.maps_ports
+            others = records.get(layer, (0, 0))
+            records[layer] = others[0] ^ crc, others[1] + words
     return records
 
 

@@ -6,6 +6,7 @@ from ..hdl.geometry import CONSTANT_BITS
 from ..hdl.isa import MAXIMUM_PASSES, Region
 from .blocks import Block, Piece, pieces
 from .emit import PASSES, Instruction, Walk, convolve, load_constants, load_weights, maximum, store
+from .lane_groups import alternating_lanes, group_of
 from .loads import MapLoads, piece_rows, place_in
 from .lowered import LoweredLayer, digits_of
 from .sequences import ComputeItem, MapItem, Sequences, WeightItem
@@ -76,8 +77,8 @@ class LayerSchedule:
         self.streams = parameters is not None and parameters.streams(self.geometry)
 
     def run(self) -> Iterator[Block]:
-        """Appends the layer, block by block: each is given when all its instructions are there. The last STORE writes
-        the layer's record."""
+        """Appends the layer, block by block: each is given when all its instructions are there. The last STORE of
+        each group of lanes writes the layer's record of the group."""
         pixels = output_pixels(self.layer, self.geometry, max(high - low for low, high in self.inputs))
         slot = address = 0
         item: ComputeItem | None = None
@@ -109,7 +110,9 @@ class LayerSchedule:
                 item.opens_input = number in loads
         assert item is not None
         item.closes_input = True
-        self.stores[-1].fields |= {"crc_emit": 1, "crc_slot": self.layer.number}
+        last = {group_of(item.fields["lane"], self.geometry): item for item in self.stores}
+        for group, instruction in last.items():
+            instruction.fields |= {"crc_emit": 1, "crc_slot": self.layer.number * self.geometry.maps_ports + group}
         self.ended = True
         yield block
 
@@ -249,7 +252,7 @@ class LayerSchedule:
         column = block.first_column + piece.column
         contiguous = piece.columns == target.columns
         stores = []
-        for lane in range(self.geometry.pixel_lanes):
+        for lane in alternating_lanes(self.geometry):
             count = piece_rows(visit, piece, lane)
             if not count:
                 continue

@@ -131,8 +131,10 @@ def choose_stem(graph: IntegerGraph, geometry: Geometry) -> Stem | None:
         return -(-image.channels * len(y.fold.offsets) * len(x.fold.offsets) // geometry.word_channels)
 
     def cost(y: AxisWindow, x: AxisWindow) -> tuple[float, float]:
-        places = y.fold.positions * x.fold.positions
-        loaded = places * words(y, x) * geometry.load_cycles_per_word
+        # Groups of lanes load side by side, each the rows of its own windows.
+        both = (geometry.maps_ports - 1) * max(0, y.taps - y.stride)
+        places = (y.fold.positions + both) * x.fold.positions
+        loaded = places * words(y, x) * geometry.cycles_per_word / geometry.maps_ports
         return max(steps(y, x), loaded), steps(y, x) + loaded
 
     most = ROW_BITS // geometry.activation_bits // image.channels

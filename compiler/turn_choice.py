@@ -87,8 +87,9 @@ class _Load:
             tiles = len(parameters.run_words)
             group_steps = sum(max(geometry.drain_cycles, run * passes) for run in parameters.run_words)
         tile_planes = -(-planes // tiles) if layer.by_channel else planes
-        instructions = tiles * (1 + layer.by_channel + geometry.pixel_lanes * digits_of(layer.target, geometry))
-        fetch = INSTRUCTION_CYCLES * (2 + instructions)
+        ports = geometry.maps_ports
+        instructions = tiles * (1 + layer.by_channel * ports + geometry.pixel_lanes * digits_of(layer.target, geometry))
+        fetch = INSTRUCTION_CYCLES * (1 + ports + instructions)
         rows = -(-fetch // (layer.target.width * group_steps))
         blocks = grid(layer, geometry, rows, layer.target.width)
         self.slot = max(block.words(tile_planes) for block in blocks) * (min(2, tiles) if layer.by_channel else 1)
@@ -96,16 +97,16 @@ class _Load:
         fits = len(blocks) >= LEAST_BLOCKS and self.slot <= geometry.activation_depth // 2
         self.lane_rows = rows if stays and fits else None
 
-        per_word = geometry.load_cycles_per_word
-        pixels = layer.target.height * layer.target.width
+        per_word = geometry.cycles_per_word
+        pixels = sum(block.busiest(geometry)[1] for block in blocks) * layer.target.width  # of the group with most
         self.compute = sum(block.lane_rows_out for block in blocks) * layer.target.width * group_steps
-        sizes = [(block.read_rows, block.columns_in) for block in blocks]
+        sizes = [(block.busiest(geometry)[0], block.columns_in) for block in blocks]
         self.maps = sum(load_cycles(layer, geometry, planes, *size) for size in sizes)
         if layer.residual is not None:
             self.maps += output_planes * digits_of(layer.residual, geometry) * pixels * per_word
-        self.stores = output_planes * pixels * geometry.store_cycles_per_word
+        self.stores = output_planes * pixels * per_word
         self.fetch = len(blocks) * fetch
-        whole = load_cycles(layer, geometry, planes, layer.source.height, layer.source.width)
+        whole = load_cycles(layer, geometry, planes, -(-layer.source.height // ports), layer.source.width)
         self.alone = max(self.compute, self.maps, self.stores) + EXPOSED * whole
 
     def member(self, *, beside: bool) -> Member:

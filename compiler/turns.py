@@ -4,7 +4,8 @@ Layers that follow one another can share a *turn*: each runs on the rows that th
 what loads and stores most of the time runs beside what computes most of the time. All their weights stay in the ring
 for the turn.
 
-Each layer of a turn has a CRC register of its own, which its first STORE starts and whose record its last one writes.
+Each layer of a turn has a CRC register of its own in every group of lanes: the group's first STORE of the layer starts
+it, the last one writes its record.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from .blocks import Block
 from .depthwise import stored_box
+from .lane_groups import group_of
 from .lowered import LoweredLayer
 from .schedule import LayerSchedule
 from .sequences import Sequences
@@ -61,9 +63,12 @@ class Turn:
         else:
             _interleave(schedules)
         for register, schedule in enumerate(schedules):
-            schedule.stores[0].fields["crc_start"] = 1
+            started: set[int] = set()
             for store in schedule.stores:
                 store.fields["crc_register"] = register
+                if (group := group_of(store.fields["lane"], sequences.geometry)) not in started:
+                    store.fields["crc_start"] = 1
+                    started.add(group)
 
 
 class _Progress:

@@ -167,12 +167,13 @@ def _overlapping(
     passes = len(PASSES[digits_of(layer.source, geometry), parameters.digits].activation_digit)
     group_steps = sum(parameters.run_words) * passes
 
-    # A block's instructions: its LOAD_MAP, and for each tile a COMPUTE and a STORE for each lane and digit.
+    # A block's instructions: a LOAD_MAP for each group of lanes, and for each tile a COMPUTE and a STORE for each lane
+    # and digit.
     tile_instructions = 1 + geometry.pixel_lanes * digits_of(layer.target, geometry)
-    fetch = INSTRUCTION_CYCLES * (1 + len(parameters.run_words) * tile_instructions)
+    fetch = INSTRUCTION_CYCLES * (geometry.maps_ports + len(parameters.run_words) * tile_instructions)
 
     def cycles(blocks: list[Block]) -> float:
-        sizes = [(block.read_rows, block.columns_in) for block in blocks]
+        sizes = [(block.busiest(geometry)[0], block.columns_in) for block in blocks]
         loads = [LATENCY_CYCLES + load_cycles(layer, geometry, planes, *size) for size in sizes]
         steps = [max(fetch, block.lane_rows_out * block.columns * group_steps) for block in blocks]
         return loads[0] + sum(max(step, load) for step, load in zip(steps, [*loads[1:], 0]))

@@ -1,8 +1,9 @@
 """The roofline of a program: cycles that a layer's steps and each of its streams would take alone."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from ..compiler.compile import read_bytes, write_bytes
+from ..compiler.lane_groups import map_group
 from ..compiler.program import Program
 from ..hdl.isa import Opcode
 
@@ -12,13 +13,13 @@ def bounds(program: Program, *, bytes_per_cycle: float) -> dict[int, dict[str, f
 
     compute: the steps of its COMPUTEs. drain: the groups' captures, one in `drain_cycles`. weights, maps, residual,
     stores: bytes over the rate of the bus that carries them, of maps a word a cycle at most (residuals share the maps'
-    bus). memory: all bytes over the DDR's rate.
+    bus), and of the groups of pixel lanes the one that has most. memory: all bytes over the DDR's rate.
     """
     geometry = program.geometry
-    load_rate = geometry.word_bytes / geometry.load_cycles_per_word
-    store_rate = geometry.word_bytes / geometry.store_cycles_per_word
+    maps_rate = geometry.word_bytes / geometry.cycles_per_word
     weights_rate = geometry.weights_bus_bits / 8 * geometry.weight_ports
     need: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    by_group: dict[tuple[int, str], Counter[int]] = defaultdict(Counter)  # bytes by layer and stream
     for opcode, fields in program.decoded():
         layer = need[fields["layer"]]
         count = read_bytes(geometry, opcode, fields) + write_bytes(geometry, opcode, fields)
@@ -31,7 +32,10 @@ def bounds(program: Program, *, bytes_per_cycle: float) -> dict[int, dict[str, f
         elif opcode in (Opcode.LOAD_WEIGHTS, Opcode.LOAD_CONSTANTS):
             layer["weights"] += count / weights_rate
         elif opcode is Opcode.LOAD_MAP:
-            layer["residual" if fields["residual"] else "maps"] += count / load_rate
+            stream = "residual" if fields["residual"] else "maps"
+            by_group[fields["layer"], stream][map_group(opcode, fields, geometry)] += count
         elif opcode is Opcode.STORE:
-            layer["stores"] += count / store_rate
+            by_group[fields["layer"], "stores"][map_group(opcode, fields, geometry)] += count
+    for (number, stream), carried in by_group.items():
+        need[number][stream] = max(carried.values()) / maps_rate
     return {number: {name: value for name, value in layer.items() if value} for number, layer in need.items()}

@@ -1,8 +1,9 @@
 """The cycle model: when each engine executes each instruction of a program, and so how long every layer takes.
 
 Engines are simulated instruction by instruction: queues, tokens, rings, the drain's spacing and the memory's shared
-rate count; single beats and bursts do not. A whole network takes seconds, without a simulator of the RTL. Against the
-RTL's cycles: docs/decisions/0006-turns.md.
+rate count; single beats and bursts do not. Of MAPS and STORE each group of pixel lanes has a *unit*, fed from the
+engine's one queue; a token comes when its instruction and all before it have ended. A whole network takes seconds,
+without a simulator of the RTL. Against the RTL's cycles: docs/decisions/0006-turns.md.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ from amaranth.hdl import UnusedElaboratable
 
 from ..compiler.compile import read_bytes
 from ..compiler.depthwise import OVERHEAD, unit_cycles
+from ..compiler.lane_groups import map_group
 from ..compiler.program import Program
 from ..hdl.array.array import Array
 from ..hdl.compute.drain import DrainTiming
@@ -47,7 +49,7 @@ class Estimate:
     -------
     cycles: of the whole program.
     layers: by layer number, cycles from the end of the layer that ended before it to its own end.
-    busy: by engine, cycles in which it worked.
+    busy: by engine, cycles in which it worked; of groups of pixel lanes the one that worked longest.
     """
 
     cycles: int
@@ -61,9 +63,11 @@ class _Job:
     def __init__(self, geometry: Geometry, opcode: Opcode, fields: dict[str, int], spacing: int) -> None:
         self.opcode = opcode
         self.fields = fields
+        self.group = map_group(opcode, fields, geometry) if opcode in (Opcode.LOAD_MAP, Opcode.STORE) else 0
         self.waits = [token for token in Token if fields["wait"] >> token & 1]
         self.signals = [token for token in Token if fields["signal"] >> token & 1]
         self.taken = 0.0
+        self.ended: float | None = None
         self.bytes_left = self.cycles_left = 0.0
         if opcode is Opcode.COMPUTE:
             self.groups = fields["outputs_y"] * fields["outputs_x"]
@@ -92,12 +96,19 @@ def _depthwise_cycles(geometry: Geometry, fields: Mapping[str, int]) -> float:
     columns = fields["source_words"] + fields["source_left"] + fields["source_right"]
     outputs = ((rows - KERNEL_SIZE) // fields["source_stride"] + 1) * fields["row_words"]
     unit = unit_cycles(geometry, rows * columns, outputs)
-    bus = words * geometry.load_cycles_per_word
+    bus = words * geometry.cycles_per_word
     return OVERHEAD + fields["planes"] * max(0.0, unit - bus)
 
 
 class _Machine:
-    """All engines, their queues, tokens and rings."""
+    """All engines, their queues, tokens and rings.
+
+    Members
+    -------
+    engine: of every unit, which engine it belongs to. following, jobs, rates, busy: by unit too.
+    first: by engine, its first unit. begun: by engine, its instructions that may not have ended, in order. horizon: by
+        engine, when all instructions before those had ended.
+    """
 
     def __init__(self, program: Program, *, bytes_per_cycle: float, latency_cycles: int) -> None:
         g = self.geometry = program.geometry
@@ -109,17 +120,21 @@ class _Machine:
         self.late[Token.OUTPUT_READY] = self.late[Token.RESIDUAL_FREE] = timing.written
         self.late[Token.STORED] = self.latency
         self.bytes_per_cycle = bytes_per_cycle
-        self.load_rate = g.word_bytes / g.load_cycles_per_word
-        self.store_rate = g.word_bytes / g.store_cycles_per_word
+        self.maps_rate = g.word_bytes / g.cycles_per_word
         self.weight_rate = g.weights_bus_bits / 8
         self.pending = deque(_Job(g, opcode, fields, timing.spacing) for opcode, fields in program.decoded())
         self.now = self.fetched = self.drained = 0.0
         self.tokens: list[deque[float]] = [deque() for _ in Token]
         self.queues: list[deque[_Job]] = [deque() for _ in range(4)]
-        self.following: list[_Job | None] = [None] * 4
-        self.jobs: list[_Job | None] = [None] * 4
-        self.rates = [0.0] * 4
-        self.busy = [0.0] * 4
+        self.begun: list[deque[_Job]] = [deque() for _ in range(4)]
+        self.horizon = [0.0] * 4
+        self.engine = [place for place in range(4) for _ in range(g.maps_ports if place in (_MAPS, _STORE) else 1)]
+        self.first = [self.engine.index(place) for place in range(4)]
+        self.units = range(len(self.engine))
+        self.following: list[_Job | None] = [None] * len(self.engine)
+        self.jobs: list[_Job | None] = [None] * len(self.engine)
+        self.rates = [0.0] * len(self.engine)
+        self.busy = [0.0] * len(self.engine)
         self.words_written = self.words_freed = 0.0
         self.tiles_written = self.tiles_freed = 0
         self.stamps: dict[int, float] = {}
@@ -136,12 +151,12 @@ class _Machine:
         while not self.finished:
             before = self.busy.copy(), len(self.pending)
             self._fetch()
-            for engine in range(4):
-                self._begin(engine, self.now)
+            for unit in self.units:
+                self._begin(self.engine[unit], self.now)
             self._share()
             step = self._step()
-            for engine in range(4):
-                self._advance(engine, step)
+            for unit in self.units:
+                self._advance(unit, step)
             self.now += step
             still = still + 1 if before == (self.busy, len(self.pending)) else 0
             if still > 1000:
@@ -158,35 +173,38 @@ class _Machine:
             self.fetched += FETCH_CYCLES
 
     def _begin(self, engine: int, when: float) -> None:
-        """Takes the tokens of the next instruction, and begins it if the engine is free."""
-        if self.following[engine] is None and self.queues[engine]:
-            job = self.queues[engine][0]
+        """Takes the tokens of the next instruction, and begins what its units are free for."""
+        queue = self.queues[engine]
+        if queue and self.following[unit := self.first[engine] + queue[0].group] is None:
+            job = queue[0]
             if all(self.tokens[token] and self.tokens[token][0] <= when for token in job.waits):
                 for token in job.waits:
                     self.tokens[token].popleft()
                 job.taken = when
-                self.following[engine] = self.queues[engine].popleft()
-        if self.jobs[engine] is None and self.following[engine] is not None:
-            self.jobs[engine], self.following[engine] = self.following[engine], None
+                self.following[unit] = queue.popleft()
+                self.begun[engine].append(job)
+        for unit in range(self.first[engine], self.first[engine] + self.engine.count(engine)):
+            if self.jobs[unit] is None and self.following[unit] is not None:
+                self.jobs[unit], self.following[unit] = self.following[unit], None
 
     def _share(self) -> None:
-        """Bytes a cycle that every engine moves: what it can, or its share of the memory's rate."""
-        wanted = [self._wanted(engine) for engine in range(4)]
+        """Bytes a cycle that every unit moves: what it can, or its share of the memory's rate."""
+        wanted = [self._wanted(unit) for unit in self.units]
         fetching = INSTRUCTION_BYTES / FETCH_CYCLES if self.pending and self.fetched > self.now else 0.0
         total = sum(wanted) + fetching
         share = min(1.0, self.bytes_per_cycle / total) if total else 1.0
         self.rates = [share * rate for rate in wanted]
 
-    def _wanted(self, engine: int) -> float:
-        job, g = self.jobs[engine], self.geometry
+    def _wanted(self, unit: int) -> float:
+        engine, job, g = self.engine[unit], self.jobs[unit], self.geometry
         if job is None or not job.bytes_left or engine == _COMPUTE:
             return 0.0
         if engine == _STORE:
-            return self.store_rate
+            return self.maps_rate
         if self.now < job.taken + self.latency:
             return 0.0
         if engine == _MAPS:
-            return self.load_rate
+            return self.maps_rate
         if job.opcode is Opcode.LOAD_CONSTANTS:
             room = self.tiles_written + job.fields["tiles"] - self.tiles_freed <= g.constant_tiles
             return self.weight_rate if room else 0.0
@@ -198,47 +216,49 @@ class _Machine:
         ends = [LONGEST_STEP]
         if self.pending and self.fetched > self.now:
             ends.append(self.fetched - self.now)
-        for engine, job in enumerate(self.jobs):
+        for unit, job in enumerate(self.jobs):
             if job is not None:
-                rate = self.rates[engine]
+                rate = self.rates[unit]
                 if rate:
                     ends.append(job.bytes_left / rate)
                 elif not job.bytes_left:
                     ends.append(job.cycles_left)
-                if engine == _WEIGHTS:
+                if self.engine[unit] == _WEIGHTS:
                     return SHORTEST_STEP  # the ring may fill up, or the array wait for a word
-        for engine in (_WEIGHTS, _MAPS):
-            waiting = self.jobs[engine]
+        for unit in self.units[: self.first[_COMPUTE]]:  # of WEIGHTS and MAPS
+            waiting = self.jobs[unit]
             if waiting is not None and waiting.taken + self.latency > self.now:
                 ends.append(waiting.taken + self.latency - self.now)
         ends += [given[0] - self.now for given in self.tokens if given and given[0] > self.now]
         return min(LONGEST_STEP, max(SHORTEST_STEP, min(ends)))
 
-    def _advance(self, engine: int, step: float) -> None:
-        """An engine's step; several instructions if they are short."""
-        left = step
+    def _advance(self, unit: int, step: float) -> None:
+        """A unit's step; several instructions if they are short."""
+        engine, left = self.engine[unit], step
         while left > 0:
             self._begin(engine, self.now + step - left)
-            job = self.jobs[engine]
+            job = self.jobs[unit]
             if job is None:
                 return
             if job.opcode is Opcode.FINISH:
-                self.finished = True
+                self.finished = self.begun[engine][0] is job
                 return
             when = self.now + step - left
-            spent = self._compute(job, when, left) if engine == _COMPUTE else self._move(engine, job, left)
-            self.busy[engine] += spent
+            if job.taken > when:  # another unit of the engine came to it within this step
+                left, when = self.now + step - job.taken, job.taken
+            spent = self._compute(job, when, left) if engine == _COMPUTE else self._move(unit, job, left)
+            self.busy[unit] += spent
             left -= spent
             if job.bytes_left or job.cycles_left > _NEGLIGIBLE:
                 return
-            self._end(engine, job, self.now + step - left)
+            self._end(unit, job, self.now + step - left)
 
-    def _move(self, engine: int, job: _Job, left: float) -> float:
+    def _move(self, unit: int, job: _Job, left: float) -> float:
         spent = 0.0
         if job.bytes_left:
-            rate = self.rates[engine]
+            rate = self.rates[unit]
             if not rate:  # the instruction began within this step: until the next one it has what it wants
-                rate = self.rates[engine] = self._wanted(engine)
+                rate = self.rates[unit] = self._wanted(unit)
             if not rate:
                 return 0.0
             moved = min(job.bytes_left, rate * left)
@@ -278,15 +298,19 @@ class _Machine:
         job.cycles_left -= spent
         return spent
 
-    def _end(self, engine: int, job: _Job, when: float) -> None:
-        self.jobs[engine] = None
-        for token in job.signals:
-            self.tokens[token].append(when + self.late[token])
+    def _end(self, unit: int, job: _Job, when: float) -> None:
+        engine = self.engine[unit]
+        self.jobs[unit], job.ended = None, when
+        begun = self.begun[engine]
+        while begun and (ended := begun[0].ended) is not None:
+            self.horizon[engine] = max(self.horizon[engine], ended)
+            for token in begun.popleft().signals:
+                self.tokens[token].append(self.horizon[engine] + self.late[token])
         if engine == _COMPUTE:
             self.drained = when + self.written_after
             self.tiles_freed += job.fields["release_constants"]
         elif engine == _STORE and job.fields["crc_emit"]:
-            self.stamps[job.fields["layer"]] = when
+            self.stamps[job.fields["layer"]] = max(when, self.stamps.get(job.fields["layer"], 0.0))
         elif job.opcode is Opcode.LOAD_CONSTANTS:
             self.tiles_written += job.fields["tiles"]
 
@@ -321,5 +345,8 @@ def estimate(program: Program, *, bytes_per_cycle: float, latency_cycles: int = 
     for number, stamp in sorted(machine.stamps.items(), key=lambda item: item[1]):
         layers[number] = round(stamp - last)
         last = stamp
-    busy = {engine: round(machine.busy[place]) for engine, place in _PLACE.items()}
+    busy = {
+        engine: round(max(cycles for unit, cycles in enumerate(machine.busy) if machine.engine[unit] == place))
+        for engine, place in _PLACE.items()
+    }
     return Estimate(round(machine.now), layers, busy)

@@ -257,7 +257,7 @@ class Driver:
             layout.name: layout.unpack(output.view[layout.offset : layout.offset + layout.bytes])
             for layout in self.program.outputs
         }
-        return ImageRun(codes, counters, decode_log(log.view, self.program.layers))
+        return ImageRun(codes, counters, decode_log(log.view, self.program))
 
     # What the last run left ---------------------------------------------------------------------------------------
 
@@ -286,7 +286,7 @@ class Driver:
         """The log of the last run, a record per layer that finished, in order of execution."""
         buffer = self._buffer("LOG")
         buffer.from_device()
-        return decode_log(buffer.view, self.program.layers)
+        return decode_log(buffer.view, self.program)
 
     def _buffer(self, name: str) -> Buffer:
         """The buffer of a region, as the last run saw it."""

@@ -1,11 +1,11 @@
 """What a run leaves behind."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from ..compiler.program import LayerRecord
+from ..compiler.program import Program
 from .errors import DeviceError
 
 LOG_RECORD_BYTES = 16
@@ -18,8 +18,9 @@ class LayerLog:
     Members
     -------
     number, name: of the layer.
-    crc: CRC-32 of all that the layer stored, in the order in which it was stored.
-    words: activation words stored.
+    crc: exclusive or of the CRC-32s of what the groups of pixel lanes stored of the layer, each in the order in which
+        it was stored.
+    words: activation words stored, by all groups.
     finished: cycles from the start of the run until the layer's last word was written.
     cycles: between the layer before (or the start) and this one.
     """
@@ -32,8 +33,11 @@ class LayerLog:
     cycles: int
 
 
-def decode_log(records: np.ndarray, layers: Sequence[LayerRecord]) -> tuple[LayerLog, ...]:
-    """A record per layer that finished, in order of execution.
+def decode_log(records: np.ndarray, program: Program) -> tuple[LayerLog, ...]:
+    """An entry per layer that finished, in order of execution.
+
+    The accelerator leaves a record for each group of pixel lanes that stored any of a layer; one of no words is none.
+    While a run goes on, the entry of its last layer may lack a group.
 
     Parameters
     ----------
@@ -44,15 +48,22 @@ def decode_log(records: np.ndarray, layers: Sequence[LayerRecord]) -> tuple[Laye
     DeviceError: a layer's record holds another layer's number.
     """
     entries: list[LayerLog] = []
-    for layer in layers:
-        place = layer.number * LOG_RECORD_BYTES
-        crc, number, words, finished = records[place : place + LOG_RECORD_BYTES].view("<u4").tolist()
-        if words == 0:
-            continue
-        if number != layer.number:
-            raise DeviceError(f"log record {layer.number} is that of layer {number}: the log was overwritten")
-        before = entries[-1].finished if entries else 0
-        entries.append(LayerLog(number, layer.name, crc, words, finished, finished - before))
+    groups = program.geometry.maps_ports
+    for layer in program.layers:
+        crc = words = finished = 0
+        for slot in range(layer.number * groups, (layer.number + 1) * groups):
+            place = slot * LOG_RECORD_BYTES
+            part, number, count, end = records[place : place + LOG_RECORD_BYTES].view("<u4").tolist()
+            if count == 0:
+                continue
+            if number != layer.number:
+                raise DeviceError(
+                    f"log record {slot} is that of layer {number}, not {layer.number}: the log was overwritten"
+                )
+            crc, words, finished = crc ^ part, words + count, max(finished, end)
+        if words:
+            before = entries[-1].finished if entries else 0
+            entries.append(LayerLog(layer.number, layer.name, crc, words, finished, finished - before))
     return tuple(entries)
 
 

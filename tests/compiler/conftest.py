@@ -1,5 +1,7 @@
 """Small geometries that reach every corner: odd lane mixes, one pixel lane, memories that force cuts."""
 
+import dataclasses
+
 import pytest
 
 from intramix.hdl.geometry import Geometry, LaneClass
@@ -59,6 +61,7 @@ SMALL = {
     ),
 }
 """By name; "board" is the starting point of the PYNQ-Z2."""
+SMALL |= {f"{name}-two-ports": dataclasses.replace(SMALL[name], maps_ports=2) for name in ("narrow", "wide-tile")}
 
 
 @pytest.fixture(params=SMALL)

@@ -71,7 +71,7 @@ def test_strides_and_sizes(geometries):
 
 def test_blocks_and_turns(geometries):
     """Small memories: a map in many blocks of rows and columns; layers that take turns."""
-    for name in ("narrow", "one-lane", "wide-tile"):
+    for name in ("narrow", "one-lane", "wide-tile", "narrow-two-ports", "wide-tile-two-ports"):
         unit = with_unit(geometries[name])
         kinds = ("stem", "inverted", "depthwise")
         program = check(inverted(3, unit, size=(26, 40), channels=(8, 12), kinds=kinds), unit)

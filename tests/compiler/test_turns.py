@@ -46,10 +46,19 @@ def turns_of(program, opcode):
     return [layer for layer, _ in itertools.groupby(layers)]
 
 
+def logged(program, memory):
+    """CRC-32 and words by layer: of the records of all groups of lanes, each of which stored something."""
+    log = np.frombuffer(memory["LOG"], "<u4").reshape(-1, program.geometry.maps_ports, 4)
+    assert (log[:, :, 1] == np.arange(len(log))[:, None]).all()
+    crcs, words = np.bitwise_xor.reduce(log[:, :, 0], axis=1), log[:, :, 2].sum(axis=1)
+    return {number: (int(crc), int(count)) for number, (crc, count) in enumerate(zip(crcs, words, strict=True))}
+
+
 CASES = {
     "plain": {"size": (41, 36), "filters": 16, "kernel": 2, "stride": 2, "padding": 0},
     "wide-tile": {"size": (40, 21), "filters": 16, "kernel": 2, "stride": 2, "padding": 1},
     "board": {"size": (45, 30), "filters": 24, "kernel": 3, "stride": 2, "padding": 1},
+    "wide-tile-two-ports": {"size": (40, 21), "filters": 16, "kernel": 2, "stride": 2, "padding": 1},
 }
 
 
@@ -80,9 +89,8 @@ def test_records_of_layers_side_by_side(geometries):
     codes = random_codes(graph, 4)
     memory = memory_for(program, codes)
     interpret(program, memory)
-    log = np.frombuffer(memory["LOG"], "<u4").reshape(-1, 4)
     crcs = expected_crcs(program, execute(graph, codes))
-    assert {slot: (int(crc), int(words)) for slot, (crc, _, words, _) in enumerate(log)} == crcs
+    assert logged(program, memory) == crcs
     words = [layout.bytes // layout.word_bytes for layout in program.maps.values()]
     assert [crcs[number][1] for number in range(2)] == words
 
@@ -94,7 +102,7 @@ def test_a_map_of_few_blocks_is_finished_first(geometries):
 
 @pytest.mark.parametrize("kinds", [["inverted", "pointwise"], ["residual", "convolution3"], ["projection"],
                                    ["depthwise", "max_pool", "pointwise"], ["concatenation", "add"]])  # fmt: skip
-@pytest.mark.parametrize("name", ["plain", "wide-tile"])
+@pytest.mark.parametrize("name", ["plain", "wide-tile", "wide-tile-two-ports"])
 def test_several_layers_share_a_turn(geometries, name, kinds):
     """Networks whose maps have many rows, and a ring that holds many layers' weights."""
     graph = random_graph(7, blocks=len(kinds), kinds=kinds, size=(64, 12), activation_bits=4)
@@ -109,9 +117,7 @@ def test_several_layers_share_a_turn(geometries, name, kinds):
     stored = run_codes(program, codes)
     for name, found in stored.items():
         np.testing.assert_array_equal(found, expected[name], err_msg=name)
-    log = np.frombuffer(memory["LOG"], "<u4").reshape(-1, 4)
-    crcs = expected_crcs(program, expected)
-    assert {slot: (int(crc), int(words)) for slot, (crc, _, words, _) in enumerate(log)} == crcs
+    assert logged(program, memory) == expected_crcs(program, expected)
 
 
 @pytest.mark.parametrize("depth", [2048, 64])

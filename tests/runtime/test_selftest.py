@@ -84,7 +84,8 @@ def test_absent_record(program):
     driver.load(program)
 
     def damage(memory):
-        memory["LOG"][16 * program.layers[2].number : 16 * program.layers[2].number + 16] = bytes(16)
+        records = slice(32 * program.layers[2].number, 32 * program.layers[2].number + 32)  # of both groups of lanes
+        memory["LOG"][records] = bytes(32)
 
     device.damage = damage
     report = selftest(driver)
@@ -163,8 +164,10 @@ def test_flipped_bit_in_a_map_in_memory(simulated, program):
         if layout.region != "WORKSPACE":
             continue
         driver.start(image)
-        records = driver.memory.frames[0].buffers["LOG"].view.view("<u4").reshape(-1, 4)
-        while records[layer.number, 2] == 0:  # written after the map's last word, and before that may be read
+        stored = program.selftest[layer.number][1]
+        # A record is written after the map's last word, and before that may be read.
+        while not any(entry.number == layer.number and entry.words == stored for entry in driver.log()):
+            assert not device.simulation.interrupt, f"layer {layer.number} has no record"
             device.simulation.run(1)
         words = driver.memory.shared["WORKSPACE"].view[layout.offset :][: layout.bytes].reshape(-1, layout.word_bytes)
         words[-1, 0] ^= 0x10  # upper bit of the first code

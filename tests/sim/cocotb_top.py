@@ -1,6 +1,7 @@
 """cocotb tests of the accelerator's top level; `test_cocotb_top.py` runs them under pytest."""
 
 import cocotb
+import numpy as np
 from cocotb.triggers import ClockCycles, with_timeout
 
 from intramix.compiler.compile import compile_graph
@@ -10,6 +11,7 @@ from intramix.hdl.isa import Engine, Error, Opcode, Token, encode
 from intramix.hdl.registers import COUNTERS, MAGIC, OFFSET, REGISTERS, SPACE_BYTES, Access, Control, Status
 from intramix.quant.executor import execute
 from intramix.quant.random_graph import random_codes, random_graph
+from intramix.runtime.results import decode_log
 from intramix.sim.testbench import Testbench
 
 OKAY = 0
@@ -42,10 +44,9 @@ def check(testbench, program, tensors):
     for name, layout in program.maps.items():
         found = layout.unpack(testbench.bytes_of(layout.region, layout.offset, layout.bytes))
         assert (found == tensors[name]).all(), f"map {name} differs"
-    for slot, (crc, words) in expected_crcs(program, tensors).items():
-        record = testbench.bytes_of("LOG", 16 * slot, 16)
-        assert int.from_bytes(record[0:4], "little") == crc
-        assert int.from_bytes(record[8:12], "little") == words
+    log = np.frombuffer(testbench.bytes_of("LOG", 0, program.sizes["LOG"]), np.uint8)
+    found = {entry.number: (entry.crc, entry.words) for entry in decode_log(log, program)}
+    assert found == expected_crcs(program, tensors)
 
 
 async def error(testbench):
