@@ -19,6 +19,10 @@ LEAST_BLOCKS = 4
 EXPOSED = 0.5
 """Share of its input's load for which a layer in a turn of its own waits, by experience."""
 
+LANE_ROWS = (1, 2, 3)
+"""Output rows of a lane in a block at least, of which a turn takes the best: with more, fewer rows of neighbouring
+lanes and blocks are read twice. Of equally good ones the fewest: layers follow each other more closely."""
+
 
 def choose_turns(
     layers: Sequence[LoweredLayer],
@@ -36,25 +40,27 @@ def choose_turns(
     concatenations: operands by concatenated tensor.
     """
     words = {name: len(order) // geometry.word_channels for name, order in orders.items()}
-    loads = [_Load(*pair, geometry, words) for pair in zip(layers, parameters)]
+    # By output rows of a lane in a block at least: what the layers ask for.
+    sizes = [[_Load(*pair, geometry, words, rows) for pair in zip(layers, parameters)] for rows in LANE_ROWS]
     cost = [0.0]
-    begins = [0]
-    for end in range(1, len(loads) + 1):
-        best, begin = cost[end - 1] + loads[end - 1].alone, end - 1
-        for first in range(end - 2, -1, -1):
-            group = loads[first:end]
-            if not _fit(group, geometry, concatenations):
-                break
-            if (cycles := cost[first] + _together(group)) < best:
-                best, begin = cycles, first
+    chosen: list[list[_Load]] = [[]]
+    for end in range(1, len(layers) + 1):
+        best, turn = cost[end - 1] + sizes[0][end - 1].alone, sizes[0][end - 1 : end]
+        for loads in sizes:
+            for first in range(end - 2, -1, -1):
+                group = loads[first:end]
+                if not _fit(group, geometry, concatenations):
+                    break
+                if (cycles := cost[first] + _together(group)) < best:
+                    best, turn = cycles, group
         cost.append(best)
-        begins.append(begin)
+        chosen.append(turn)
     turns: list[Turn] = []
-    end = len(loads)
+    end = len(layers)
     while end:
-        group = loads[begins[end] : end]
+        group = chosen[end]
         turns.append(Turn(tuple(load.member(beside=len(group) > 1) for load in group)))
-        end = begins[end]
+        end -= len(group)
     return turns[::-1]
 
 
@@ -72,7 +78,8 @@ class _Load:
     """
 
     def __init__(
-        self, layer: LoweredLayer, parameters: ParameterBlock | None, geometry: Geometry, words: dict[str, int]
+        self, layer: LoweredLayer, parameters: ParameterBlock | None, geometry: Geometry, words: dict[str, int],
+        least_rows: int,
     ) -> None:
         self.layer = layer
         self.parameters = parameters
@@ -90,7 +97,7 @@ class _Load:
         ports = geometry.maps_ports
         instructions = tiles * (1 + layer.by_channel * ports + geometry.pixel_lanes * digits_of(layer.target, geometry))
         fetch = INSTRUCTION_CYCLES * (1 + ports + instructions)
-        rows = -(-fetch // (layer.target.width * group_steps))
+        rows = max(least_rows, -(-fetch // (layer.target.width * group_steps)))
         blocks = grid(layer, geometry, rows, layer.target.width)
         self.slot = max(block.words(tile_planes) for block in blocks) * (min(2, tiles) if layer.by_channel else 1)
         stays = self.ring <= geometry.weight_depth and (parameters is None or not parameters.streams(geometry))
