@@ -6,7 +6,7 @@ import numpy as np
 
 from ..hdl.geometry import Geometry
 from ..hdl.isa import CRC_REGISTERS, DEPTHWISE_KERNELS, MAXIMUM_PASSES
-from .blocks import grid
+from .blocks import Block, grid
 from .depthwise import load_cycles
 from .emit import PASSES
 from .lowered import LoweredLayer, digits_of
@@ -16,6 +16,9 @@ from .weights import ParameterBlock
 
 LEAST_BLOCKS = 4
 """Blocks of a layer at least: with fewer, little overlaps."""
+TALLER_BLOCKS, TALLER_PART = 7, 4
+"""Where groups of lanes load side by side, rows that both need are read twice, most of them in flat blocks. So blocks
+become taller as long as so many are left and one takes at most that part of the activation memory, by experience."""
 EXPOSED = 0.5
 """Share of its input's load for which a layer in a turn of its own waits, by experience."""
 
@@ -91,8 +94,17 @@ class _Load:
         instructions = tiles * (1 + layer.by_channel * ports + geometry.pixel_lanes * digits_of(layer.target, geometry))
         fetch = INSTRUCTION_CYCLES * (1 + ports + instructions)
         rows = -(-fetch // (layer.target.width * group_steps))
-        blocks = grid(layer, geometry, rows, layer.target.width)
-        self.slot = max(block.words(tile_planes) for block in blocks) * (min(2, tiles) if layer.by_channel else 1)
+        width, held = layer.target.width, min(2, tiles) if layer.by_channel else 1
+
+        def largest(blocks: list[Block]) -> int:
+            return held * max(block.words(tile_planes) for block in blocks)
+
+        blocks = grid(layer, geometry, rows, width)
+        while ports > 1 and len(taller := grid(layer, geometry, rows + 1, width)) >= TALLER_BLOCKS:
+            if largest(taller) > geometry.activation_depth // TALLER_PART:
+                break
+            blocks, rows = taller, rows + 1
+        self.slot = largest(blocks)
         stays = self.ring <= geometry.weight_depth and (parameters is None or not parameters.streams(geometry))
         fits = len(blocks) >= LEAST_BLOCKS and self.slot <= geometry.activation_depth // 2
         self.lane_rows = rows if stays and fits else None
