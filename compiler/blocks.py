@@ -86,7 +86,7 @@ class Block:
             result.append(part)
         return result
 
-    def busiest(self, geometry: Geometry) -> "tuple[int, int]":
+    def busiest(self, geometry: Geometry) -> tuple[int, int]:
         """Rows that the group of lanes with most of them reads, and output rows of the one with most of those."""
         outputs = min(self.rows, geometry.group_lanes * self.lane_rows_out)
         return max(part.rows for part in self.groups(geometry)), outputs

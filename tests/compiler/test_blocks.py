@@ -1,9 +1,12 @@
 """Blocks and pieces cover every output once, and hold every input that their windows read."""
 
+import dataclasses
+import itertools
+
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from intramix.compiler.blocks import lane_rows, pieces, segments, split
+from intramix.compiler.blocks import grid, lane_rows, pieces, segments, split
 from intramix.compiler.errors import CompileError
 from intramix.compiler.lowered import lower
 from intramix.hdl.geometry import Geometry
@@ -46,6 +49,37 @@ def test_blocks_hold_what_they_need(data):
                         computed.add(place)
                         _check_window(layer, block, lane, row, place)
     assert computed == {(y, x) for y in range(layer.target.height) for x in range(layer.target.width)}
+
+
+@given(st.data())
+@settings(max_examples=120, deadline=None)
+def test_groups_read_what_their_lanes_take(data):
+    """Lanes find in their group's rows what they need, a group reads no row behind its last lane's."""
+    lanes = data.draw(st.sampled_from([2, 4, 8]))
+    one = Geometry(word_channels=8, pixel_lanes=lanes, fixed8_lanes=8, fixed4_lanes=0, lut_lanes=0)
+    two = dataclasses.replace(one, maps_ports=2)
+    rows, kernel, stride = data.draw(st.integers(1, 16)), data.draw(st.integers(1, 4)), data.draw(st.integers(1, 3))
+    top, bottom = data.draw(st.integers(0, 6)), data.draw(st.integers(0, 6))
+    assume(rows + top + bottom >= kernel)
+    graph = single_convolution(1, channels=8, filters=8, size=(rows, 2), kernel=(kernel, 1), stride=(stride, 1),
+                               padding=Padding(top, 0, bottom, 0))  # fmt: skip
+    (layer,), _ = lower(graph, two)
+    for block in grid(layer, two, data.draw(st.integers(1, 5)), 2):
+        (whole,) = block.groups(one)
+        assert (whole.top, whole.first, whole.rows, whole.bottom) == (
+            block.pad_top, block.read_row, block.read_rows, block.pad_bottom
+        )  # fmt: skip
+        parts = block.groups(two)
+        assert [lane for part in parts for lane in part.lanes] == list(range(block.lanes(two)))
+        for part in parts:
+            content = [None] * part.top + list(range(part.first, part.first + part.rows)) + [None] * part.bottom
+            for lane in part.lanes:
+                begin = (lane - part.lanes[0]) * block.lane_step
+                for row, ky in itertools.product(range(block.valid_rows(lane)), range(kernel)):
+                    real = (block.first_row + lane * block.lane_rows_out + row) * stride + ky - top
+                    found = content[begin + block.skip_rows + row * block.window_step + ky]
+                    assert found == (real // block.row_step if 0 <= real < rows else None)
+            assert part.rows == 1 or part.top + part.rows <= begin + block.lane_rows
 
 
 @given(st.data())

@@ -12,7 +12,7 @@ from intramix.compiler.layout import MapLayout
 from intramix.compiler.program import Program
 from intramix.hdl.encoding import code_table, encode_weights, offset_code, pack_weight_words, weight_of
 from intramix.hdl.geometry import Geometry, LaneClass
-from intramix.hdl.isa import CONSTANT_LAYOUT, Mode, OffsetCode, Opcode, Region, Token, encode, pack
+from intramix.hdl.isa import CONSTANT_LAYOUT, KERNEL_WORDS, Mode, OffsetCode, Opcode, Region, Token, encode, pack
 
 
 def geometry(**fields):
@@ -723,6 +723,60 @@ def test_load_map_refuses(fields, field, message):
     machine = Machine(geometry(), {"INPUT": bytearray(400)})
     given = {"region": Region.INPUT, "planes": 1, "chunks": 1, "chunk_words": 4, "row_words": 2, "lane_rows": 2}
     refused(machine, field, message, Opcode.LOAD_MAP, **(given | {"lane_mask": 3} | fields))
+
+
+def test_lanes_of_a_group_begin_with_their_own_rows():
+    """Rows count from the group's first lane on; a group takes nothing of what another one reads."""
+    g = geometry(pixel_lanes=4, maps_ports=2)
+    codes = np.random.default_rng(5).integers(0, 32, (8, 6, 2), np.uint8)
+    place = layout(g, "x", codes.shape, 5)
+    machine = Machine(g, {"INPUT": bytearray(place.pack(codes))})
+    effect = machine.execute(
+        encode(
+            Opcode.LOAD_MAP, region=Region.INPUT, address=3 * 2 * g.word_bytes, planes=1, chunks=1, chunk_words=6,
+            row_words=2, lane_step=1, lane_rows=2, lane_mask=0b1100, base=7,
+        )
+    )  # fmt: skip
+    words = codes.transpose(1, 2, 0)
+    assert [write.lane for write in effect.writes] == [2, 3]
+    np.testing.assert_array_equal(machine.activation.words[2, 7:11], words[3:5].reshape(4, 8))
+    np.testing.assert_array_equal(machine.activation.words[3, 7:11], words[4:6].reshape(4, 8))
+    assert not machine.activation.valid[:2].any()
+    load = {"region": Region.INPUT, "planes": 1, "chunks": 1, "chunk_words": 2, "row_words": 2, "lane_rows": 1}
+    refused(machine, "lane_mask", "0x6 names lanes of two groups, each of 2 lanes", Opcode.LOAD_MAP, **load,
+            lane_mask=0b0110)  # fmt: skip
+    refused(machine, "lane_mask", "0x10 names a lane beyond the 4", Opcode.LOAD_MAP, **load, lane_mask=0b1_0000)
+
+
+def test_kernels_belong_to_a_group():
+    g = geometry(pixel_lanes=4, maps_ports=2, depthwise_channels=8)
+    machine = Machine(g, {"INPUT": bytearray(400), "PARAMETERS": bytearray(400)})
+    kernels = {"region": Region.PARAMETERS, "planes": 1, "chunks": 1, "chunk_words": KERNEL_WORDS}
+    kernels |= {"row_words": KERNEL_WORDS}
+    machine.execute(encode(Opcode.LOAD_MAP, **kernels, lane_rows=1, lane_mask=0b0100, kernels=1))
+    load = {"region": Region.INPUT, "planes": 1, "chunks": 1, "chunk_words": 9, "source_words": 3, "row_words": 1}
+    load |= {"lane_rows": 1, "depthwise": 1, "source_stride": 1}
+    machine.execute(encode(Opcode.LOAD_MAP, **load, lane_mask=0b1000))
+    refused(machine, "kernel_base", "plane 0's kernels were never loaded", Opcode.LOAD_MAP, **load, lane_mask=0b0010)
+    refused(machine, "lane_mask", "names lanes of two groups", Opcode.LOAD_MAP, **kernels, lane_rows=1, lane_mask=6,
+            kernels=1)  # fmt: skip
+
+
+def test_crc_registers_belong_to_a_group():
+    """The same register of two groups: each record is that of its own lanes' words."""
+    machine = filled(pixel_lanes=4, maps_ports=2)
+    fields = {"region": Region.OUTPUT, "planes": 1, "chunks": 1, "chunk_words": 2, "crc_register": 3, "layer": 1}
+    for lane, crc in ((0, {"crc_start": 1}), (2, {"crc_start": 1}), (1, {"crc_emit": 1, "crc_slot": 2}),
+                      (3, {"crc_emit": 1, "crc_slot": 3})):  # fmt: skip
+        machine.execute(encode(Opcode.STORE, lane=lane, **fields, **crc))
+    log = np.frombuffer(machine.regions["LOG"], "<u4").reshape(-1, 4)
+    for slot, lanes in ((2, (0, 1)), (3, (2, 3))):
+        stream = b"".join(word_bytes(machine.output.words[lane, :2]) for lane in lanes)
+        assert log[slot].tolist() == [zlib.crc32(stream), 1, 4, 0]
+    machine = filled(pixel_lanes=4, maps_ports=2)
+    machine.execute(encode(Opcode.STORE, lane=0, **fields, crc_start=1))
+    refused(machine, "crc_emit", "CRC register 3 was never started in the group of lane 2", Opcode.STORE, lane=2,
+            crc_emit=1, **fields)  # fmt: skip
 
 
 @pytest.mark.parametrize(

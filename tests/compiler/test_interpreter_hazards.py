@@ -17,7 +17,7 @@ OUTPUT_READY, OUTPUT_FREE, STORED = 1 << Token.OUTPUT_READY, 1 << Token.OUTPUT_F
 def load(base=0, **others):
     """Four words into the activation memory."""
     given = {"region": Region.INPUT, "planes": 1, "chunks": 1, "chunk_words": 4, "row_words": 4, "lane_rows": 1}
-    return encode(Opcode.LOAD_MAP, base=base, lane_mask=1, **(given | others))
+    return encode(Opcode.LOAD_MAP, base=base, **(given | {"lane_mask": 1} | others))
 
 
 def pool(base=0, output_base=0, **others):
@@ -45,8 +45,9 @@ WEIGHTS = (
 )
 
 
-def run(*instructions):
-    g = Geometry(word_channels=4, pixel_lanes=1, fixed8_lanes=0, fixed4_lanes=4, lut_lanes=0, activation_bits=4)
+def run(*instructions, ports=1):
+    g = Geometry(word_channels=4, pixel_lanes=ports, fixed8_lanes=0, fixed4_lanes=4, lut_lanes=0, activation_bits=4,
+                 maps_ports=ports)  # fmt: skip
     machine = Machine(g, {name: bytearray(size) for name, size in SIZES.items()})
     hazards = HazardChecker(g, {region.name: SIZES[region.name] for region in Region})
     for instruction in instructions:
@@ -176,6 +177,28 @@ def test_races(name):
     with pytest.raises(InterpreterError, match=message) as caught:
         run(*instructions)
     assert (caught.value.field, caught.value.index) == ("wait", len(instructions) - 1)
+
+
+TWO_GROUPS = [
+    load(),
+    load(lane_mask=2, signal=READY),
+    pool(wait=READY, signal=OUTPUT_READY),
+    store(wait=OUTPUT_READY, signal=STORED),
+]
+
+
+def test_two_groups_store_over_one_another():
+    """Of two groups even STOREs run side by side: one over what the other has stored must be ordered."""
+    run(*TWO_GROUPS, store(), ports=2)
+    with pytest.raises(InterpreterError, match="overwrites WORKSPACE 0 before another group has stored it"):
+        run(*TWO_GROUPS, store(lane=1), ports=2)
+    run(*TWO_GROUPS, store(lane=1, address=4), ports=2)
+    through_a_load = [
+        load(4, lane_mask=2, wait=STORED, signal=READY),
+        pool(4, 4, wait=READY, signal=OUTPUT_READY),
+        store(4, wait=OUTPUT_READY, lane=1),
+    ]
+    run(*TWO_GROUPS, *through_a_load, ports=2)
 
 
 def test_read_addresses_are_those_of_the_loop_nest():
