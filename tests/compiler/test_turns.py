@@ -105,7 +105,7 @@ def test_a_map_of_few_blocks_is_finished_first(geometries):
 @pytest.mark.parametrize("name", ["plain", "wide-tile", "wide-tile-two-ports"])
 def test_several_layers_share_a_turn(geometries, name, kinds):
     """Networks whose maps have many rows, and a ring that holds many layers' weights."""
-    graph = random_graph(7, blocks=len(kinds), kinds=kinds, size=(96, 12), activation_bits=4)
+    graph = random_graph(7, blocks=len(kinds), kinds=kinds, size=(128, 12), activation_bits=4)
     geometry = dataclasses.replace(geometries[name], weight_depth=2048, activation_depth=4096)
     program = compile_graph(graph, geometry)
     order = turns_of(program, Opcode.STORE)
