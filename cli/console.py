@@ -15,7 +15,7 @@ console = Console(highlight=False, emoji=False, width=_WIDTH)
 errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 Advance = Callable[[int, int, str], None]
-"""Called with (done, total, note): moves a bar."""
+"""Called with (done, total, note): moves a bar; a total of 0 is one that nobody knows."""
 
 
 @contextmanager
@@ -30,15 +30,16 @@ def bar(title: str) -> Iterator[Advance]:
         TextColumn("[dim]{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(title, total=None, note="")
+        progress.add_task(title, total=None, note="")
+        (task,) = progress.tasks
 
         def advance(done: int, total: int, note: str = "") -> None:
-            progress.update(task, completed=done, total=total, note=note)
+            task.total = total or None
+            progress.update(task.id, completed=done, note=note)
 
         yield advance
-        finished = progress.tasks[task]
-        total = finished.total or 1
-        progress.update(task, completed=total, total=total)
+        total, note = (1, "") if task.total is None else (task.total, task.fields["note"])
+        progress.update(task.id, completed=total, total=total, note=note)
 
 
 @contextmanager

@@ -60,6 +60,7 @@ def quantize_for(
             machine=machine,
             progress=_moving(advance),
             after_epoch=log.of("quantized") if log else None,
+            stage=lambda what, done, total: advance(done, total, what),
             name=name,
         )
 

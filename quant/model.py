@@ -11,7 +11,7 @@ convolution sums over all channels with one scale, and so nothing is requantized
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import torch
@@ -187,13 +187,16 @@ class QuantizedNetwork(nn.Module):
             module.update_scale()
 
     @torch.no_grad()
-    def calibrate(self, images: Tensor, *, method: str = "mse") -> None:
+    def calibrate(
+        self, images: Tensor, *, method: str = "mse", progress: Callable[[int, int], None] | None = None
+    ) -> None:
         """Sets the range of every tensor from what the float model computes.
 
         Parameters
         ----------
         images: as for `forward`.
         method: see `ActivationQuantizer.initialise`.
+        progress: called with (done, all) after every batch of images.
 
         Raises
         ------
@@ -201,11 +204,13 @@ class QuantizedNetwork(nn.Module):
         """
         samples: dict[str, list[Tensor]] = {name: [] for name in self._by_owner}
         batches = images.split(_BATCH)
-        for batch in batches:
+        for number, batch in enumerate(batches, start=1):
             tensors = run_folded(self.graph, image_values(batch))
             for name, parts in samples.items():
                 values = [tensors[made].flatten() for made in self._made[name]]
                 parts.append(sample(torch.cat(values) if len(values) > 1 else values[0], SAMPLES // len(batches)))
+            if progress is not None:
+                progress(number, len(batches))
         for name, quantizer in self._by_owner.items():
             quantizer.initialise(torch.cat(samples[name]), method=method)
 

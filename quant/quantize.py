@@ -1,7 +1,7 @@
 """The way from a float model to the integer graph in one call."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -27,6 +27,10 @@ CALIBRATION_IMAGES = 256
 ASSIGNMENT_IMAGES = 64
 AGREEMENT_IMAGES = 64
 REFINEMENT_IMAGES = 64
+
+StageCallback = Callable[[str, int, int], None]
+"""Told what quantization does outside of fine-tuning: a few words, and how much of it is done and to do (0, 0: not
+counted)."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,6 +80,7 @@ def quantize(
     machine: Machine | None = None,
     progress: ProgressCallback | None = None,
     after_epoch: EpochCallback | None = None,
+    stage: StageCallback | None = None,
     name: str | None = None,
 ) -> QuantizationResult:
     """Captures, folds, calibrates, assigns, fine-tunes and exports a trained float model (it is left in eval mode).
@@ -94,6 +99,7 @@ def quantize(
     refined: without fine-tuning, round the weights by the layers' outputs and correct the biases (`refine.py`).
     accumulator_bits: of the accelerator; filters whose sums could exceed them get fewer bits (`accumulators.py`).
     checkpoint, machine, progress, after_epoch: of fine-tuning, see `train.train`; the float model is its teacher.
+    stage: told what is done before and after it.
 
     Raises
     ------
@@ -105,9 +111,10 @@ def quantize(
         raise ValueError(f"data {data.name!r} has no labels to fine-tune with; add labels, or use epochs=0 (calibrate)")
     if options.epochs and refined:
         raise ValueError("refined networks are not fine-tuned; use epochs=0 with refinement, or leave it out")
+    tell: StageCallback = stage or (lambda what, done, total: None)
     network = prepare(
         model, data.train_images, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method,
-        name=name,
+        stage=stage, name=name,
     )  # fmt: skip
     batch = data.train_images[:ASSIGNMENT_IMAGES]
     device = parallel.find_device((machine or Machine()).device)
@@ -121,6 +128,7 @@ def quantize(
     def renew() -> float:
         """Assigns formats; the share of the filters that have another one now."""
         nonlocal narrowed
+        tell("assigning formats", 0, 0)
         before = _formats(network.to(device))
         with parallel.reproducible(tf32=False):
             formats = assign(network, lane_mix, method=method, images=batch, budget=budget)
@@ -149,9 +157,12 @@ def quantize(
     if losses:  # the weights are others now
         narrowed = fit()
     if refined:
-        refine(network, data.train_images[:REFINEMENT_IMAGES])
+        images = data.train_images[:REFINEMENT_IMAGES]
+        refine(network, images, progress=lambda done, total: tell("refining layers", done, total))
     align_scales(network)
+    tell("exporting", 0, 0)
     graph = export(network)
+    tell("measuring", 0, 0)
     measures = not parallel.rank()  # the others would only measure the same
     labels = data.test_labels if measures and len(graph.outputs) == 1 else None
     return QuantizationResult(
@@ -174,6 +185,7 @@ def prepare(
     activation_bits: int = 5,
     tensor_bits: Mapping[str, int] | None = None,
     scale_method: str = "mse",
+    stage: StageCallback | None = None,
     name: str | None = None,
 ) -> QuantizedNetwork:
     """A calibrated quantized network of a float model, every filter Fixed-8; see `quantize`.
@@ -194,7 +206,9 @@ def prepare(
     network = QuantizedNetwork(
         graph, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method
     )
-    network.calibrate(images[:CALIBRATION_IMAGES])
+    tell: StageCallback = stage or (lambda what, done, total: None)
+    images = images[:CALIBRATION_IMAGES]
+    network.calibrate(images, progress=lambda done, total: tell("calibrating, batches", done, total))
     return network.eval()
 
 

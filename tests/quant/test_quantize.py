@@ -98,3 +98,14 @@ def test_unlabelled_images_only_calibrate(trained: nn.Module, digits: Dataset, t
     assert result.integer_accuracy is None
     with pytest.raises(ValueError, match="data 'images' has no labels to fine-tune with; add labels, or use epochs=0"):
         quantize(trained, data, lane_mix=LaneMix(1, 3, 4), epochs=1)
+
+
+def test_stages_are_told(trained: nn.Module, digits: Dataset) -> None:
+    told: list[tuple[str, int, int]] = []
+    quantize(trained, digits, lane_mix=LaneMix(1, 3, 4, SP2_4), refined=True, stage=lambda *stage: told.append(stage))
+    batches = [entry for entry in told if entry[0] == "calibrating, batches"]
+    assert batches[-1] == ("calibrating, batches", len(batches), len(batches))
+    assert [what for what, *_ in told if what not in ("calibrating, batches", "refining layers")] == [
+        "assigning formats", "exporting", "measuring"
+    ]  # fmt: skip
+    assert ("refining layers", 12, 12) in told
