@@ -38,7 +38,7 @@ demo: $(STAMP)
 	$(BIN)/intramix demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2
 
 # The pynq package of the boards' images needs NumPy 1 and an old pycparser; all else comes from $(VENV).
 PYNQ := build/pynq

@@ -149,6 +149,9 @@ def main() -> None:
     results: dict[str, Any] = {}
     if arguments.json and arguments.json.exists():
         results = json.loads(arguments.json.read_text())
+        for key, entry in results.items():
+            if (found := entry.get("conditions")) != (wanted := conditions(arguments, key)):
+                parser.error(f"{arguments.json}: {key} was measured with {found}, not {wanted}; name another file")
     cases = [(seed, model, method, way) for seed in range(arguments.seeds) for model in arguments.model
              for method in arguments.method for way in arguments.way]  # fmt: skip
     cases = [case for case in cases if "{1}, {2}, {3} {0}".format(*case) not in results]
@@ -157,6 +160,14 @@ def main() -> None:
     print(table(results))
     if arguments.plot:
         write_whole(arguments.plot, plot(results))
+
+
+def conditions(arguments: argparse.Namespace, key: str) -> dict[str, Any]:
+    """What a result depends on beside its key: what was asked for of the data, and of the training if there is any."""
+    names = ["board", "images_per_class", "test_images", "float_epochs"]
+    if "fine-tuned" in key:
+        names += ["fine_tuning_images", "epochs", "device"]
+    return {name: getattr(arguments, name) for name in names}
 
 
 def run(cases: list[tuple[int, str, str, str]], results: dict[str, Any], arguments: argparse.Namespace) -> None:
@@ -170,7 +181,7 @@ def run(cases: list[tuple[int, str, str, str]], results: dict[str, Any], argumen
             for work in (floats, cases):
                 for done in as_completed([pool.submit(_measure, case) for case in work]):
                     key, result = done.result()
-                    results[key] = result
+                    results[key] = result | {"conditions": conditions(arguments, key)}
                     print(f"{key}: {result}", flush=True)
                     if arguments.json:
                         write_json(arguments.json, results)
