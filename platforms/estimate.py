@@ -113,12 +113,7 @@ def _halves(depth: int, width: int) -> int:
 
 
 SYNTHESISED: dict[int, Resources] = {
-    0x6F1853A6: Resources(lut=44_564, ff=68_920, dsp=200, bram36=130.5),  # pynq-z2
-    0xF1B2DDAE: Resources(lut=38_195, ff=63_629, dsp=200, bram36=122),  # pynq-z2 --activation-bits 4
-    0xFC622BD7: Resources(lut=44_265, ff=61_520, dsp=220, bram36=124),  # pynq-z2 --lut-scheme sp2-4
-    0x8010D3EA: Resources(lut=134_266, ff=192_764, dsp=864, bram36=405),  # zc706
-    0x8855EC1C: Resources(lut=199_129, ff=282_451, dsp=2_464, bram36=585),  # zcu102
-    0x131FE809: Resources(lut=287_337, ff=393_950, dsp=3_400, bram36=661),  # zu15eg
-    0x34EDEF66: Resources(lut=9_043, ff=12_423, dsp=28, bram36=15),  # small
+    0x0D24D27D: Resources(lut=143_620, ff=209_162, dsp=864, bram36=412),  # zc706
+    0x3444FEDE: Resources(lut=9_053, ff=12_423, dsp=28, bram36=15),  # small
 }
 """Whole accelerators by signature: `intramix synthesize`, yosys 0.70, hierarchy kept, neither placed nor routed."""
