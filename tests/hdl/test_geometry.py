@@ -35,6 +35,12 @@ def test_signature_tells_every_field():
     assert len(signatures) == 5
 
 
+def test_groups_of_pixel_lanes():
+    geometry = dataclasses.replace(PYNQ, maps_ports=2)
+    assert (PYNQ.group_lanes, PYNQ.group) == (4, PYNQ)
+    assert (geometry.group_lanes, geometry.group) == (2, dataclasses.replace(PYNQ, pixel_lanes=2))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -49,6 +55,8 @@ def test_signature_tells_every_field():
         ({"accumulator_bits": 26}, "accumulator_bits = 26: must be 16 … 25"),
         ({"maps_bus_bits": 48}, "maps_bus_bits = 48"),
         ({"weight_ports": 3}, "weight_ports = 3"),
+        ({"maps_ports": 3}, "maps_ports = 3: must be 1 or 2"),
+        ({"maps_ports": 2, "pixel_lanes": 1}, "maps_ports = 2: must be at most pixel_lanes = 1"),
         ({"pixel_lanes": -1}, "pixel_lanes must be a non-negative integer, not -1"),
         ({"activation_depth": 1 << 17}, "activation_depth = 131072: must be 16 … 65536"),
     ],
