@@ -116,6 +116,7 @@ SYNTHESISED: dict[int, Resources] = {
     0xEF1D29EA: Resources(lut=44_557, ff=68_936, dsp=200, bram36=134.5),  # pynq-z2
     0x0D24D27D: Resources(lut=143_620, ff=209_162, dsp=864, bram36=412),  # zc706
     0x691B50D2: Resources(lut=213_998, ff=313_858, dsp=2_496, bram36=830),  # zcu102
+    0x0F75F9A6: Resources(lut=164_758, ff=268_177, dsp=3_520, bram36=592),  # zu15eg
     0x3444FEDE: Resources(lut=9_053, ff=12_423, dsp=28, bram36=15),  # small
 }
 """Whole accelerators by signature: `intramix synthesize`, yosys 0.70, hierarchy kept, neither placed nor routed."""
