@@ -192,3 +192,26 @@ def check_stores(bench: Bench, layers: int) -> None:
         assert len(seen) == len(reads)
         early = [after for after, count in zip(seen, reads) if any(a < c for a, c in zip(after, count))]
         assert not early, f"{token.name} before the last read"
+
+
+def check_abort(bench: Bench, abort_and_rest) -> None:
+    """Random STOREs, cut off at some time: rest, no more tokens, and nothing in memory but what they write."""
+    reference = Reference(bench)
+    before = bytes(bench.memory.data)
+    for layer in range(8):
+        fields = bench.random_store(layer, crc_emit=0, crc_start=1)
+        bench.add(fields)
+        reference.store(fields)
+
+    async def check(ctx):
+        await ctx.tick().repeat(1 + bench.dice.randrange(150))
+        await abort_and_rest(ctx, bench)
+        tokens, beats = len(bench.tokens), bench.memory.write_beats
+        for _ in range(100):
+            await ctx.tick()
+            assert ctx.get(bench.dut.idle)
+        assert (len(bench.tokens), bench.memory.write_beats) == (tokens, beats)
+
+    bench.run(check, background=[bench.issue])
+    assert bench.errors == []
+    assert all(now in (old, new) for old, new, now in zip(before, reference.data, bench.memory.data))

@@ -255,24 +255,7 @@ def test_a_write_error_in_one_group_stops_the_other():
 @pytest.mark.parametrize("seed", range(6))
 def test_abort_of_stores_comes_to_rest_and_writes_nothing_else(seed, abort_and_rest):
     bench = StoreBench(geometry(), seed, latency=[0, 25][seed % 2], stall=[0.0, 0.6][seed // 3])
-    reference = store_bench.Reference(bench)
-    before = bytes(bench.memory.data)
-    for layer in range(8):
-        fields = bench.random_store(layer, crc_emit=0, crc_start=1)
-        bench.add(fields)
-        reference.store(fields)
-
-    async def check(ctx):
-        await ctx.tick().repeat(1 + bench.dice.randrange(150))
-        await abort_and_rest(ctx, bench)
-        tokens, beats = len(bench.tokens), bench.memory.write_beats
-        await ctx.tick().repeat(100)
-        assert ctx.get(bench.dut.idle)
-        assert (len(bench.tokens), bench.memory.write_beats) == (tokens, beats)
-
-    bench.run(check, background=[bench.issue])
-    assert bench.errors == []
-    assert all(now in (old, new) for old, new, now in zip(before, reference.data, bench.memory.data))
+    store_bench.check_abort(bench, abort_and_rest)
 
 
 def test_other_opcodes_are_refused_by_both():

@@ -7,7 +7,7 @@ import pytest
 from intramix.hdl import isa
 from intramix.hdl.geometry import Geometry
 
-from .store_bench import BASE, LOG, SOUND, Bench, Reference, check_stores
+from .store_bench import BASE, LOG, SOUND, Bench, check_abort, check_stores
 
 
 def geometry(**fields) -> Geometry:
@@ -104,22 +104,4 @@ def test_bus_error_names_the_layer_and_ends_in_rest():
 @pytest.mark.parametrize("seed", range(12))
 def test_abort_comes_to_rest_and_writes_nothing_else(seed, abort_and_rest):
     bench = Bench(geometry(), seed, latency=[0, 25][seed % 2], stall=[0.0, 0.6][seed // 6])
-    reference = Reference(bench)
-    before = bytes(bench.memory.data)
-    for layer in range(8):
-        fields = bench.random_store(layer, crc_emit=0, crc_start=1)
-        bench.add(fields)
-        reference.store(fields)
-
-    async def check(ctx):
-        await ctx.tick().repeat(1 + bench.dice.randrange(150))
-        await abort_and_rest(ctx, bench)
-        tokens, beats = len(bench.tokens), bench.memory.write_beats
-        for _ in range(100):
-            await ctx.tick()
-            assert ctx.get(bench.dut.idle)
-        assert (len(bench.tokens), bench.memory.write_beats) == (tokens, beats)
-
-    bench.run(check, background=[bench.issue])
-    assert bench.errors == []
-    assert all(now in (old, new) for old, new, now in zip(before, reference.data, bench.memory.data))
+    check_abort(bench, abort_and_rest)
