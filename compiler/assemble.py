@@ -2,7 +2,7 @@
 
 Executed one at a time in program order, every instruction can start at once: its tokens are there, its weights are in
 the ring, what it loads has room. Within that, instructions of the two loading engines come as early as they can, so
-that they run while the array computes; a few at a time, since an engine's queue holds eight and a full one holds up
+that they run while the array computes; a few at a time, since an engine's queue holds sixteen and a full one holds up
 all others.
 
 Groups of pixel lanes (`lane_groups`) change none of this: their LOAD_MAPs and STOREs leave the engine's queue in

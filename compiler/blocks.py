@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ..hdl.geometry import Geometry
 from .errors import CompileError
-from .lane_groups import lanes_of
+from .lane_groups import lanes_by_group
 from .lowered import LoweredLayer
 
 
@@ -69,11 +69,7 @@ class Block:
         """What each group of lanes takes; those without a lane that has any row are left out."""
         used, result = self.lanes(geometry), []
         height = self.pad_top + self.read_rows + self.pad_bottom
-        for group in range(geometry.maps_ports):
-            lanes = lanes_of(group, geometry)
-            lanes = range(lanes.start, min(lanes.stop, used))
-            if not lanes:
-                break
+        for lanes in lanes_by_group(used, geometry):
             begin, end = lanes[0] * self.lane_step, lanes[-1] * self.lane_step + self.lane_rows
             if lanes.stop == used:
                 end = height

@@ -24,9 +24,15 @@ def map_group(opcode: Opcode, fields: Mapping[str, int], geometry: Geometry) -> 
     return group_of(fields["lane"] if opcode is Opcode.STORE else fields["lane_mask"].bit_length() - 1, geometry)
 
 
-def lanes_of(group: int, geometry: Geometry) -> range:
-    """The lanes of a group."""
-    return range(group * geometry.group_lanes, (group + 1) * geometry.group_lanes)
+def log_slots(layer: int, geometry: Geometry) -> range:
+    """The slots of the log that a layer's records go to, by group."""
+    return range(layer * geometry.maps_ports, (layer + 1) * geometry.maps_ports)
+
+
+def lanes_by_group(count: int, geometry: Geometry) -> list[range]:
+    """The first `count` lanes, group by group; groups without any of them are left out."""
+    size = geometry.group_lanes
+    return [range(first, min(first + size, count)) for first in range(0, count, size)]
 
 
 def alternate(groups: Iterable[Iterable[T]]) -> list[T]:
@@ -36,4 +42,4 @@ def alternate(groups: Iterable[Iterable[T]]) -> list[T]:
 
 def alternating_lanes(geometry: Geometry) -> list[int]:
     """All lanes, the groups by turns: with two groups of P/2 lanes 0, P/2, 1, P/2 + 1, …"""
-    return alternate(lanes_of(group, geometry) for group in range(geometry.maps_ports))
+    return alternate(lanes_by_group(geometry.pixel_lanes, geometry))

@@ -6,7 +6,7 @@ from ..hdl.isa import KERNEL_WORDS, Region, Token
 from .blocks import Block, GroupRows, Piece, Segment, lane_rows, segments
 from .depthwise import stored_box
 from .emit import Instruction, load_map
-from .lane_groups import alternate, group_of, lanes_of
+from .lane_groups import alternate, group_of, lanes_by_group
 from .layout import MapLayout
 from .lowered import LoweredLayer
 from .sequences import MapItem, Sequences
@@ -57,7 +57,8 @@ class MapLoads:
             parts = segments(block, cuts, self.layer, SEGMENTS)
         whole_loads: list[list[MapItem]] = []  # by group of lanes
         last_words: list[tuple[int, int]] = []
-        for group in block.groups(self.geometry):
+        groups = block.groups(self.geometry)
+        for group in groups:
             rows = range(group.first, group.first + group.rows)
             ranges = self._ranges(visit.words, _span(block, rows), columns, cut=first)
             last_words.append(ranges[-1][0])
@@ -71,7 +72,7 @@ class MapLoads:
         # The wait for the slot comes before all that fills it in program order, its token after all that does.
         loads[0][0].input_slot = slot
         if first and self.layer.on_load is not None:
-            kernels = [self._load_kernels(group.lanes[0]) for group in block.groups(self.geometry)]
+            kernels = [self._load_kernels(group.lanes[0]) for group in groups]
             loads[0][:0] = [MapItem(instruction, -1) for instruction in kernels]
         for items in loads.values():
             items[-1].instruction.signal(Token.INPUT_READY)
@@ -230,10 +231,7 @@ class MapLoads:
         column = block.first_column + piece.column
         counts = [piece_rows(visit, piece, lane) for lane in range(self.geometry.pixel_lanes)]
         full = sum(count == piece.rows for count in counts)
-        parts = []
-        for group in range(self.geometry.maps_ports):
-            lanes_full = [lane for lane in lanes_of(group, self.geometry) if lane < full]
-            parts += [(lanes_full[0], len(lanes_full), piece.rows)] if lanes_full else []
+        parts = [(lanes[0], len(lanes), piece.rows) for lanes in lanes_by_group(full, self.geometry)]
         parts += [(lane, 1, count) for lane, count in enumerate(counts) if 0 < count < piece.rows]
         by_group: list[list[MapItem]] = [[] for _ in range(self.geometry.maps_ports)]
         for lane, lanes, count in parts:

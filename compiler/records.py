@@ -54,9 +54,8 @@ def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[i
                 words += fields["chunk_words"]
         running[register] = crc, words
         if fields["crc_emit"]:
-            layer = fields["crc_slot"] // program.geometry.maps_ports
-            others = records.get(layer, (0, 0))
-            records[layer] = others[0] ^ crc, others[1] + words
+            others = records.get(fields["layer"], (0, 0))
+            records[fields["layer"]] = others[0] ^ crc, others[1] + words
     return records
 
 

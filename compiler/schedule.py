@@ -6,7 +6,7 @@ from ..hdl.geometry import CONSTANT_BITS
 from ..hdl.isa import MAXIMUM_PASSES, Region
 from .blocks import Block, Piece, pieces
 from .emit import PASSES, Instruction, Walk, convolve, load_constants, load_weights, maximum, store
-from .lane_groups import alternating_lanes, group_of
+from .lane_groups import alternating_lanes, group_of, log_slots
 from .loads import MapLoads, piece_rows, place_in
 from .lowered import LoweredLayer, digits_of
 from .sequences import ComputeItem, MapItem, Sequences, WeightItem
@@ -111,8 +111,9 @@ class LayerSchedule:
         assert item is not None
         item.closes_input = True
         last = {group_of(item.fields["lane"], self.geometry): item for item in self.stores}
+        slots = log_slots(self.layer.number, self.geometry)
         for group, instruction in last.items():
-            instruction.fields |= {"crc_emit": 1, "crc_slot": self.layer.number * self.geometry.maps_ports + group}
+            instruction.fields |= {"crc_emit": 1, "crc_slot": slots[group]}
         self.ended = True
         yield block
 

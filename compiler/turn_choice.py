@@ -67,6 +67,11 @@ def choose_turns(
 class _Load:
     """What a layer asks of each engine when it is computed in blocks of rows beside others.
 
+    Parameters
+    ----------
+    words: channel words of every tensor.
+    least_rows: output rows of a lane in each block, at least.
+
     Members
     -------
     lane_rows: output rows of a lane in each block; None: no such blocks.
@@ -105,9 +110,10 @@ class _Load:
         self.lane_rows = rows if stays and fits else None
 
         per_word = geometry.cycles_per_word
-        pixels = sum(block.busiest(geometry)[1] for block in blocks) * layer.target.width  # of the group with most
+        busiest = [block.busiest(geometry) for block in blocks]
+        pixels = sum(rows for _, rows in busiest) * layer.target.width
         self.compute = sum(block.lane_rows_out for block in blocks) * layer.target.width * group_steps
-        sizes = [(block.busiest(geometry)[0], block.columns_in) for block in blocks]
+        sizes = [(rows, block.columns_in) for (rows, _), block in zip(busiest, blocks)]
         self.maps = sum(load_cycles(layer, geometry, planes, *size) for size in sizes)
         if layer.residual is not None:
             self.maps += output_planes * digits_of(layer.residual, geometry) * pixels * per_word

@@ -106,7 +106,7 @@ class _Machine:
     Members
     -------
     engine: of every unit, which engine it belongs to. following, jobs, rates, busy: by unit too.
-    first: by engine, its first unit. begun: by engine, its instructions that may not have ended, in order. horizon: by
+    of_engine: by engine, its units. begun: by engine, its instructions that may not have ended, in order. horizon: by
         engine, when all instructions before those had ended.
     """
 
@@ -129,7 +129,7 @@ class _Machine:
         self.begun: list[deque[_Job]] = [deque() for _ in range(4)]
         self.horizon = [0.0] * 4
         self.engine = [place for place in range(4) for _ in range(g.maps_ports if place in (_MAPS, _STORE) else 1)]
-        self.first = [self.engine.index(place) for place in range(4)]
+        self.of_engine = [[unit for unit, place in enumerate(self.engine) if place == each] for each in range(4)]
         self.units = range(len(self.engine))
         self.following: list[_Job | None] = [None] * len(self.engine)
         self.jobs: list[_Job | None] = [None] * len(self.engine)
@@ -175,7 +175,8 @@ class _Machine:
     def _begin(self, engine: int, when: float) -> None:
         """Takes the tokens of the next instruction, and begins what its units are free for."""
         queue = self.queues[engine]
-        if queue and self.following[unit := self.first[engine] + queue[0].group] is None:
+        units = self.of_engine[engine]
+        if queue and self.following[unit := units[queue[0].group]] is None:
             job = queue[0]
             if all(self.tokens[token] and self.tokens[token][0] <= when for token in job.waits):
                 for token in job.waits:
@@ -183,7 +184,7 @@ class _Machine:
                 job.taken = when
                 self.following[unit] = queue.popleft()
                 self.begun[engine].append(job)
-        for unit in range(self.first[engine], self.first[engine] + self.engine.count(engine)):
+        for unit in units:
             if self.jobs[unit] is None and self.following[unit] is not None:
                 self.jobs[unit], self.following[unit] = self.following[unit], None
 
@@ -225,7 +226,7 @@ class _Machine:
                     ends.append(job.cycles_left)
                 if self.engine[unit] == _WEIGHTS:
                     return SHORTEST_STEP  # the ring may fill up, or the array wait for a word
-        for unit in self.units[: self.first[_COMPUTE]]:  # of WEIGHTS and MAPS
+        for unit in (*self.of_engine[_WEIGHTS], *self.of_engine[_MAPS]):
             waiting = self.jobs[unit]
             if waiting is not None and waiting.taken + self.latency > self.now:
                 ends.append(waiting.taken + self.latency - self.now)
@@ -346,7 +347,6 @@ def estimate(program: Program, *, bytes_per_cycle: float, latency_cycles: int = 
         layers[number] = round(stamp - last)
         last = stamp
     busy = {
-        engine: round(max(cycles for unit, cycles in enumerate(machine.busy) if machine.engine[unit] == place))
-        for engine, place in _PLACE.items()
+        engine: round(max(machine.busy[unit] for unit in machine.of_engine[place])) for engine, place in _PLACE.items()
     }
     return Estimate(round(machine.now), layers, busy)

@@ -33,6 +33,10 @@ StageCallback = Callable[[str, int, int], None]
 counted)."""
 
 
+def _untold(what: str, done: int, total: int) -> None:
+    """A stage that nobody wants to know."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class QuantizationResult:
     """What quantization made of a model.
@@ -80,7 +84,7 @@ def quantize(
     machine: Machine | None = None,
     progress: ProgressCallback | None = None,
     after_epoch: EpochCallback | None = None,
-    stage: StageCallback | None = None,
+    stage: StageCallback = _untold,
     name: str | None = None,
 ) -> QuantizationResult:
     """Captures, folds, calibrates, assigns, fine-tunes and exports a trained float model (it is left in eval mode).
@@ -111,7 +115,6 @@ def quantize(
         raise ValueError(f"data {data.name!r} has no labels to fine-tune with; add labels, or use epochs=0 (calibrate)")
     if options.epochs and refined:
         raise ValueError("refined networks are not fine-tuned; use epochs=0 with refinement, or leave it out")
-    tell: StageCallback = stage or (lambda what, done, total: None)
     network = prepare(
         model, data.train_images, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method,
         stage=stage, name=name,
@@ -128,7 +131,7 @@ def quantize(
     def renew() -> float:
         """Assigns formats; the share of the filters that have another one now."""
         nonlocal narrowed
-        tell("assigning formats", 0, 0)
+        stage("assigning formats", 0, 0)
         before = _formats(network.to(device))
         with parallel.reproducible(tf32=False):
             formats = assign(network, lane_mix, method=method, images=batch, budget=budget)
@@ -158,11 +161,11 @@ def quantize(
         narrowed = fit()
     if refined:
         images = data.train_images[:REFINEMENT_IMAGES]
-        refine(network, images, progress=lambda done, total: tell("refining layers", done, total))
+        refine(network, images, progress=lambda done, total: stage("refining layers", done, total))
     align_scales(network)
-    tell("exporting", 0, 0)
+    stage("exporting", 0, 0)
     graph = export(network)
-    tell("measuring", 0, 0)
+    stage("measuring", 0, 0)
     measures = not parallel.rank()  # the others would only measure the same
     labels = data.test_labels if measures and len(graph.outputs) == 1 else None
     return QuantizationResult(
@@ -185,7 +188,7 @@ def prepare(
     activation_bits: int = 5,
     tensor_bits: Mapping[str, int] | None = None,
     scale_method: str = "mse",
-    stage: StageCallback | None = None,
+    stage: StageCallback = _untold,
     name: str | None = None,
 ) -> QuantizedNetwork:
     """A calibrated quantized network of a float model, every filter Fixed-8; see `quantize`.
@@ -206,9 +209,8 @@ def prepare(
     network = QuantizedNetwork(
         graph, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method
     )
-    tell: StageCallback = stage or (lambda what, done, total: None)
     images = images[:CALIBRATION_IMAGES]
-    network.calibrate(images, progress=lambda done, total: tell("calibrating, batches", done, total))
+    network.calibrate(images, progress=lambda done, total: stage("calibrating, batches", done, total))
     return network.eval()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..compiler.lane_groups import log_slots
 from ..compiler.program import Program
 from .errors import DeviceError
 
@@ -48,10 +49,9 @@ def decode_log(records: np.ndarray, program: Program) -> tuple[LayerLog, ...]:
     DeviceError: a layer's record holds another layer's number.
     """
     entries: list[LayerLog] = []
-    groups = program.geometry.maps_ports
     for layer in program.layers:
         crc = words = finished = 0
-        for slot in range(layer.number * groups, (layer.number + 1) * groups):
+        for slot in log_slots(layer.number, program.geometry):
             place = slot * LOG_RECORD_BYTES
             part, number, count, end = records[place : place + LOG_RECORD_BYTES].view("<u4").tolist()
             if count == 0:

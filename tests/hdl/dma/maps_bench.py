@@ -3,13 +3,14 @@
 import random
 
 import numpy as np
-from amaranth.sim import Simulator
 
 from intramix.hdl import isa
 from intramix.hdl.dma.depthwise_golden import depthwise_plane
 from intramix.hdl.dma.maps import MapsEngine
 from intramix.hdl.geometry import Geometry
 from intramix.sim.axi_memory import AxiMemory
+
+from .engine_bench import hand_over, simulator_of
 
 BASE = 0x0300_0000
 PARAMETERS = BASE + 0x8000
@@ -148,13 +149,8 @@ class Bench:
         dut = self.dut
         ctx.set(dut.bases[isa.Region.INPUT], BASE)
         ctx.set(dut.bases[isa.Region.PARAMETERS], PARAMETERS)
-        for code in self.codes or [isa.encode(isa.Opcode.LOAD_MAP, **load) for load in self.loads]:
-            ctx.set(dut.instruction.p, int.from_bytes(code, "little"))
-            ctx.set(dut.instruction.valid, 1)
-            taken = False
-            while not taken:
-                _, _, taken = await ctx.tick().sample(dut.instruction.ready)
-            ctx.set(dut.instruction.valid, 0)
+        codes = self.codes or [isa.encode(isa.Opcode.LOAD_MAP, **load) for load in self.loads]
+        await hand_over(ctx, dut, codes)
 
     async def watch(self, ctx) -> None:
         dut, write = self.dut, self.dut.lane_write
@@ -172,13 +168,7 @@ class Bench:
                 self.errors.append((code, layer))
 
     def run(self, *benches, background=()) -> None:
-        simulator = Simulator(self.dut)
-        simulator.add_clock(1e-8)
-        for bench in benches:
-            simulator.add_testbench(bench)
-        for bench in (*self.surroundings(), *background):
-            simulator.add_testbench(bench, background=True)
-        simulator.run()
+        simulator_of(self.dut, benches, (*self.surroundings(), *background)).run()
 
     def surroundings(self) -> list:
         return [self.watch, self.memory.reader(self.dut.axi)]
@@ -191,3 +181,18 @@ class Bench:
                 break
         await ctx.tick()
         assert ctx.get(self.dut.idle), "the engine hangs"
+
+
+def check_abort(bench: Bench, abort_and_rest, *, latest: int) -> None:
+    """The loads of a bench, cut off within so many cycles: rest, and no more tokens."""
+    async def check(ctx):
+        await ctx.tick().repeat(1 + bench.dice.randrange(latest))
+        await abort_and_rest(ctx, bench)
+        tokens = len(bench.tokens)
+        for _ in range(100):
+            await ctx.tick()
+            assert ctx.get(bench.dut.idle)
+        assert len(bench.tokens) == tokens
+
+    bench.run(check, background=[bench.issue])
+    assert bench.errors == []

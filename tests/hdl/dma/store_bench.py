@@ -4,12 +4,12 @@ import random
 import struct
 import zlib
 
-from amaranth.sim import Simulator
-
 from intramix.hdl import isa
 from intramix.hdl.dma.store import StoreEngine
 from intramix.hdl.geometry import Geometry
 from intramix.sim.axi_memory import AxiMemory
+
+from .engine_bench import hand_over, simulator_of
 
 BASE = 0x0400_0000
 SIZE = 1 << 16
@@ -70,13 +70,7 @@ class Bench:
         dut = self.dut
         ctx.set(dut.bases[isa.Region.OUTPUT], BASE)
         ctx.set(dut.log, LOG)
-        for code in self.codes:
-            ctx.set(dut.instruction.p, int.from_bytes(code, "little"))
-            ctx.set(dut.instruction.valid, 1)
-            taken = False
-            while not taken:
-                _, _, taken = await ctx.tick().sample(dut.instruction.ready)
-            ctx.set(dut.instruction.valid, 0)
+        await hand_over(ctx, dut, self.codes)
 
     def surroundings(self) -> list:
         return [self.watch, self.output_memory(self.dut.output), self.memory.writer(self.dut.axi)]
@@ -112,13 +106,7 @@ class Bench:
             self.finished += finished
 
     def run(self, *benches, background=()) -> None:
-        simulator = Simulator(self.dut)
-        simulator.add_clock(1e-8)
-        for bench in benches:
-            simulator.add_testbench(bench)
-        for bench in (*self.surroundings(), *background):
-            simulator.add_testbench(bench, background=True)
-        simulator.run()
+        simulator_of(self.dut, benches, (*self.surroundings(), *background)).run()
 
     async def rest(self, ctx) -> None:
         for _ in range(30000):

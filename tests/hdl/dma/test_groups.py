@@ -167,17 +167,7 @@ def test_a_bus_error_in_one_group_stops_the_other():
 def test_abort_of_loads_comes_to_rest(seed, abort_and_rest):
     bench = MapsBench(geometry(), seed, latency=[0, 25][seed % 2], stall=[0.0, 0.6][seed // 3])
     bench.loads = [bench.random_load(maps_bench.random_load, layer) for layer in range(8)]
-
-    async def check(ctx):
-        await ctx.tick().repeat(1 + bench.dice.randrange(100))
-        await abort_and_rest(ctx, bench)
-        tokens = len(bench.tokens)
-        await ctx.tick().repeat(100)
-        assert ctx.get(bench.dut.idle)
-        assert len(bench.tokens) == tokens
-
-    bench.run(check, background=[bench.issue])
-    assert bench.errors == []
+    maps_bench.check_abort(bench, abort_and_rest, latest=100)
 
 
 class StoreBench(store_bench.Bench):

@@ -5,7 +5,18 @@ import pytest
 from intramix.hdl import isa
 from intramix.hdl.geometry import Geometry
 
-from .maps_bench import BASE, PARAMETERS, SOUND, Bench, Kernels, load_kernels, random_depthwise, random_load, reference
+from .maps_bench import (
+    BASE,
+    PARAMETERS,
+    SOUND,
+    Bench,
+    Kernels,
+    check_abort,
+    load_kernels,
+    random_depthwise,
+    random_load,
+    reference,
+)  # fmt: skip
 
 
 def geometry(**fields) -> Geometry:
@@ -189,15 +200,4 @@ def test_abort_comes_to_rest(seed, depthwise_channels, abort_and_rest):
     bench = Bench(g, seed, latency=[0, 25][seed % 2], stall=[0.0, 0.6][seed // 4])
     make = random_depthwise if depthwise_channels else random_load  # kernels: whatever the memory has at its start
     bench.loads = [make(bench.g, bench.dice, layer) for layer in range(8)]
-
-    async def check(ctx):
-        await ctx.tick().repeat(1 + bench.dice.randrange(100 if depthwise_channels == 0 else 300))
-        await abort_and_rest(ctx, bench)
-        tokens = len(bench.tokens)
-        for _ in range(100):
-            await ctx.tick()
-            assert ctx.get(bench.dut.idle)
-        assert len(bench.tokens) == tokens
-
-    bench.run(check, background=[bench.issue])
-    assert bench.errors == []
+    check_abort(bench, abort_and_rest, latest=100 if depthwise_channels == 0 else 300)

@@ -10,6 +10,8 @@ from intramix.hdl.dma.weights import WeightsEngine
 from intramix.hdl.geometry import Geometry
 from intramix.sim.axi_memory import AxiMemory
 
+from .engine_bench import hand_over, simulator_of
+
 BASE = 0x0100_0000
 
 
@@ -70,13 +72,7 @@ class Bench:
     async def issue(self, ctx) -> None:
         dut = self.dut
         ctx.set(dut.bases[isa.Region.WORKSPACE], BASE)
-        for code in self.program:
-            ctx.set(dut.instruction.p, int.from_bytes(code, "little"))
-            ctx.set(dut.instruction.valid, 1)
-            taken = False
-            while not taken:
-                _, _, taken = await ctx.tick().sample(dut.instruction.ready)
-            ctx.set(dut.instruction.valid, 0)
+        await hand_over(ctx, dut, self.program)
 
     def consumer(self, pause: float):
         """Reads every word once it is there, releases it some time later."""
@@ -141,13 +137,8 @@ class Bench:
                 self.errors.append((code, layer))
 
     def simulator(self, *benches, background=()) -> Simulator:
-        simulator = Simulator(self.dut)
-        simulator.add_clock(1e-8)
-        for bench in benches:
-            simulator.add_testbench(bench)
-        for bench in (self.watch, *background, *(self.memory.reader(port) for port in self.dut.axi)):
-            simulator.add_testbench(bench, background=True)
-        return simulator
+        readers = [self.memory.reader(port) for port in self.dut.axi]
+        return simulator_of(self.dut, benches, (self.watch, *background, *readers))
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.4])
