@@ -1,4 +1,8 @@
-"""How a map is cut so that its pieces fit the memories of the pixel lanes."""
+"""How a map is cut so that its pieces fit the memories of the pixel lanes.
+
+Of a batch, a block is either rows of one image, which its lanes share out in bands, or the same rows of several images,
+a lane's own each: then no lane idles at maps of few rows, and weights are read once for all of them.
+"""
 
 import dataclasses
 from collections.abc import Iterator
@@ -13,12 +17,16 @@ from .lowered import LoweredLayer
 class Block:
     """Outputs computed from one filling of the activation memories.
 
-    Lane p computes output rows first_row + p · lane_rows_out … of columns first_column …; it holds `lane_rows` rows of
-    `columns_in` columns of the input, of every plane.
+    Lane p computes output rows first_row + p · lane_rows_out … of columns first_column …, of one image; with `by_image`
+    rows first_row … of image `image` + p. It holds `lane_rows` rows of `columns_in` columns of the input, of every
+    plane.
 
     Members
     -------
-    first_row, rows: output rows of the block.
+    by_image: every lane has an image of its own.
+    image, images: the first image, and how many.
+    image_rows: output rows of an image.
+    first_row, rows: output rows of the block, of each of its images.
     lane_rows_out: output rows of a lane (the last lanes may have fewer, or none).
     first_column, columns: output columns of the block.
     row_step: only every row_step-th row of the map is held; rows below count those.
@@ -30,6 +38,10 @@ class Block:
     lead, tail: addresses before and after the block's words that masked columns may be read from.
     """
 
+    by_image: bool
+    image: int
+    images: int
+    image_rows: int
     first_row: int
     rows: int
     lane_rows_out: int
@@ -59,14 +71,31 @@ class Block:
 
     def valid_rows(self, lane: int) -> int:
         """Output rows of a lane that exist."""
+        if self.by_image:
+            return self.rows if lane < self.images else 0
         return max(0, min(self.lane_rows_out, self.rows - lane * self.lane_rows_out))
 
     def lanes(self, geometry: Geometry) -> int:
         """Lanes that have any row."""
-        return min(geometry.pixel_lanes, -(-self.rows // self.lane_rows_out))
+        return self.images if self.by_image else min(geometry.pixel_lanes, -(-self.rows // self.lane_rows_out))
 
-    def groups(self, geometry: Geometry) -> "list[GroupRows]":
-        """What each group of lanes takes; those without a lane that has any row are left out."""
+    def lane_image(self, lane: int) -> int:
+        """The image that a lane computes rows of."""
+        return self.image + lane * self.by_image
+
+    def output_row(self, lane: int) -> int:
+        """The first output row of a lane, counted over the images before its own."""
+        before = 0 if self.by_image else lane * self.lane_rows_out
+        return self.lane_image(lane) * self.image_rows + self.first_row + before
+
+    def groups(self, geometry: Geometry) -> "list[list[GroupRows]]":
+        """What each group of lanes reads; those without a lane that has any row are left out."""
+        if self.by_image:
+            return [
+                [GroupRows(range(lane, lane + 1), self.pad_top, self.read_row, self.read_rows, self.pad_bottom)
+                 for lane in lanes]
+                for lanes in lanes_by_group(self.images, geometry)
+            ]  # fmt: skip
         used, result = self.lanes(geometry), []
         height = self.pad_top + self.read_rows + self.pad_bottom
         for lanes in lanes_by_group(used, geometry):
@@ -79,18 +108,20 @@ class Block:
                 part = GroupRows(lanes, first - begin, row, last - first, end - last)
             else:
                 part = GroupRows(lanes, end - begin, self.read_row, 1, 0)
-            result.append(part)
+            result.append([part])
         return result
 
-    def busiest(self, geometry: Geometry) -> tuple[int, int]:
-        """Rows that the group of lanes with most of them reads, and output rows of the one with most of those."""
-        outputs = min(self.rows, geometry.group_lanes * self.lane_rows_out)
-        return max(part.rows for part in self.groups(geometry)), outputs
+    def busiest_rows(self, geometry: Geometry) -> int:
+        """Output rows of the group of lanes with most of them."""
+        if self.by_image:
+            return self.rows * min(self.images, geometry.group_lanes)
+        return min(self.rows, geometry.group_lanes * self.lane_rows_out)
 
 
 @dataclasses.dataclass(frozen=True)
 class GroupRows:
-    """Rows that a group's lanes take: `top` zero rows, `rows` rows of the map from `first` on, `bottom` zero rows.
+    """Rows of an image that lanes of a group take: `top` zero rows, `rows` rows of the map from `first` on, `bottom`
+    zero rows.
 
     At least one row is read; where the lanes take zero rows only, it falls behind them.
     """
@@ -117,11 +148,21 @@ class Piece:
         return self.rows * self.columns
 
 
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """How a layer's outputs are cut in blocks: `lane_rows` rows a lane, and whether each lane has its own image."""
+
+    lane_rows: int
+    by_image: bool = False
+
+
 def make_block(
-    layer: LoweredLayer, geometry: Geometry, *, first_row: int, lane_rows_out: int, first_column: int, columns: int
+    layer: LoweredLayer, geometry: Geometry, cut: Cut, *, image: int, first_row: int, first_column: int, columns: int
 ) -> Block:
-    """The block that begins at an output row and column, clipped at the map's bottom."""
-    rows = min(geometry.pixel_lanes * lane_rows_out, layer.target.height - first_row)
+    """The block that begins at an image's output row and column, clipped at the map's bottom."""
+    lane_rows_out = cut.lane_rows
+    lanes = 1 if cut.by_image else geometry.pixel_lanes
+    rows = min(lanes * lane_rows_out, layer.target.height - first_row)
     stride_x = layer.stride[1]
     kernel_y, kernel_x = layer.kernel
     # Rows that lie between windows of one row are not read, unless there is padding to count with.
@@ -148,6 +189,10 @@ def make_block(
             "raise the geometry's activation_depth, or pad less than the kernel's width",
         )
     return Block(
+        by_image=cut.by_image,
+        image=image,
+        images=min(geometry.pixel_lanes, layer.images - image) if cut.by_image else 1,
+        image_rows=layer.target.height,
         first_row=first_row,
         rows=rows,
         lane_rows_out=lane_rows_out,
@@ -160,7 +205,7 @@ def make_block(
         pad_top=max(0, -begin),
         pad_bottom=max(0, end - last_row),
         skip_rows=skip,
-        lane_step=lane_rows_out * stride_y,
+        lane_step=0 if cut.by_image else lane_rows_out * stride_y,
         lane_rows=(lane_rows_out - 1) * stride_y + kernel_y + skip,
         read_column=read_column,
         columns_in=read_right - read_column + 1,
@@ -169,45 +214,59 @@ def make_block(
     )
 
 
-def split(layer: LoweredLayer, geometry: Geometry, planes: int, capacity: int) -> list[Block] | None:
+def split(
+    layer: LoweredLayer, geometry: Geometry, planes: int, capacity: int, *, by_image: bool = False
+) -> list[Block] | None:
     """Blocks in order, each of which takes at most `capacity` words with `planes` planes; None where no cut does.
 
     As few blocks of rows as possible; columns are cut only where one output row per lane does not fit.
     """
-    lanes, height, width = geometry.pixel_lanes, layer.target.height, layer.target.width
+    height, width = layer.target.height, layer.target.width
+    bands = 1 if by_image else geometry.pixel_lanes
+
+    def blocks(rows: int, columns: int = width) -> list[Block]:
+        return grid(layer, geometry, Cut(rows, by_image), columns)
 
     def fits(candidate: list[Block]) -> bool:
         return all(block.words(planes) <= capacity for block in candidate)
 
-    whole = -(-height // lanes)
-    if fits(candidate := grid(layer, geometry, whole, width)):
+    whole = -(-height // bands)
+    if fits(candidate := blocks(whole)):
         return candidate
-    if fits(grid(layer, geometry, 1, width)):
-        most = _largest(lambda rows: fits(grid(layer, geometry, rows, width)), 1, whole)
-        parts = -(-height // (lanes * most))
-        return grid(layer, geometry, -(-height // (lanes * parts)), width)
-    if width == 1 or not fits(grid(layer, geometry, 1, 1)):
+    if fits(blocks(1)):
+        most = _largest(lambda rows: fits(blocks(rows)), 1, whole)
+        parts = -(-height // (bands * most))
+        return blocks(-(-height // (bands * parts)))
+    if width == 1 or not fits(blocks(1, 1)):
         return None
-    most = _largest(lambda columns: fits(grid(layer, geometry, 1, columns)), 1, width)
-    return grid(layer, geometry, 1, -(-width // -(-width // most)))
+    most = _largest(lambda columns: fits(blocks(1, columns)), 1, width)
+    return blocks(1, -(-width // -(-width // most)))
 
 
-def grid(layer: LoweredLayer, geometry: Geometry, lane_rows_out: int, columns: int) -> list[Block]:
-    """Blocks of `lane_rows_out` output rows a lane (of the last rows as few as they need) and `columns` output columns,
-    in order."""
-    height, width, lanes = layer.target.height, layer.target.width, geometry.pixel_lanes
+def grid(layer: LoweredLayer, geometry: Geometry, cut: Cut, columns: int) -> list[Block]:
+    """Blocks of `cut.lane_rows` output rows a lane (of the last rows as few as they need) and `columns` output columns,
+    in order, image by image or, where lanes have their own, as many images as there are lanes together."""
+    height, width = layer.target.height, layer.target.width
+    bands, together = (1, geometry.pixel_lanes) if cut.by_image else (geometry.pixel_lanes, 1)
     return [
         make_block(
             layer,
             geometry,
+            Cut(min(cut.lane_rows, -(-(height - row) // bands)), cut.by_image),
+            image=image,
             first_row=row,
-            lane_rows_out=min(lane_rows_out, -(-(height - row) // lanes)),
             first_column=column,
             columns=min(columns, width - column),
         )
-        for row in range(0, height, lanes * lane_rows_out)
+        for image in range(0, layer.images, together)
+        for row in range(0, height, bands * cut.lane_rows)
         for column in range(0, width, columns)
     ]
+
+
+def ways(layer: LoweredLayer) -> tuple[bool, ...]:
+    """Whether lanes may have an image of their own (`Cut.by_image`): both ways, where there are several images."""
+    return (False,) if layer.images == 1 else (False, True)
 
 
 def _largest(good, low: int, high: int) -> int:  # type: ignore[no-untyped-def]

@@ -24,18 +24,21 @@ LOG_RECORD_BYTES = 16
 """Bytes of one record of the log: CRC-32, layer, words, cycle."""
 
 
-def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = True) -> Program:
+def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, keep_maps: bool = True) -> Program:
     """Compiles a network for a geometry.
 
     Parameters
     ----------
+    batch: images that the program computes at once, layer by layer: weights are read once for several of them.
     keep_maps: every map gets memory of its own, so that each can be compared after a run; otherwise memory is reused.
 
     Raises
     ------
     CompileError: the network does not fit the geometry; the message names the layer, the reason and the remedy.
     """
-    lowered, fold = lower(graph, geometry)
+    if batch < 1:
+        raise CompileError("batch", f"is {batch} images", "compute one at least")
+    lowered, fold = lower(graph, geometry, batch)
     for layer in lowered:
         check_bounds(layer, geometry)
     layers, choice = _orders(graph, lowered, geometry)
@@ -55,7 +58,7 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, keep_maps: bool = 
     numbers = {layer.name: number for number, turn in enumerate(turns) for layer in turn.layers}
     unstored = {layer.source.name for layer in layers if layer.on_load is not None}
     layouts, sizes = plan_memory(
-        graph, geometry, choice.orders, fold, keep_maps=keep_maps, turns=numbers, unstored=unstored
+        graph, geometry, choice.orders, fold, images=batch, keep_maps=keep_maps, turns=numbers, unstored=unstored
     )
     sequences = Sequences(geometry, layouts, choice.placements, graph.concatenations)
     for turn in turns:
@@ -99,7 +102,7 @@ def _records(
     placements: dict[str, Placement | None],
 ) -> tuple[LayerRecord, ...]:
     def macs_of(layer: LoweredLayer) -> int:
-        return layer.target.height * layer.target.width * layer.convolution.weight.size
+        return layer.images * layer.target.height * layer.target.width * layer.convolution.weight.size
 
     geometry = sequences.geometry
     steps: Counter[int] = Counter()
@@ -115,7 +118,7 @@ def _records(
     records = []
     for layer in layers:
         graph_layer, target = layer.layer, layer.target
-        pixels = target.height * target.width
+        pixels = layer.images * target.height * target.width
         mix: Counter[str] = Counter()
         formats: Counter[str] = Counter()
         if isinstance(graph_layer, Convolution):

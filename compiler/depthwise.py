@@ -12,6 +12,7 @@ from ..hdl.encoding import kernel_words
 from ..hdl.geometry import Geometry
 from ..hdl.isa import DEPTHWISE_COLUMNS, KERNEL_SIZE, KERNEL_WORDS
 from ..quant.graph import Convolution, IntegerGraph
+from .blocks import Block
 from .lowered import LoweredLayer, digits_of
 
 OVERHEAD = 50
@@ -120,6 +121,14 @@ def load_cycles(layer: LoweredLayer, geometry: Geometry, planes: int, rows: int,
     height, width = (rows - 1) * stride + KERNEL_SIZE, (columns - 1) * stride + KERNEL_SIZE
     words = min(height, before.source.height) * min(width, before.source.width)
     return OVERHEAD + planes * max(words * per_word, unit_cycles(geometry, height * width, rows * columns))
+
+
+def block_cycles(layer: LoweredLayer, geometry: Geometry, planes: int, block: Block) -> float:
+    """Cycles in which `planes` planes of a block are loaded, by the group of lanes that loads longest."""
+    return max(
+        sum(load_cycles(layer, geometry, planes, part.rows, block.columns_in) for part in group)
+        for group in block.groups(geometry)
+    )
 
 
 def unit_cycles(geometry: Geometry, positions: int, outputs: int) -> int:

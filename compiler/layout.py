@@ -1,4 +1,4 @@
-"""How a feature map lies in DDR: [digit][channel word][row][column], `Ti · A` bits a word, dense, little-endian."""
+"""How a feature map lies in DDR: [digit][channel word][image][row][column], `Ti · A` bits a word, dense, little-endian."""
 
 import dataclasses
 import math
@@ -17,12 +17,14 @@ Bytes = bytes
 class MapLayout:
     """A feature map's place and order.
 
+    The maps of a batch lie in one: every plane has the rows of all its images, one image after the other.
+
     Members
     -------
     name: the tensor.
     region: an `isa.Region` by name, "INPUT", "OUTPUT" or "WORKSPACE".
     offset: bytes from the region's base.
-    channels, height, width, bits: of the tensor.
+    channels, height, width, bits: of the tensor, of one image.
     order: int64 per channel position (`channel_words · word_channels` of them): the tensor's channel there, or
         −1 for a position that holds no channel (its code is 0 as stored by the accelerator, and not compared).
     word_channels, slot_bits: Ti and A of the geometry.
@@ -31,6 +33,7 @@ class MapLayout:
     scale, zero_point: of the tensor: the real value of code q is scale · (q − zero_point).
     pitch: planes from a digit to the next. More than its own channel words where the map is part of a chain of maps
         that are concatenated: digits of other maps lie between its own then. 0: its own channel words.
+    images: that are computed at once.
     """
 
     name: str
@@ -47,6 +50,13 @@ class MapLayout:
     scale: float = 1.0
     zero_point: int = 0
     pitch: int = 0
+    images: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its codes: channels × height × width, with the images in front if there are several."""
+        one = self.channels, self.height, self.width
+        return one if self.images == 1 else (self.images, *one)
 
     @property
     def digits(self) -> int:
@@ -58,9 +68,14 @@ class MapLayout:
         return len(self.order) // self.word_channels
 
     @property
-    def rows(self) -> int:
-        """Rows as stored."""
+    def image_rows(self) -> int:
+        """Rows of an image as stored."""
         return self.fold.rows.positions if self.fold else self.height
+
+    @property
+    def rows(self) -> int:
+        """Rows of all images as stored."""
+        return self.images * self.image_rows
 
     @property
     def columns(self) -> int:
@@ -101,26 +116,29 @@ class MapLayout:
         return digit * (self.pitch or self.channel_words) + word
 
     def pack(self, codes: np.ndarray) -> Bytes:
-        """Codes (channels × height × width) as they lie in DDR; what lies between digits is 0.
+        """Codes, of `shape`, as they lie in DDR; what lies between digits is 0.
 
         Raises
         ------
         ValueError: the shape or a code's range is not the tensor's.
         """
-        expected = (self.channels, self.height, self.width)
-        if codes.shape != expected:
-            raise ValueError(f"map {self.name} must have shape {expected}, not {codes.shape}")
+        if codes.shape != self.shape:
+            raise ValueError(f"map {self.name} must have shape {self.shape}, not {codes.shape}")
         if codes.size and (codes.min() < 0 or codes.max() >= 1 << self.bits):
             raise ValueError(f"map {self.name} must have codes 0 … {(1 << self.bits) - 1}, not "
                              f"{codes.min()} … {codes.max()}")
-        codes = codes.astype(np.uint8, copy=False)
-        if self.fold:
+        codes = codes.astype(np.uint8, copy=False).reshape(self.images, self.channels, self.height, self.width)
+        if fold := self.fold:
             slots, width = self.slot_bits, self.word_channels
-            digits = self._digits(codes)
-            return np.stack([self.fold.pack(digit, slot_bits=slots, word_channels=width) for digit in digits]).tobytes()
+            words = [
+                np.concatenate([fold.pack(image, slot_bits=slots, word_channels=width) for image in digit], axis=1)
+                for digit in self._digits(codes)
+            ]
+            return np.stack(words).tobytes()
         stored = np.zeros((len(self.order), self.rows, self.columns), np.uint8)
         used = self.order >= 0
-        stored[used] = codes[self.order[used]]
+        for rows, image in zip(self._images(stored), codes):
+            rows[used] = image[self.order[used]]
         planes = self._digits(stored)
         packed = np.stack(planes).reshape(self.digits, self.channel_words, -1, self._run, self.rows, self.columns)
         # Neighbouring slots are joined, then pairs of them, until a run is one integer.
@@ -135,7 +153,7 @@ class MapLayout:
         return self._spread(result)
 
     def unpack(self, data: Bytes | np.ndarray) -> np.ndarray:
-        """The inverse of `pack`: uint8 codes, channels × height × width.
+        """The inverse of `pack`: uint8 codes, of `shape`.
 
         Raises
         ------
@@ -157,8 +175,16 @@ class MapLayout:
             packed = parts.reshape(*packed.shape[:3], -1, *packed.shape[4:])
         planes = packed.reshape(self.digits, len(self.order), self.rows, self.columns)
         stored = planes[0] if self.digits == 1 else (planes[0] << DIGIT_BITS) | planes[1]
+        return np.stack([self._image(rows) for rows in self._images(stored)]).reshape(self.shape)
+
+    def _images(self, stored: np.ndarray) -> list[np.ndarray]:
+        """The images of stored codes, channel positions × rows × columns: views."""
+        return np.split(stored, self.images, axis=1)
+
+    def _image(self, stored: np.ndarray) -> np.ndarray:
+        """The codes of an image, channels × height × width, from those stored."""
         channels = len(self.fold.channels) if self.fold else self.channels
-        folded = np.zeros((channels, self.rows, self.columns), np.uint8)
+        folded = np.zeros((channels, self.image_rows, self.columns), np.uint8)
         used = self.order >= 0
         folded[self.order[used]] = stored[used]
         return self.fold.scatter(folded, self.height, self.width) if self.fold else folded

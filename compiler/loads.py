@@ -55,15 +55,17 @@ class MapLoads:
         parts = [Segment(0, 0, block.lane_rows)]
         if only and block.columns_in == source.columns and self.layer.on_load is None:
             parts = segments(block, cuts, self.layer, SEGMENTS)
-        whole_loads: list[list[MapItem]] = []  # by group of lanes
-        last_words: list[tuple[int, int]] = []
         groups = block.groups(self.geometry)
-        for group in groups:
-            rows = range(group.first, group.first + group.rows)
-            ranges = self._ranges(visit.words, _span(block, rows), columns, cut=first)
-            last_words.append(ranges[-1][0])
-            ranges = ranges[: -1 if len(parts) > 1 else None]
-            whole_loads.append(self._load_group(visit, group, columns, ranges, address))
+        whole_loads: list[list[MapItem]] = [[] for _ in groups]
+        last_words: list[tuple[int, int]] = []
+        for lanes, loads_of_group in zip(groups, whole_loads):
+            for part in lanes:
+                rows, image = range(part.first, part.first + part.rows), block.lane_image(part.lanes[0])
+                ranges = self._ranges(visit.words, image, _span(block, rows), columns, cut=first)
+                if len(parts) > 1:
+                    *ranges, rest = ranges
+                    last_words += [rest[0]] * len(part.lanes)
+                loads_of_group += self._load_part(visit, part, columns, ranges, address)
         loads: dict[int, list[MapItem]] = {part.piece: [] for part in parts}
         loads[0] += alternate(whole_loads)
         if len(parts) > 1:
@@ -72,21 +74,21 @@ class MapLoads:
         # The wait for the slot comes before all that fills it in program order, its token after all that does.
         loads[0][0].input_slot = slot
         if first and self.layer.on_load is not None:
-            kernels = [self._load_kernels(group.lanes[0]) for group in groups]
+            kernels = [self._load_kernels(lanes[0].lanes[0]) for lanes in groups]
             loads[0][:0] = [MapItem(instruction, -1) for instruction in kernels]
         for items in loads.values():
             items[-1].instruction.signal(Token.INPUT_READY)
         return slot, address, loads
 
-    def _load_group(
+    def _load_part(
         self,
         visit: Visit,
-        group: GroupRows,
+        part: GroupRows,
         columns: tuple[int, int],
         ranges: list[tuple[tuple[int, int], int]],
         address: int,
     ) -> list[MapItem]:
-        """Loads of what a group of lanes takes of a block, one for each range of channel words and digit."""
+        """Loads of what lanes of a group take of a block, one for each range of channel words and digit."""
         block, source, (low, high) = visit.block, self.source, visit.words
         loads = []
         for (begin, end), stored in ranges:
@@ -96,15 +98,16 @@ class MapLoads:
                 plane = digit * (high - low) + begin - low
                 instruction = self._load(
                     block,
-                    range(group.first, group.first + group.rows),
+                    block.lane_image(part.lanes[0]),
+                    range(part.first, part.first + part.rows),
                     columns,
                     first_plane=source.plane(digit, begin),
                     planes=(end - begin) * (source.digits if whole else 1),
-                    pad_top=group.top,
-                    pad_bottom=group.bottom,
+                    pad_top=part.top,
+                    pad_bottom=part.bottom,
                     lane_step=block.lane_step,
                     lane_rows=block.lane_rows,
-                    lane_mask=sum(1 << lane for lane in group.lanes),
+                    lane_mask=sum(1 << lane for lane in part.lanes),
                     base=address + plane * block.plane_pitch,
                     plane_pitch=block.plane_pitch,
                 )
@@ -114,20 +117,22 @@ class MapLoads:
     def _load_segment(
         self, visit: Visit, segment: Segment, words: list[tuple[int, int]], address: int
     ) -> list[MapItem]:
-        """Loads of the rows of a segment, one for each lane and digit; `words`: channel words by group of lanes."""
+        """Loads of the rows of a segment, one for each lane and digit; `words`: channel words by lane."""
         block, source, (low, high) = visit.block, self.source, visit.words
-        loads: list[list[MapItem]] = [[] for _ in words]
+        loads: list[list[MapItem]] = [[] for _ in range(self.geometry.maps_ports)]
         for part in lane_rows(block, segment, self.layer, self.geometry):
-            group = group_of(part.lane, self.geometry)
-            begin, end = words[group]
+            begin, end = words[part.lane]
+            image = block.lane_image(part.lane)
             whole = source.dense and (begin, end) == (low, high) == (0, source.channel_words)
             # At least one row is read; where the lane takes zero rows only, it falls behind them.
             rows = range(part.first, part.first + max(part.rows, 1))
-            stored = self.sequences.stored[source.name].last(_span(block, rows), (0, source.columns), (begin, end))
+            span = self._of_image(image, *_span(block, rows))
+            stored = self.sequences.stored[source.name].last(span, (0, source.columns), (begin, end))
             for digit in range(1 if whole else source.digits):
                 plane = digit * (high - low) + begin - low
                 instruction = self._load(
                     block,
+                    image,
                     rows,
                     (0, source.columns),
                     first_plane=source.plane(digit, begin),
@@ -139,11 +144,16 @@ class MapLoads:
                     base=address + plane * block.plane_pitch + segment.begin * source.columns,
                     plane_pitch=block.plane_pitch,
                 )
-                loads[group].append(MapItem(instruction, stored))
+                loads[group_of(part.lane, self.geometry)].append(MapItem(instruction, stored))
         return alternate(loads)
 
+    def _of_image(self, image: int, begin: int, end: int) -> tuple[int, int]:
+        """Rows of an image of the input as they are counted over all images."""
+        before = image * self.source.image_rows
+        return before + begin, before + end
+
     def _ranges(
-        self, words: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int], *, cut: bool
+        self, words: tuple[int, int], image: int, rows: tuple[int, int], columns: tuple[int, int], *, cut: bool
     ) -> list[tuple[tuple[int, int], int]]:
         """Ranges of channel words, with the STORE that each needs; with `cut`, cut where the source's tiles begin."""
         stored = self.sequences.stored[self.source.name]
@@ -154,7 +164,7 @@ class MapLoads:
             cuts[1:1] = [word for word in stored.boundaries if low < word < high]
         ranges: list[tuple[tuple[int, int], int]] = []
         for begin, end in itertools.pairwise(cuts):
-            need = stored.last((taken.begin, taken.end), (across.begin, across.end), (begin, end))
+            need = stored.last(self._of_image(image, taken.begin, taken.end), (across.begin, across.end), (begin, end))
             if ranges and need <= ranges[-1][1]:
                 ranges[-1] = (ranges[-1][0][0], end), ranges[-1][1]
             else:
@@ -162,9 +172,9 @@ class MapLoads:
         return ranges
 
     def _load(
-        self, block: Block, rows: range, columns: tuple[int, int], *, first_plane: int, **fields: int
+        self, block: Block, image: int, rows: range, columns: tuple[int, int], *, first_plane: int, **fields: int
     ) -> Instruction:
-        """A LOAD_MAP of a box of the input; rows as the block counts them."""
+        """A LOAD_MAP of a box of an image of the input; rows as the block counts them."""
         layout, row_step = self.source, block.row_step
         begin, count = rows[0] * row_step, len(rows)
         fields |= {"row_words": columns[1] - columns[0]}
@@ -188,7 +198,7 @@ class MapLoads:
             self.layer.where,
             self.layer.number,
             region=Region[layout.region],
-            address=place_in(layout, first_plane, begin, across.begin),
+            address=place_in(layout, first_plane, self._of_image(image, begin, begin)[0], across.begin),
             plane_stride=layout.plane_bytes,
             chunks=1 if contiguous else count,
             chunk_stride=0 if contiguous else row_step * layout.columns * layout.word_bytes,
@@ -235,21 +245,23 @@ class MapLoads:
         parts += [(lane, 1, count) for lane, count in enumerate(counts) if 0 < count < piece.rows]
         by_group: list[list[MapItem]] = [[] for _ in range(self.geometry.maps_ports)]
         for lane, lanes, count in parts:
-            row = block.first_row + lane * block.lane_rows_out + piece.row
-            last_row = row + (lanes - 1) * block.lane_rows_out + count
-            stored = self.sequences.stored[layout.name].last(
-                (row, last_row), (column, column + piece.columns), (begin, end)
+            rows = [block.output_row(lane + other) + piece.row for other in range(lanes)]
+            stored = max(
+                self.sequences.stored[layout.name].last(
+                    (row, row + count), (column, column + piece.columns), (begin, end)
+                )
+                for row in rows
             )
             for digit in range(layout.digits):
                 instruction = load_map(
                     self.layer.where,
                     self.layer.number,
                     region=Region[layout.region],
-                    address=place_in(layout, layout.plane(digit, begin), row, column),
+                    address=place_in(layout, layout.plane(digit, begin), rows[0], column),
                     planes=end - begin,
                     plane_stride=layout.plane_bytes,
                     chunks=lanes,
-                    chunk_stride=block.lane_rows_out * row_bytes,
+                    chunk_stride=(block.output_row(1) - block.output_row(0)) * row_bytes,
                     chunk_words=count * piece.columns,
                     row_words=piece.columns,
                     lane_step=count if lanes > 1 else 0,

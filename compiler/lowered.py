@@ -26,6 +26,7 @@ class LoweredLayer:
     kernel, stride: rows, columns.
     pad_top, pad_left: zero rows above and zero columns left of the stored map. Those below and to the right follow
         from the size of the output.
+    images: that are computed at once; types and shapes are of one.
     on_load: the depthwise layer whose output `source` is, if that is not stored but computed while it is loaded.
     """
 
@@ -39,6 +40,7 @@ class LoweredLayer:
     stride: tuple[int, int]
     pad_top: int
     pad_left: int
+    images: int = 1
     on_load: "LoweredLayer | None" = None
 
     @property
@@ -80,9 +82,15 @@ def digits_of(tensor: TensorType, geometry: Geometry) -> int:
     return 1 if tensor.bits <= geometry.activation_bits else 2
 
 
-def lower(graph: IntegerGraph, geometry: Geometry) -> tuple[tuple[LoweredLayer, ...], InputFold | None]:
+def lower(
+    graph: IntegerGraph, geometry: Geometry, images: int = 1
+) -> tuple[tuple[LoweredLayer, ...], InputFold | None]:
     """The layers of a graph for a geometry (but concatenations, which are a matter of memory), and how its input is
     folded.
+
+    Parameters
+    ----------
+    images: that are computed at once.
 
     Raises
     ------
@@ -95,12 +103,12 @@ def lower(graph: IntegerGraph, geometry: Geometry) -> tuple[tuple[LoweredLayer, 
     if len(graph.computing) > 1 << 12:
         reason = f"has {len(graph.computing)} layers, more than a program can number"
         raise CompileError(f"graph {graph.name!r}", reason, "cut it in graphs of at most 4096 layers")
-    layers = tuple(_lower(number, layer, graph, stem, geometry) for number, layer in enumerate(graph.computing))
+    layers = tuple(_lower(number, layer, graph, stem, geometry, images) for number, layer in enumerate(graph.computing))
     return layers, stem.fold if stem else None
 
 
 def _lower(
-    number: int, layer: Convolution | MaxPool, graph: IntegerGraph, stem: Stem | None, geometry: Geometry
+    number: int, layer: Convolution | MaxPool, graph: IntegerGraph, stem: Stem | None, geometry: Geometry, images: int
 ) -> LoweredLayer:
     source, target = graph.tensors[layer.input], graph.tensors[layer.output]
     residual = None
@@ -120,4 +128,4 @@ def _lower(
             f"{geometry.activation_bits} stores as two digits; a maximum of digits is not the digits of the maximum",
             f"quantize tensor {source.name!r} to {geometry.activation_bits} bits, or put a layer between",
         )
-    return LoweredLayer(number, layer, source, target, residual, weight, kernel, stride, *pad)
+    return LoweredLayer(number, layer, source, target, residual, weight, kernel, stride, *pad, images)

@@ -83,6 +83,7 @@ def plan_memory(
     orders: dict[str, np.ndarray],
     fold: InputFold | None,
     *,
+    images: int = 1,
     keep_maps: bool,
     turns: Mapping[str, int] | None = None,
     unstored: Collection[str] = (),
@@ -93,6 +94,7 @@ def plan_memory(
     ----------
     orders: channel order of every tensor.
     fold: how the network's input is folded.
+    images: that are computed at once.
     keep_maps: give every map memory of its own; otherwise maps share memory where none is still needed.
     turns: when each layer that computes runs, by its name, from 0; those of the same number run side by side. None:
         one after the other.
@@ -130,6 +132,7 @@ def plan_memory(
             scale=tensor.scale,
             zero_point=tensor.zero_point,
             pitch=pitch,
+            images=images,
         )
 
     chains = {chain[0]: chain for chain in memory_chains(graph, unstored)}

@@ -10,7 +10,7 @@ from .layout import MapLayout
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LayerRecord:
-    """What a report says of one layer of the program.
+    """What a report says of one layer of the program: of all images that it computes.
 
     Members
     -------
@@ -73,6 +73,11 @@ class Program:
     layers: tuple[LayerRecord, ...]
     keeps_maps: bool
     selftest: dict[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def batch(self) -> int:
+        """Images that a run computes."""
+        return self.input.images
 
     def decoded(self) -> Iterator[tuple[Opcode, dict[str, int]]]:
         """Opcode and fields of every instruction, in program order.

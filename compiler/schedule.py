@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from ..hdl.geometry import CONSTANT_BITS
 from ..hdl.isa import MAXIMUM_PASSES, Region
-from .blocks import Block, Piece, pieces
+from .blocks import Block, Cut, Piece, pieces
 from .emit import PASSES, Instruction, Walk, convolve, load_constants, load_weights, maximum, store
 from .lane_groups import alternating_lanes, group_of, log_slots
 from .loads import MapLoads, piece_rows, place_in
@@ -27,7 +27,7 @@ class LayerSchedule:
     sequences: what it is appended to; of the layers before.
     layer: the layer.
     parameters: where its weights and constants are; None for a max pool.
-    lane_rows: output rows of a lane in each block of its input, as `visits` takes it.
+    cut: how it is cut in blocks, as `visits` takes it.
     before: schedules of the same turn whose weight words came into the ring before this one's.
 
     Raises
@@ -47,7 +47,7 @@ class LayerSchedule:
         sequences: Sequences,
         layer: LoweredLayer,
         parameters: ParameterBlock | None,
-        lane_rows: int | None = None,
+        cut: Cut | None = None,
         before: Sequence["LayerSchedule"] = (),
     ) -> None:
         self.sequences = sequences
@@ -71,7 +71,7 @@ class LayerSchedule:
         kernels = 0 if parameters is None else parameters.kernels, sum(other.kernels for other in before)
         self.loads = MapLoads(sequences, layer, self.outputs, kernels=kernels)
         self.weights_until = self.constants_until = 0
-        self.visits = list(visits(layer, self.geometry, self.inputs, parameters, lane_rows))
+        self.visits = list(visits(layer, self.geometry, self.inputs, parameters, cut))
         self.stores: list[Instruction] = []
         sequences.stored[self.target.name].boundaries = [low for low, _ in self.outputs]
         self.streams = parameters is not None and parameters.streams(self.geometry)
@@ -257,7 +257,7 @@ class LayerSchedule:
             count = piece_rows(visit, piece, lane)
             if not count:
                 continue
-            row = block.first_row + lane * block.lane_rows_out + piece.row
+            row = block.output_row(lane) + piece.row
             place = {
                 "planes": end - begin,
                 "plane_stride": target.plane_bytes,

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..hdl.geometry import Geometry
 from ..hdl.isa import CRC_REGISTERS, DEPTHWISE_KERNELS, MAXIMUM_PASSES
-from .blocks import grid
-from .depthwise import load_cycles
+from .blocks import Cut, grid, ways
+from .depthwise import block_cycles, load_cycles
 from .emit import PASSES
 from .lowered import LoweredLayer, digits_of
 from .turns import Member, Turn
@@ -40,8 +40,12 @@ def choose_turns(
     concatenations: operands by concatenated tensor.
     """
     words = {name: len(order) // geometry.word_channels for name, order in orders.items()}
-    # By output rows of a lane in a block at least: what the layers ask for.
-    sizes = [[_Load(*pair, geometry, words, rows) for pair in zip(layers, parameters)] for rows in LANE_ROWS]
+    # By output rows of a lane in a block at least, and whether lanes have their own images: what the layers ask for.
+    sizes = [
+        [_Load(*pair, geometry, words, Cut(rows, by_image)) for pair in zip(layers, parameters)]
+        for by_image in ways(layers[0])
+        for rows in LANE_ROWS
+    ]
     cost = [0.0]
     chosen: list[list[_Load]] = [[]]
     for end in range(1, len(layers) + 1):
@@ -70,11 +74,11 @@ class _Load:
     Parameters
     ----------
     words: channel words of every tensor.
-    least_rows: output rows of a lane in each block, at least.
+    least: how it is cut, with as many output rows of a lane at least.
 
     Members
     -------
-    lane_rows: output rows of a lane in each block; None: no such blocks.
+    cut: how it is cut; None: not in such blocks.
     slot: words of the activation memory that its largest block takes.
     ring: weight words that stay in the ring.
     kernels: channel words of kernels that stay in the depthwise unit.
@@ -84,7 +88,7 @@ class _Load:
 
     def __init__(
         self, layer: LoweredLayer, parameters: ParameterBlock | None, geometry: Geometry, words: dict[str, int],
-        least_rows: int,
+        least: Cut,
     ) -> None:
         self.layer = layer
         self.parameters = parameters
@@ -102,19 +106,17 @@ class _Load:
         ports = geometry.maps_ports
         instructions = tiles * (1 + layer.by_channel * ports + geometry.pixel_lanes * digits_of(layer.target, geometry))
         fetch = INSTRUCTION_CYCLES * (1 + ports + instructions)
-        rows = max(least_rows, -(-fetch // (layer.target.width * group_steps)))
-        blocks = grid(layer, geometry, rows, layer.target.width)
+        cut = Cut(max(least.lane_rows, -(-fetch // (layer.target.width * group_steps))), least.by_image)
+        blocks = grid(layer, geometry, cut, layer.target.width)
         self.slot = max(block.words(tile_planes) for block in blocks) * (min(2, tiles) if layer.by_channel else 1)
         stays = self.ring <= geometry.weight_depth and (parameters is None or not parameters.streams(geometry))
         fits = len(blocks) >= LEAST_BLOCKS and self.slot <= geometry.activation_depth // 2
-        self.lane_rows = rows if stays and fits else None
+        self.cut = cut if stays and fits else None
 
         per_word = geometry.cycles_per_word
-        busiest = [block.busiest(geometry) for block in blocks]
-        pixels = sum(rows for _, rows in busiest) * layer.target.width
+        pixels = sum(block.busiest_rows(geometry) for block in blocks) * layer.target.width
         self.compute = sum(block.lane_rows_out for block in blocks) * layer.target.width * group_steps
-        sizes = [(rows, block.columns_in) for (rows, _), block in zip(busiest, blocks)]
-        self.maps = sum(load_cycles(layer, geometry, planes, *size) for size in sizes)
+        self.maps = sum(block_cycles(layer, geometry, planes, block) for block in blocks)
         if layer.residual is not None:
             self.maps += output_planes * digits_of(layer.residual, geometry) * pixels * per_word
         self.stores = output_planes * pixels * per_word
@@ -123,7 +125,7 @@ class _Load:
         self.alone = max(self.compute, self.maps, self.stores) + EXPOSED * whole
 
     def member(self, *, beside: bool) -> Member:
-        return Member(self.layer, self.parameters, self.lane_rows if beside else None)
+        return Member(self.layer, self.parameters, self.cut if beside else None)
 
 
 def _together(group: Sequence[_Load]) -> float:
@@ -137,7 +139,7 @@ def _fit(group: Sequence[_Load], geometry: Geometry, concatenations: Mapping[str
     written = {load.layer.target.name for load in group}
     return (
         len(group) <= CRC_REGISTERS
-        and all(load.lane_rows is not None for load in group)
+        and all(load.cut is not None for load in group)
         and sum(load.ring for load in group) <= geometry.weight_depth
         and sum(load.slot for load in group) <= geometry.activation_depth
         and sum(load.kernels for load in group) <= DEPTHWISE_KERNELS

@@ -11,7 +11,9 @@ it, the last one writes its record.
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from .blocks import Block
+import numpy as np
+
+from .blocks import Block, Cut
 from .depthwise import stored_box
 from .lane_groups import group_of
 from .lowered import LoweredLayer
@@ -25,11 +27,11 @@ BEHIND = 2
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Member:
-    """A layer of a turn: its parameters (None for a max pool), and output rows of a lane in each block (None: free)."""
+    """A layer of a turn: its parameters (None for a max pool), and how it is cut in blocks (None: free)."""
 
     layer: LoweredLayer
     parameters: ParameterBlock | None
-    lane_rows: int | None = None
+    cut: Cut | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Turn:
         schedules: list[LayerSchedule] = []
         for item in self.members:
             before = tuple(schedules)
-            schedules.append(LayerSchedule(sequences, item.layer, item.parameters, item.lane_rows, before))
+            schedules.append(LayerSchedule(sequences, item.layer, item.parameters, item.cut, before))
         if len(schedules) == 1:
             for _ in schedules[0].run():
                 pass
@@ -79,7 +81,7 @@ class _Progress:
     schedule: the layer's.
     blocks: of its input, in order.
     producers: layers of the turn whose output it reads, and whether as its input (else as its residual).
-    rows: of its output that are there after so many blocks.
+    rows: of its output that are there after so many blocks, by image.
     """
 
     def __init__(self, schedule: LayerSchedule, before: Sequence["_Progress"]) -> None:
@@ -87,7 +89,7 @@ class _Progress:
         self.before = before
         self.blocks = list({id(visit.block): visit.block for visit in schedule.visits}.values())
         self.run = schedule.run()
-        self.rows = [0]
+        self.rows = [np.zeros(schedule.layer.images, int)]
         layer = schedule.layer
         residual = None if layer.residual is None else layer.residual.name
         reads = (layer.stored.name, residual)
@@ -115,7 +117,7 @@ class _Progress:
             return all(other.ended for other in self.before)
         block = self.blocks[self.done]
         return all(
-            other.ended or self._rows_read(block, as_input) <= other.rows[max(0, other.done - BEHIND)]
+            other.ended or self._there(block, as_input, other.rows[max(0, other.done - BEHIND)])
             for other, as_input in self.producers
         )
 
@@ -123,14 +125,17 @@ class _Progress:
         """Appends a block."""
         next(self.run)
         block = self.blocks[self.done]
-        self.rows.append(block.first_row + block.rows)
+        rows = self.rows[-1].copy()
+        rows[block.image : block.image + block.images] = block.first_row + block.rows
+        self.rows.append(rows)
 
-    def _rows_read(self, block: Block, as_input: bool) -> int:
-        """Rows of a map, from the first one, that a block's input or residual takes."""
+    def _there(self, block: Block, as_input: bool, rows: np.ndarray) -> bool:
+        """Whether the rows that a block's input or residual takes are among the first so many of each image."""
+        end = block.first_row + block.rows
         if as_input:
-            end = (block.read_row + block.read_rows - 1) * block.row_step + 1
-            return stored_box(self.schedule.layer, (0, end), (0, 1))[0].end
-        return block.first_row + block.rows
+            last = (block.read_row + block.read_rows - 1) * block.row_step
+            end = stored_box(self.schedule.layer, (0, last + 1), (0, 1))[0].end
+        return bool((end <= rows[block.image : block.image + block.images]).all())
 
 
 def _interleave(schedules: Sequence[LayerSchedule]) -> None:

@@ -13,8 +13,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from ..hdl.geometry import Geometry
-from .blocks import Block, grid, split
-from .depthwise import load_cycles
+from .blocks import Block, Cut, grid, split, ways
+from .depthwise import block_cycles
 from .emit import PASSES
 from .errors import CompileError
 from .lowered import LoweredLayer, digits_of
@@ -56,7 +56,7 @@ def visits(
     geometry: Geometry,
     inputs: list[tuple[int, int]],
     parameters: ParameterBlock | None,
-    lane_rows: int | None = None,
+    cut: Cut | None = None,
 ) -> Iterator[Visit]:
     """The visits of a layer, in order.
 
@@ -64,7 +64,7 @@ def visits(
     ----------
     inputs: per tile the range of input channel words that it reads.
     parameters: None for a max pool.
-    lane_rows: None, or output rows of a lane in each block; then all weights must fit the ring, and they stay.
+    cut: None, or how the layer is cut in blocks of rows; then all weights must fit the ring, and they stay.
 
     Raises
     ------
@@ -72,12 +72,13 @@ def visits(
     """
     if parameters is not None:
         _check_ring(layer, geometry, parameters)
-    if lane_rows is not None:
-        yield from _by_blocks(layer, grid(layer, geometry, lane_rows, layer.target.width), inputs, parameters)
+    if cut is not None:
+        yield from _by_blocks(layer, grid(layer, geometry, cut, layer.target.width), inputs, parameters)
         return
     if layer.by_channel:
         for tile, words in enumerate(inputs):
-            blocks = _blocks(layer, geometry, words[1] - words[0])
+            both = [_blocks(layer, geometry, words[1] - words[0], by_image) for by_image in ways(layer)]
+            blocks = min(both, key=lambda blocks: sum(block.lane_rows_out * block.columns for block in blocks))
             for number, block in enumerate(blocks):
                 last = number == len(blocks) - 1
                 # Words that all tiles share stay for the last of them.
@@ -133,17 +134,36 @@ def _blocks_and_order(
     layer: LoweredLayer, geometry: Geometry, words: int, parameters: ParameterBlock
 ) -> tuple[list[Block], str]:
     """The blocks of a convolution over all channels, and the order of tiles and blocks."""
-    blocks = _blocks(layer, geometry, words)
-    if parameters.first_word[-1] <= geometry.weight_depth:
-        blocks = _overlapping(layer, geometry, parameters, words, blocks)
-    return blocks, _cheapest(geometry, parameters, blocks, words * digits_of(layer.source, geometry))
+    found = []
+    for by_image in ways(layer):
+        blocks = _blocks(layer, geometry, words, by_image)
+        if parameters.first_word[-1] <= geometry.weight_depth:
+            blocks = _overlapping(layer, geometry, parameters, words, blocks, by_image)
+        order = _cheapest(geometry, parameters, blocks, words * digits_of(layer.source, geometry))
+        found.append((blocks, order))
+    return min(found, key=lambda pair: _batch_cycles(layer, geometry, parameters, words, *pair))
 
 
-def _blocks(layer: LoweredLayer, geometry: Geometry, words: int) -> list[Block]:
+def _batch_cycles(
+    layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock, words: int, blocks: list[Block], order: str
+) -> float:
+    """Cycles at least: of the array, of the loads, of the weights' stream, whichever are most."""
+    planes = words * digits_of(layer.source, geometry)
+    passes = len(PASSES[digits_of(layer.source, geometry), parameters.digits].activation_digit)
+    steps = sum(max(geometry.drain_cycles, run * passes) for run in parameters.run_words)
+    computed = steps * sum(block.lane_rows_out * block.columns for block in blocks)
+    again = len(parameters.run_words) if order == "tiles" and len(blocks) > 1 else 1
+    loaded = again * sum(block_cycles(layer, geometry, planes, block) for block in blocks)
+    word_cycles = geometry.weight_word_bits / (geometry.weight_ports * geometry.weights_bus_bits)
+    streamed = word_cycles * parameters.first_word[-1] * (len(blocks) if order == "stream" else 1)
+    return max(computed, loaded, streamed)
+
+
+def _blocks(layer: LoweredLayer, geometry: Geometry, words: int, by_image: bool) -> list[Block]:
     """Blocks for `words` channel words: one if all fits; else of half the memory where possible: two overlap."""
     depth = geometry.activation_depth
     planes = words * digits_of(layer.source, geometry)
-    whole = split(layer, geometry, planes, depth)
+    whole = split(layer, geometry, planes, depth, by_image=by_image)
     if whole is None:
         height, width = layer.kernel
         raise CompileError(
@@ -155,11 +175,11 @@ def _blocks(layer: LoweredLayer, geometry: Geometry, words: int) -> list[Block]:
         )
     if len(whole) == 1:
         return whole
-    return split(layer, geometry, planes, depth // 2) or whole
+    return split(layer, geometry, planes, depth // 2, by_image=by_image) or whole
 
 
 def _overlapping(
-    layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock, words: int, coarse: list[Block]
+    layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock, words: int, coarse: list[Block], by_image: bool
 ) -> list[Block]:
     """Of the cuts into rows, and of the given one, the one that is estimated to take the fewest cycles: the first
     block's load, then of each block its steps or the next one's load, whichever is longer."""
@@ -173,17 +193,16 @@ def _overlapping(
     fetch = INSTRUCTION_CYCLES * (geometry.maps_ports + len(parameters.run_words) * tile_instructions)
 
     def cycles(blocks: list[Block]) -> float:
-        sizes = [(block.busiest(geometry)[0], block.columns_in) for block in blocks]
-        loads = [LATENCY_CYCLES + load_cycles(layer, geometry, planes, *size) for size in sizes]
+        loads = [LATENCY_CYCLES + block_cycles(layer, geometry, planes, block) for block in blocks]
         steps = [max(fetch, block.lane_rows_out * block.columns * group_steps) for block in blocks]
         return loads[0] + sum(max(step, load) for step, load in zip(steps, [*loads[1:], 0]))
 
     def fits(blocks: list[Block]) -> bool:
         return all(block.words(planes) <= geometry.activation_depth // 2 for block in blocks)
 
-    whole = -(-layer.target.height // geometry.pixel_lanes)
+    whole = -(-layer.target.height // (1 if by_image else geometry.pixel_lanes))
     rows = sorted({-(-whole // parts) for parts in range(2, whole + 1)}, reverse=True)
-    finer = [grid(layer, geometry, count, layer.target.width) for count in rows]
+    finer = [grid(layer, geometry, Cut(count, by_image), layer.target.width) for count in rows]
     return min([coarse, *filter(fits, finer)], key=cycles)
 
 
@@ -195,7 +214,7 @@ def _cheapest(geometry: Geometry, parameters: ParameterBlock, blocks: list[Block
     if words <= geometry.weight_depth:
         return "stay"
     weights = words * geometry.weight_word_bits // 8
-    inputs = sum(block.read_rows * block.columns_in for block in blocks) * planes * geometry.word_bytes
+    inputs = sum(block.read_rows * block.columns_in * block.images for block in blocks) * planes * geometry.word_bytes
     return "tiles" if weights + tiles * inputs < len(blocks) * weights + inputs else "stream"
 
 
