@@ -6,12 +6,12 @@ import numpy as np
 
 from ..hdl.geometry import Geometry
 from ..hdl.isa import CRC_REGISTERS, DEPTHWISE_KERNELS, MAXIMUM_PASSES
+from .block_choice import INSTRUCTION_CYCLES
 from .blocks import Cut, grid, ways
 from .depthwise import block_cycles, load_cycles
 from .emit import PASSES
 from .lowered import LoweredLayer, digits_of
 from .turns import Member, Turn
-from .visits import INSTRUCTION_CYCLES
 from .weights import ParameterBlock
 
 LEAST_BLOCKS = 4

@@ -1,29 +1,20 @@
-"""In which order a layer's tiles meet the blocks of its input, and whether its parts fit the memories.
+"""The visits of a layer: its tiles over the blocks of its input, in order.
 
-A *visit* is one tile (for a max pool: up to four channel words) over one block. Where the whole input fits, its
-single block stays while the tiles follow each other, so that weights stream once. Where it does not, the cheapest of
-three orders is taken: all weights stay in the ring for the layer; tiles outside, each reading all blocks; or blocks
-outside, each streaming all weights. A tile whose weights do not fit the ring at all streams them through it once for
-every group. Where all weights can stay, the input is cut into as many blocks of rows as make the layer shortest: one is
-loaded while the one before is computed, and stored rows reach the next layer early. Depthwise layers and max pools have
-tiles outside, each reading only its own channel words.
+A *visit* is one tile (for a max pool: up to four channel words) over one block. Layers side by side have blocks outside
+and all tiles over each; a layer alone what `block_choice` chooses. A tile whose weights do not fit the ring at all
+streams them through it once for every group. Depthwise layers and max pools alone have tiles outside, each reading only
+its own channel words.
 """
 
 import dataclasses
 from collections.abc import Iterator
 
 from ..hdl.geometry import Geometry
-from .blocks import Block, Cut, grid, split, ways
-from .depthwise import block_cycles
-from .emit import PASSES
+from .block_choice import Order, block_cuts, choose_blocks
+from .blocks import Block, Cut, grid, ways
 from .errors import CompileError
 from .lowered import LoweredLayer, digits_of
 from .weights import ParameterBlock
-
-INSTRUCTION_CYCLES = 8
-"""Cycles in which an instruction is fetched: 64 bytes, 64 bits wide."""
-LATENCY_CYCLES = 64
-"""Cycles assumed from the start of a LOAD_MAP to its first word."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +68,8 @@ def visits(
         return
     if layer.by_channel:
         for tile, words in enumerate(inputs):
-            both = [_blocks(layer, geometry, words[1] - words[0], by_image) for by_image in ways(layer)]
-            blocks = min(both, key=lambda blocks: sum(block.lane_rows_out * block.columns for block in blocks))
+            found = [block_cuts(layer, geometry, words[1] - words[0], by_image)[0] for by_image in ways(layer)]
+            blocks = min(found, key=lambda blocks: sum(block.lane_rows_out * block.columns for block in blocks))
             for number, block in enumerate(blocks):
                 last = number == len(blocks) - 1
                 # Words that all tiles share stay for the last of them.
@@ -87,19 +78,19 @@ def visits(
         return
     assert parameters is not None
     words = inputs[0]
-    blocks, order = _blocks_and_order(layer, geometry, words[1], parameters)
-    if order == "tiles":
+    blocks, order = choose_blocks(layer, geometry, words[1], parameters)
+    if order is Order.TILES:
         for tile in range(len(inputs)):
             for number, block in enumerate(blocks):
                 last = number == len(blocks) - 1
                 yield Visit(tile, block, words, len(blocks) > 1 or tile == 0, 0, last, last, False, False)
         return
     for number, block in enumerate(blocks):
-        frees = order == "stream" or number == len(blocks) - 1
+        frees = order is Order.STREAM or number == len(blocks) - 1
         for tile in range(len(inputs)):
             first_word = 0 if frees else parameters.first_word[tile]
             again = tile == 0 and number > 0
-            yield Visit(tile, block, words, tile == 0, first_word, frees, True, again and order == "stream", again)
+            yield Visit(tile, block, words, tile == 0, first_word, frees, True, again and order is Order.STREAM, again)
 
 
 def _by_blocks(
@@ -128,94 +119,6 @@ def _check_ring(layer: LoweredLayer, geometry: Geometry, parameters: ParameterBl
             f"raise the geometry's weight_depth to {1 << (longest - 1).bit_length()}, or quantize tensor "
             f"{layer.source.name!r} to {geometry.activation_bits} bits",
         )
-
-
-def _blocks_and_order(
-    layer: LoweredLayer, geometry: Geometry, words: int, parameters: ParameterBlock
-) -> tuple[list[Block], str]:
-    """The blocks of a convolution over all channels, and the order of tiles and blocks."""
-    found = []
-    for by_image in ways(layer):
-        blocks = _blocks(layer, geometry, words, by_image)
-        if parameters.first_word[-1] <= geometry.weight_depth:
-            blocks = _overlapping(layer, geometry, parameters, words, blocks, by_image)
-        order = _cheapest(geometry, parameters, blocks, words * digits_of(layer.source, geometry))
-        found.append((blocks, order))
-    return min(found, key=lambda pair: _batch_cycles(layer, geometry, parameters, words, *pair))
-
-
-def _batch_cycles(
-    layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock, words: int, blocks: list[Block], order: str
-) -> float:
-    """Cycles at least: of the array, of the loads, of the weights' stream, whichever are most."""
-    planes = words * digits_of(layer.source, geometry)
-    passes = len(PASSES[digits_of(layer.source, geometry), parameters.digits].activation_digit)
-    steps = sum(max(geometry.drain_cycles, run * passes) for run in parameters.run_words)
-    computed = steps * sum(block.lane_rows_out * block.columns for block in blocks)
-    again = len(parameters.run_words) if order == "tiles" and len(blocks) > 1 else 1
-    loaded = again * sum(block_cycles(layer, geometry, planes, block) for block in blocks)
-    word_cycles = geometry.weight_word_bits / (geometry.weight_ports * geometry.weights_bus_bits)
-    streamed = word_cycles * parameters.first_word[-1] * (len(blocks) if order == "stream" else 1)
-    return max(computed, loaded, streamed)
-
-
-def _blocks(layer: LoweredLayer, geometry: Geometry, words: int, by_image: bool) -> list[Block]:
-    """Blocks for `words` channel words: one if all fits; else of half the memory where possible: two overlap."""
-    depth = geometry.activation_depth
-    planes = words * digits_of(layer.source, geometry)
-    whole = split(layer, geometry, planes, depth, by_image=by_image)
-    if whole is None:
-        height, width = layer.kernel
-        raise CompileError(
-            layer.where,
-            f"one window needs {planes * height * min(width, layer.source.width)} activation words ({words} channel "
-            f"words × {digits_of(layer.source, geometry)} digits × {height}×{width}) besides its padding, and the "
-            f"memory of a pixel lane holds activation_depth = {depth}",
-            "raise the geometry's activation_depth or word_channels",
-        )
-    if len(whole) == 1:
-        return whole
-    return split(layer, geometry, planes, depth // 2, by_image=by_image) or whole
-
-
-def _overlapping(
-    layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock, words: int, coarse: list[Block], by_image: bool
-) -> list[Block]:
-    """Of the cuts into rows, and of the given one, the one that is estimated to take the fewest cycles: the first
-    block's load, then of each block its steps or the next one's load, whichever is longer."""
-    planes = words * digits_of(layer.source, geometry)
-    passes = len(PASSES[digits_of(layer.source, geometry), parameters.digits].activation_digit)
-    group_steps = sum(parameters.run_words) * passes
-
-    # A block's instructions: a LOAD_MAP for each group of lanes, and for each tile a COMPUTE and a STORE for each lane
-    # and digit.
-    tile_instructions = 1 + geometry.pixel_lanes * digits_of(layer.target, geometry)
-    fetch = INSTRUCTION_CYCLES * (geometry.maps_ports + len(parameters.run_words) * tile_instructions)
-
-    def cycles(blocks: list[Block]) -> float:
-        loads = [LATENCY_CYCLES + block_cycles(layer, geometry, planes, block) for block in blocks]
-        steps = [max(fetch, block.lane_rows_out * block.columns * group_steps) for block in blocks]
-        return loads[0] + sum(max(step, load) for step, load in zip(steps, [*loads[1:], 0]))
-
-    def fits(blocks: list[Block]) -> bool:
-        return all(block.words(planes) <= geometry.activation_depth // 2 for block in blocks)
-
-    whole = -(-layer.target.height // (1 if by_image else geometry.pixel_lanes))
-    rows = sorted({-(-whole // parts) for parts in range(2, whole + 1)}, reverse=True)
-    finer = [grid(layer, geometry, Cut(count, by_image), layer.target.width) for count in rows]
-    return min([coarse, *filter(fits, finer)], key=cycles)
-
-
-def _cheapest(geometry: Geometry, parameters: ParameterBlock, blocks: list[Block], planes: int) -> str:
-    """The order that reads the fewest bytes: "tiles" or blocks ("stream") outside, or all weights "stay"."""
-    words, tiles = parameters.first_word[-1], len(parameters.run_words)
-    if len(blocks) == 1:
-        return "tiles"
-    if words <= geometry.weight_depth:
-        return "stay"
-    weights = words * geometry.weight_word_bits // 8
-    inputs = sum(block.read_rows * block.columns_in * block.images for block in blocks) * planes * geometry.word_bytes
-    return "tiles" if weights + tiles * inputs < len(blocks) * weights + inputs else "stream"
 
 
 def output_pixels(layer: LoweredLayer, geometry: Geometry, pool_words: int) -> int:
