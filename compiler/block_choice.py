@@ -61,7 +61,9 @@ class _Convolution:
         """Those that are possible, the first of which are preferred."""
         if len(blocks) == 1:
             return (Order.TILES,)
-        return (Order.STAY,) if self.stays else (Order.STREAM, Order.TILES)
+        if self.stays:
+            return (Order.STAY,)
+        return (Order.STREAM,) if self.parameters.streams(self.geometry) else (Order.STREAM, Order.TILES)
 
     def overlap(self, blocks: list[Block]) -> bool:
         """Whether a block can be loaded while the one before is computed."""
@@ -83,6 +85,8 @@ class _Convolution:
         weights = self.parameters.first_word[-1] * geometry.weight_word_bits // 8
         inputs = sum(block.read_rows * block.columns_in * block.images for block in blocks)
         inputs *= self.planes * geometry.word_bytes
+        if self.parameters.streams(geometry):  # once for every pixel of a lane
+            return weights * sum(block.lane_rows_out * block.columns for block in blocks) + inputs
         if len(blocks) == 1 or order is Order.STAY:
             return weights + inputs
         if order is Order.TILES:

@@ -36,7 +36,7 @@ STORE_OVERHEAD = 4
 RECORD_CYCLES = 20
 """Cycles in which a log record holds up the words behind it."""
 
-_NEGLIGIBLE = 1e-6
+_NEGLIGIBLE = 1e-3
 _WEIGHTS, _MAPS, _COMPUTE, _STORE = range(4)
 _PLACE = {Engine.WEIGHTS: _WEIGHTS, Engine.MAPS: _MAPS, Engine.COMPUTE: _COMPUTE, Engine.STORE: _STORE}
 
