@@ -3,7 +3,8 @@
     python -m benchmarks.networks --board pynq-z2 --network resnet18 [--batch N] [--seed S] [--json FILE] [--plot SVG]
 
 Networks are those of the zoo with seeded weights, their batch norms settled and their activations calibrated on
-generated images, or with `--model FILE` an integer model of `intramix quantize`. Images of a batch run one by one.
+generated images, or with `--model FILE` an integer model of `intramix quantize`. With `--batch N` one program computes
+N images at once; figures of a layer are then those of all N, cycles a frame an N-th of the run's.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from intramix.cli.console import console, step, table
 from intramix.cli.lanes import lane_mix
 from intramix.cli.output import write_json, write_whole
 from intramix.cli.quantization_report import show_narrowed
-from intramix.cli.tables import layer_name, percent, totals
+from intramix.cli.tables import frames, layer_name, percent, totals
 from intramix.cli.verification import build, check, conditions_of, figures_of, verdict
 from intramix.compiler.compile import compile_graph
 from intramix.explore.bounds import bounds
@@ -90,7 +91,7 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
         images = generated_images(batch, graph.tensors[graph.input].height, seed).numpy()
     started = time.monotonic()
     with step("Compile"):
-        program = compile_graph(graph, geometry)
+        program = compile_graph(graph, geometry, batch=batch)
     compiled = time.monotonic()
     conditions = conditions_of(board)
     device = build(program, conditions)
@@ -107,9 +108,8 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
     figures |= {
         "network": network if model is None else str(model),
         "input_size": size,
-        "batch": batch,
         "seed": seed,
-        "model_cycles": modelled.cycles,
+        "model_cycles": round(modelled.cycles / batch),
         "seconds_compile": round(compiled - started, 1),
         "seconds_build": round(built - compiled, 1),
         "seconds_simulate": round(seconds, 1),
@@ -137,10 +137,10 @@ def _print(figures: dict[str, Any]) -> None:
         for layer in figures["layers"]
     ]  # fmt: skip
     size = figures["input_size"]
-    table(f"{figures['network']} on {figures['board']}, {size} × {size}", columns, rows)
+    table(f"{figures['network']} on {figures['board']}, {size} × {size}, per {frames(figures)}", columns, rows)
     totals(figures)
     share = figures["model_cycles"] / figures["cycles_per_frame"] - 1
-    console.print(f"the cycle model says {figures['model_cycles']:,} cycles ({share:+.1%})")
+    console.print(f"the cycle model says {figures['model_cycles']:,} cycles a frame ({share:+.1%})")
     console.print(
         f"compiled in {figures['seconds_compile']} s, built in {figures['seconds_build']} s, simulated in "
         f"{figures['seconds_simulate']} s ({figures['simulated_cycles_per_second']:,.0f} cycles/s)"
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--board", default="pynq-z2", choices=list(BOARDS))
     parser.add_argument("--network", default="resnet18")
     parser.add_argument("--size", type=int, default=224, help="rows and columns of the images")
-    parser.add_argument("--batch", type=int, default=1, help="images, run one after the other")
+    parser.add_argument("--batch", type=int, default=1, help="images that the program computes at once")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--model", type=Path, help="an .imx file instead of a network of the zoo")
     parser.add_argument("--json", type=Path)

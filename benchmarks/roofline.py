@@ -43,7 +43,7 @@ def plot(figures: dict[str, Any]) -> str:
                   label=None if bound in named else f"layers bound by {bound}")  # fmt: skip
         named.add(bound)
     total = sum(layer["read_bytes"] + layer["write_bytes"] for layer in figures["layers"])
-    whole = 2 * figures["macs"] / total
+    whole = 2 * figures["macs"] * figures["batch"] / total
     axes.plot(whole, figures["gops"], "*", markersize=13, color="#212529",
               label=f"whole network, measured: {figures['gops']:.0f}")  # fmt: skip
     reach = [min(intensities) / 1.5, max(*intensities, 2 * peak / rate)]
@@ -54,7 +54,8 @@ def plot(figures: dict[str, Any]) -> str:
     axes.set_yscale("log")
     axes.set_xlabel("operations a byte of DDR")
     axes.set_ylabel("G operations a second")
-    axes.set_title(f"{figures['network']} on {figures['board']}, {clock / 1e6:.0f} MHz", fontsize=10)
+    batch = f", batch {figures['batch']}" if figures["batch"] > 1 else ""
+    axes.set_title(f"{figures['network']} on {figures['board']}, {clock / 1e6:.0f} MHz{batch}", fontsize=10)
     axes.grid(color="#e4e7eb", linewidth=0.6, which="both")
     axes.legend(frameon=False, fontsize=8, loc="lower right")
     return svg(figure)

@@ -14,13 +14,14 @@ from ..compiler.fileformat import load
 from ..compiler.program import Program
 from ..runtime.device import Device
 from ..runtime.driver import Driver
+from ..runtime.images import check
 from ..runtime.results import RunResult
 from .console import bar, step
 from .errors import UserError
 from .output import json_option
 
 _ROUND = 64
-"""Images that a board runs between two movements of the progress bar."""
+"""Images that a board runs between two movements of the progress bar, or as few more as make whole batches."""
 
 
 def device_options(command: Callable) -> Callable:
@@ -57,8 +58,10 @@ def device_options(command: Callable) -> Callable:
 
 
 def run_images(driver: Driver, images: np.ndarray, *, counters: bool = True) -> RunResult:
-    """Runs a batch under a progress bar."""
-    size = 1 if driver.device.simulated else _ROUND
+    """Runs images under a progress bar."""
+    images = check(images, driver.program.input)
+    batch = driver.program.batch
+    size = batch if driver.device.simulated else -(-_ROUND // batch) * batch
     parts: list[RunResult] = []
     with bar("Run images on the simulated RTL" if driver.device.simulated else "Run images") as advance:
         for start in range(0, len(images), size):

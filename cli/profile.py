@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..compiler.program import Program
-from ..compiler.records import selftest_image
+from ..compiler.records import selftest_codes
 from ..runtime.figures import engine_figures, layer_figures, mean_cycles, run_figures
 from .console import console, table
 from .device import device_options, load_images, run_images
@@ -35,16 +35,13 @@ def profile(
     In simulation:  intramix profile net.imp --board pynq-z2 --report profile.html
     On a board:     intramix profile --device pynq --overlay intramix.bit net.imp
     """
-    images = load_images(data, program, limit)[0] if data else selftest_image(program.input)[None]
+    images = load_images(data, program, limit)[0] if data else selftest_codes(program.input)
     with opened() as driver:
         result = run_images(driver, images)
     layers = layer_figures(program, mean_cycles(program, result.runs), {}, {})
     for layer in layers:
         layer["waiting_cycles"] = max(layer["cycles"] - layer["steps"], 0)
-    figures = run_figures(
-        program, layers, images=len(result.runs), cycles_per_frame=result.cycles / len(result.runs),
-        clock_hz=result.clock_hz,
-    )
+    figures = run_figures(program, layers, result.runs, images=result.images, clock_hz=result.clock_hz)
     figures["engines"] = engine_figures([run.counters for run in result.runs])
     _print(figures)
     if report_path:

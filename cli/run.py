@@ -62,6 +62,7 @@ def run(
 def _figures(
     program: Program, result: RunResult, labels: np.ndarray | None, *, simulated: bool
 ) -> dict[str, Any]:
+    cycles = result.cycles / len(result.runs)
     name = program.outputs[0].name
     scores = result.codes[name]
     predictions = None
@@ -73,11 +74,13 @@ def _figures(
     return {
         "network": program.name,
         "device": "sim" if simulated else "pynq",
-        "images": len(result.runs),
+        "images": result.images,
+        "batch": program.batch,
         "clock_hz": result.clock_hz,
-        "cycles_per_frame": result.cycles / len(result.runs),
-        "frames_per_second": result.images_per_second,
-        "host_frames_per_second": None if simulated else len(result.runs) / result.seconds,
+        "cycles_per_run": cycles,
+        "cycles_per_frame": cycles / program.batch,
+        "frames_per_second": result.clock_hz * program.batch / cycles,
+        "host_frames_per_second": None if simulated else result.images / result.seconds,
         "host_seconds": result.seconds,
         "predictions": None if predictions is None else predictions.tolist(),
         "accuracy": accuracy,

@@ -22,6 +22,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def frames(figures: Mapping[str, Any]) -> str:
+    """What a run of a program computes: `frame`, or `batch of 4 frames`."""
+    return "frame" if figures["batch"] == 1 else f"batch of {figures['batch']} frames"
+
+
 def layer_table(figures: Mapping[str, Any]) -> None:
     """Every layer of a run, then its totals."""
     rows = [
@@ -40,7 +45,7 @@ def layer_table(figures: Mapping[str, Any]) -> None:
         for layer in figures["layers"]
     ]
     footer = [
-        "", "frame", f"{figures['macs']:,}", "", "", f"{figures['cycles_per_frame']:,.0f}",
+        "", frames(figures), f"{figures['macs'] * figures['batch']:,}", "", "", f"{figures['cycles_per_run']:,.0f}",
         percent(figures["array_utilisation"]),
         f"{sum(layer['read_bytes'] + layer['write_bytes'] for layer in figures['layers']):,}",
         f"{figures['values_compared']:,}",
@@ -50,7 +55,7 @@ def layer_table(figures: Mapping[str, Any]) -> None:
         ("#", "right"), ("layer", "left"), ("MACs", "right"), ("filters by format", "left"), ("by lane", "left"),
         ("cycles", "right"), ("array", "right"), ("DDR bytes", "right"), ("values", "right"), ("RTL = model", "left"),
     ]  # fmt: skip
-    table(f"{figures['network']} on {figures['board']}, per frame", columns, rows, footer)
+    table(f"{figures['network']} on {figures['board']}, per {frames(figures)}", columns, rows, footer)
 
 
 def totals(figures: Mapping[str, Any]) -> None:
@@ -62,12 +67,21 @@ def totals(figures: Mapping[str, Any]) -> None:
         f"{figures['gops']:.2f} GOPS · array {percent(figures['array_utilisation'])} of "
         f"{figures['macs_per_cycle']:,} MACs a cycle"
     )
+    if figures["batch"] > 1:
+        console.print(latency(figures))
     console.print(
-        f"[dim]simulated RTL, batch 1; memory {ddr['peak_bytes_per_second'] / 1e9:g} GB/s peak, "
+        f"[dim]simulated RTL, batch {figures['batch']}; memory {ddr['peak_bytes_per_second'] / 1e9:g} GB/s peak, "
         f"{percent(ddr['efficiency'])} granted, {ddr['latency_cycles']} cycles of read latency. "
         "A layer's cycles run from the last word stored by the layer before to its own: layers overlap, one may show "
         "above 100 %[/]"
     )
+
+
+def latency(figures: Mapping[str, Any]) -> str:
+    """How long a batch takes: until its end there is no answer to any of its images."""
+    cycles = figures["cycles_per_run"]
+    milliseconds = 1e3 * cycles / figures["clock_hz"]
+    return f"{figures['batch']} images at once: all answers after {cycles:,.0f} cycles, {milliseconds:.3g} ms"
 
 
 def _equal(mismatched: int, text: str) -> str:

@@ -34,8 +34,8 @@ def check(
     driver.load(program)
     started = time.monotonic()
     with bar("Run images through the RTL") as advance:
-        done = itertools.count()
-        report = verify(driver, graph, images, progress=lambda note: advance(next(done), len(images), ""))
+        done, runs = itertools.count(), -(-len(images) // program.batch)
+        report = verify(driver, graph, images, progress=lambda note: advance(next(done), runs, ""))
     return report, time.monotonic() - started
 
 
@@ -51,9 +51,8 @@ def figures_of(
         {check.tensor: check.compared for check in report.layers},
         {check.tensor: check.mismatched for check in report.layers},
     )
-    frame = sum(run.cycles for run in runs) / len(runs)
     return {
-        **run_figures(program, layers, images=len(runs), cycles_per_frame=frame, clock_hz=conditions.clock_hz),
+        **run_figures(program, layers, runs, images=report.images, clock_hz=conditions.clock_hz),
         "board": board.name,
         "ddr": {
             "peak_bytes_per_second": conditions.peak_bytes_per_second,
@@ -72,8 +71,8 @@ def figures_of(
 
 def accuracy_of(report: VerificationReport, output: str, labels: np.ndarray) -> float:
     """Share of the images run whose largest score in the map `output` is their label's."""
-    answers = np.array([run.codes[output].reshape(-1).argmax() for run in report.runs])
-    return float((answers == labels).mean())
+    scores = np.concatenate([run.images(output) for run in report.runs])[: report.images]
+    return float((scores.reshape(len(scores), -1).argmax(axis=1) == labels).mean())
 
 
 def verdict(report: VerificationReport) -> bool:
@@ -82,7 +81,7 @@ def verdict(report: VerificationReport) -> bool:
         crcs = sum(layer.crc_compared for layer in report.layers)
         console.print(
             f"[bold green]Every value of every layer is equal:[/] {report.compared:,} values and {crcs:,} CRCs of "
-            f"{len(report.runs)} images, RTL against the integer model."
+            f"{report.images} images, RTL against the integer model."
         )
         if unstored := sum(bool(layer.on_load) for layer in report.layers):
             console.print(f"[dim]{unstored} depthwise layers are computed on load: the layers that read them stand for "

@@ -11,6 +11,7 @@ from .assemble import assemble
 from .bounds import check_bounds
 from .depthwise import compute_on_load
 from .emit import Instruction
+from .errors import CompileError
 from .lanes import Placement, natural
 from .lowered import LoweredLayer, lower
 from .memory import plan_memory

@@ -1,4 +1,5 @@
-"""How a feature map lies in DDR: [digit][channel word][image][row][column], `Ti · A` bits a word, dense, little-endian."""
+"""How a feature map lies in DDR: [digit][channel word][image][row][column], `Ti · A` bits a word, dense,
+little-endian."""
 
 import dataclasses
 import math

@@ -58,7 +58,7 @@ class Program:
     sizes: bytes of each region, by `isa.Region` name, and of "LOG".
     layers: in order of execution.
     keeps_maps: every map survives the run, so that each can be compared (no reuse of memory).
-    selftest: CRC-32 and words that each layer must leave in the log for `records.selftest_image`, by its number;
+    selftest: CRC-32 and words that each layer must leave in the log for `records.selftest_codes`, by its number;
         empty: not computed (see `selftest.with_selftest`).
     """
 

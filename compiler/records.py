@@ -20,7 +20,7 @@ def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[i
 
     Parameters
     ----------
-    tensors: codes by name, C × H × W.
+    tensors: codes by name, of their layouts' shapes.
     """
     outputs = {layer.number: program.maps[layer.output] for layer in program.layers}
     packed: dict[str, np.ndarray] = {}
@@ -59,8 +59,8 @@ def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[i
     return records
 
 
-def selftest_image(layout: MapLayout) -> np.ndarray:
-    """The image that a self-test runs: codes of a network's input, uniform and the same everywhere (SHAKE-256)."""
-    shape = layout.channels, layout.height, layout.width
-    stream = hashlib.shake_256(b"intramix self-test").digest(int(np.prod(shape)))
-    return (np.frombuffer(stream, np.uint8) >> (8 - layout.bits)).reshape(shape)
+def selftest_codes(layout: MapLayout) -> np.ndarray:
+    """What a self-test runs: codes of a network's input, of its layout's shape, uniform and the same everywhere
+    (SHAKE-256); every image of a batch is another one."""
+    stream = hashlib.shake_256(b"intramix self-test").digest(int(np.prod(layout.shape)))
+    return (np.frombuffer(stream, np.uint8) >> (8 - layout.bits)).reshape(layout.shape)

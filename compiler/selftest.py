@@ -5,7 +5,7 @@ import dataclasses
 from ..quant.executor import execute
 from ..quant.graph import IntegerGraph
 from .program import Program
-from .records import expected_crcs, selftest_image
+from .records import expected_crcs, selftest_codes
 
 
 def with_selftest(program: Program, graph: IntegerGraph) -> Program:
@@ -15,5 +15,5 @@ def with_selftest(program: Program, graph: IntegerGraph) -> Program:
     ----------
     graph: what the program was compiled from.
     """
-    tensors = execute(graph, selftest_image(program.input))
+    tensors = execute(graph, selftest_codes(program.input))
     return dataclasses.replace(program, selftest=expected_crcs(program, tensors))

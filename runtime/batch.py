@@ -1,4 +1,4 @@
-"""The frames of a batch: while one is computed, the host reads the one before and prepares the next."""
+"""The runs of many images: while one goes on, the host reads the one before and prepares the next."""
 
 import contextlib
 import dataclasses
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import AcceleratorError, DeviceError, RunTimeout
-from .images import quantize
-from .results import ImageRun
+from .images import fill, quantize
+from .results import ProgramRun
 from .waiting import Waiting
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ Progress = Callable[[int, int], None]
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-    """How frames are run.
+    """How images are run.
 
     Members
     -------
-    timeout: seconds of the accelerator's clock that a frame may take. None: an ample estimate.
-    counters: read every hardware counter after each frame. False: only CYCLES, a shorter pause between two frames.
+    timeout: seconds of the accelerator's clock that a run of the program may take. None: an ample estimate.
+    counters: read every hardware counter after each run. False: only CYCLES, a shorter pause between two runs.
     """
 
     timeout: float | None = None
@@ -34,28 +34,34 @@ class RunOptions:
     counters: bool = True
 
 
-def run_batch(driver: "Driver", images: np.ndarray, options: RunOptions) -> Waiting[list[ImageRun]]:
-    """Runs images that were checked (`images.check`), N × C × H × W, and returns their runs.
+def run_batch(driver: "Driver", images: np.ndarray, options: RunOptions) -> Waiting[list[ProgramRun]]:
+    """Runs images that were checked (`images.check`), N × C × H × W, as many at once as the program computes, and
+    returns the runs. Where images run out, those of code 0 fill up the last one.
 
-    Between two frames the accelerator rests only while the driver reads its counters and writes three base registers:
+    Between two runs the accelerator rests only while the driver reads its counters and writes three base registers:
     the regions INPUT, OUTPUT and LOG exist twice. After an error the accelerator is at rest, or was asked to be.
     """
     program, frames = driver.program, driver.memory.frames
-    runs: list[ImageRun] = []
+    starts = range(0, len(images), program.batch)
+    runs: list[ProgramRun] = []
     counters: dict[str, int] = {}
+
+    def codes(start: int) -> np.ndarray:
+        return fill(quantize(images[start : start + program.batch], program.input), program.input)
+
     try:
-        for index, image in enumerate(images):
+        for index, start in enumerate(starts):
             frame, other = frames[index % 2], frames[(index + 1) % 2]
             if index == 0:
-                frame.write_input(program, quantize(image, program.input))
+                frame.write_input(program, codes(start))
             driver.begin(frame)
             if index > 0:
                 runs.append(driver.collect(other, counters))
-            if index + 1 < len(images):
-                other.write_input(program, quantize(images[index + 1], program.input))
+            if index + 1 < len(starts):
+                other.write_input(program, codes(starts[index + 1]))
             yield from driver.finish(options)
             counters = driver.control.counters(*(() if options.counters else ("CYCLES",)))
-        if len(images):
+        if len(starts):
             runs.append(driver.collect(frame, counters))
     except (AcceleratorError, RunTimeout):
         raise

@@ -17,7 +17,7 @@ from .device import Buffer, Device
 from .errors import AcceleratorError, DeviceError, NotLoadedError, RejectedError, RunTimeout, SignatureMismatch
 from .images import check, to_values
 from .memory import Frame, ProgramMemory
-from .results import ImageRun, LayerLog, RunResult, decode_log
+from .results import LayerLog, ProgramRun, RunResult, decode_log
 from .waiting import Waiting, run_awaiting, run_blocking
 
 __all__ = ["Driver", "Progress"]
@@ -46,7 +46,7 @@ class Driver:
         self.control = ControlPort(device)
         self._program: Program | None = None
         self._memory: ProgramMemory | None = None
-        self._last = 0  # number of the frame that ran last
+        self._last = 0  # number of the frame of the last run
         self._running = False
         self._queue: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
@@ -125,14 +125,16 @@ class Driver:
     def run(
         self, images: Any, *, timeout: float | None = None, progress: Progress | None = None, counters: bool = True
     ) -> RunResult:
-        """Runs images; while one is computed, the host prepares the next and reads the outputs of the one before.
+        """Runs images, as many at once as the program computes (`Program.batch`); while they are computed, the host
+        prepares the next and reads the outputs of those before.
 
         Parameters
         ----------
-        images: N × C × H × W or C × H × W: integers are codes, floating-point numbers are quantized (see `images`).
-        timeout: seconds of the accelerator's clock that an image may take. None: an ample estimate.
-        progress: told of every image's layers.
-        counters: read every hardware counter after each image; False: only CYCLES, a shorter pause between images.
+        images: N × C × H × W or C × H × W: integers are codes, floating-point numbers are quantized (see `images`). Any
+            number: images of code 0 fill up the last run, and their outputs are dropped.
+        timeout: seconds of the accelerator's clock that a run of the program may take. None: an ample estimate.
+        progress: told of every run's layers.
+        counters: read every hardware counter after each run; False: only CYCLES, a shorter pause between runs.
 
         Raises
         ------
@@ -159,10 +161,15 @@ class Driver:
             )
 
     def start(self, codes: np.ndarray) -> None:
-        """Starts the run of one image (codes, C × H × W) and returns at once; `wait` waits for it.
+        """Starts a run and returns at once; `wait` waits for it.
+
+        Parameters
+        ----------
+        codes: of `program.input.shape`: C × H × W, or N × C × H × W where the program computes several images.
 
         Raises
         ------
+        ValueError: their shape or range is another.
         RejectedError: the accelerator is busy.
         """
         self.control.require_rest()
@@ -196,7 +203,7 @@ class Driver:
             runs = yield from run_batch(self, batch, options)
             seconds = time.perf_counter() - began
         stacked = {
-            layout.name: np.stack([run.codes[layout.name] for run in runs])
+            layout.name: np.concatenate([run.images(layout.name) for run in runs])[: len(batch)]
             if runs else np.zeros((0, layout.channels, layout.height, layout.width), np.uint8)
             for layout in program.outputs
         }
@@ -248,7 +255,7 @@ class Driver:
         if report := self.control.error(layers):
             raise AcceleratorError(report)
 
-    def collect(self, frame: Frame, counters: Mapping[str, int]) -> ImageRun:
+    def collect(self, frame: Frame, counters: Mapping[str, int]) -> ProgramRun:
         """What a run left in its frame's memory."""
         output, log = frame.buffers["OUTPUT"], frame.buffers["LOG"]
         output.from_device()
@@ -257,12 +264,12 @@ class Driver:
             layout.name: layout.unpack(output.view[layout.offset : layout.offset + layout.bytes])
             for layout in self.program.outputs
         }
-        return ImageRun(codes, counters, decode_log(log.view, self.program))
+        return ProgramRun(codes, counters, decode_log(log.view, self.program))
 
     # What the last run left ---------------------------------------------------------------------------------------
 
     def read_map(self, name: str) -> np.ndarray:
-        """Codes of a tensor that the last run stored: uint8, C × H × W.
+        """Codes of a tensor that the last run stored: uint8, of its layout's shape: C × H × W, or N × C × H × W.
 
         Raises
         ------

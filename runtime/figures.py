@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..compiler.program import Program
-from .results import ImageRun
+from .results import ProgramRun
 
 _ENGINES = {
     "weights": {"WEIGHTS_BUSY": "had an instruction", "WEIGHTS_STALL": "… and waited for room in a ring"},
@@ -20,8 +20,8 @@ _ENGINES = {
 """What an engine did in the cycles that a counter counts."""
 
 
-def mean_cycles(program: Program, runs: Sequence[ImageRun]) -> dict[int, float]:
-    """Cycles of a frame by layer number, mean of the runs."""
+def mean_cycles(program: Program, runs: Sequence[ProgramRun]) -> dict[int, float]:
+    """Cycles of a run by layer number, mean of the runs."""
     cycles = {layer.number: 0.0 for layer in program.layers}
     for run in runs:
         for entry in run.log:
@@ -30,7 +30,7 @@ def mean_cycles(program: Program, runs: Sequence[ImageRun]) -> dict[int, float]:
 
 
 def engine_figures(counters: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
-    """By engine, cycles of a frame by what it did in them, mean of the counters of several runs."""
+    """By engine, cycles of a run by what it did in them, mean of the counters of several runs."""
     return [
         {"engine": engine, "cycles": {text: sum(run[name] for run in counters) / len(counters) for name, text in
                                       events.items()}}
@@ -41,11 +41,11 @@ def engine_figures(counters: Sequence[Mapping[str, int]]) -> list[dict[str, Any]
 def layer_figures(
     program: Program, cycles: Mapping[int, float], compared: Mapping[str, int], mismatched: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    """One dictionary a layer, in order of execution.
+    """One dictionary a layer, in order of execution: of a whole run, all images that it computes.
 
     Parameters
     ----------
-    cycles: mean cycles of a frame by layer number.
+    cycles: mean cycles of a run by layer number.
     compared, mismatched: stored values by tensor name.
     """
     return [
@@ -71,25 +71,29 @@ def layer_figures(
 
 
 def run_figures(
-    program: Program, layers: Sequence[dict[str, Any]], *, images: int, cycles_per_frame: float, clock_hz: float
+    program: Program, layers: Sequence[dict[str, Any]], runs: Sequence[ProgramRun], *, images: int, clock_hz: float
 ) -> dict[str, Any]:
-    """Totals of a run, its layers included."""
-    macs = sum(layer["macs"] for layer in layers)
+    """Totals of runs, of a frame where nothing else is said, the layers of a run included."""
+    macs = sum(layer["macs"] for layer in layers) // program.batch
+    cycles_per_run = sum(run.cycles for run in runs) / len(runs)
+    cycles_per_frame = cycles_per_run / program.batch
     return {
         "network": program.name,
         "geometry": program.geometry.to_dict(),
         "macs_per_cycle": program.geometry.macs_per_cycle,
         "activation_bits": program.geometry.activation_bits,
+        "batch": program.batch,
         "images": images,
         "layers": list(layers),
         "values_compared": sum(layer["values_compared"] for layer in layers),
         "values_mismatched": sum(layer["values_mismatched"] for layer in layers),
         "macs": macs,
+        "cycles_per_run": cycles_per_run,
         "cycles_per_frame": cycles_per_frame,
         "clock_hz": clock_hz,
         "frames_per_second": clock_hz / cycles_per_frame,
         "gops": 2 * macs * clock_hz / cycles_per_frame / 1e9,
-        "array_utilisation": utilisation(sum(layer.macs for layer in program.layers), cycles_per_frame, program),
+        "array_utilisation": utilisation(sum(layer.macs for layer in program.layers), cycles_per_run, program),
     }
 
 

@@ -56,13 +56,23 @@ def check(images: Any, layout: MapLayout) -> np.ndarray:
     return batch
 
 
-def quantize(image: np.ndarray, layout: MapLayout) -> np.ndarray:
-    """The codes of an image that was checked, uint8: integers as they are, real values as floor(x / scale + 1/2) + zero
-    point, clipped to the codes that exist."""
-    if image.dtype.kind != "f":
-        return image.astype(np.uint8, copy=False)
-    codes = np.floor(image.astype(np.float64) / layout.scale + 0.5) + layout.zero_point
+def quantize(images: np.ndarray, layout: MapLayout) -> np.ndarray:
+    """The codes of images that were checked, uint8, of the same shape: integers as they are, real values as
+    floor(x / scale + 1/2) + zero point, clipped to the codes that exist."""
+    if images.dtype.kind != "f":
+        return images.astype(np.uint8, copy=False)
+    codes = np.floor(images.astype(np.float64) / layout.scale + 0.5) + layout.zero_point
     return np.clip(codes, 0, (1 << layout.bits) - 1).astype(np.uint8)
+
+
+def fill(codes: np.ndarray, layout: MapLayout) -> np.ndarray:
+    """Codes of `layout.shape` from those of as many images as a run computes, or fewer, N × C × H × W.
+
+    Images of code 0, which every tensor has, make up the number; nobody asks what becomes of them.
+    """
+    if missing := layout.images - len(codes):
+        codes = np.concatenate([codes, np.zeros((missing, *codes.shape[1:]), codes.dtype)])
+    return codes.reshape(layout.shape)
 
 
 def to_values(codes: np.ndarray, layout: MapLayout) -> np.ndarray:

@@ -23,7 +23,7 @@ class Frame:
     buffers: dict[str, Buffer]
 
     def write_input(self, program: Program, codes: np.ndarray) -> None:
-        """Puts an image (codes, C × H × W) into place and empties the log."""
+        """Puts a run's codes, of the input's shape, into place and empties the log."""
         image, log = self.buffers["INPUT"], self.buffers["LOG"]
         packed = np.frombuffer(program.input.pack(codes), np.uint8)
         image.view[program.input.offset : program.input.offset + packed.size] = packed

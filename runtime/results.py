@@ -68,8 +68,16 @@ def decode_log(records: np.ndarray, program: Program) -> tuple[LayerLog, ...]:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ImageRun:
-    """One image's run: codes by output's name (uint8, C × H × W), counters by name, a log entry per layer."""
+class ProgramRun:
+    """A run of a program, of as many images as it computes at once.
+
+    Members
+    -------
+    codes: by output's name, uint8, of its layout's shape: C × H × W, or N × C × H × W of several images, those that
+        fill up the last run of a batch among them.
+    counters: by name.
+    log: an entry per layer, of all images.
+    """
 
     codes: dict[str, np.ndarray]
     counters: Mapping[str, int]
@@ -79,32 +87,43 @@ class ImageRun:
     def cycles(self) -> int:
         return self.counters["CYCLES"]
 
+    def images(self, name: str) -> np.ndarray:
+        """Codes of an output, N × C × H × W whatever the number of images."""
+        codes = self.codes[name]
+        return codes.reshape(-1, *codes.shape[-3:])
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RunResult:
-    """A batch's run.
+    """What became of a number of images.
 
     Members
     -------
     outputs: real values by output's name, float32, N × C × H × W.
     codes: the same as codes, uint8.
-    runs: an `ImageRun` per image.
+    runs: of the program; each has as many of the images as it computes at once, the last one the rest.
     clock_hz: of the accelerator.
-    seconds: the host took for the batch, from its first image to the last output read; of a simulation, the host's too.
+    seconds: the host took, from the first image to the last output read; of a simulation, the host's too.
     """
 
     outputs: dict[str, np.ndarray]
     codes: dict[str, np.ndarray]
-    runs: tuple[ImageRun, ...]
+    runs: tuple[ProgramRun, ...]
     clock_hz: float
     seconds: float
 
     @property
+    def images(self) -> int:
+        """How many were given."""
+        return len(next(iter(self.codes.values())))
+
+    @property
     def cycles(self) -> int:
-        """Of all images."""
+        """Of all runs."""
         return sum(run.cycles for run in self.runs)
 
     @property
     def images_per_second(self) -> float:
-        """Of the accelerator alone, transfers of images by the host not counted."""
-        return len(self.runs) * self.clock_hz / self.cycles
+        """Of the accelerator alone, transfers of images by the host not counted. Images that only fill up the last run
+        do not count either."""
+        return self.images * self.clock_hz / self.cycles

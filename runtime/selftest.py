@@ -1,10 +1,10 @@
-"""The self-test: a run of a known image, and every layer's CRC compared with the one that the compiler stored."""
+"""The self-test: a run of known images, and every layer's CRC compared with the one that the compiler stored."""
 
 import dataclasses
 
 import numpy as np
 
-from ..compiler.records import selftest_image
+from ..compiler.records import selftest_codes
 from .driver import Driver
 from .errors import ProgramError
 
@@ -69,7 +69,7 @@ class SelfTestReport:
 
 
 def selftest(driver: Driver, *, timeout: float | None = None) -> SelfTestReport:
-    """Runs the program loaded on the image that its expected CRCs were computed for, and compares.
+    """Runs the program loaded once, on the images that its expected CRCs were computed for, and compares.
 
     A layer whose CRC differs while all before it are right has wrong weights, read a wrong map, or computed wrongly.
 
@@ -83,7 +83,7 @@ def selftest(driver: Driver, *, timeout: float | None = None) -> SelfTestReport:
         raise ProgramError(
             f"program {program.name} has no CRCs for a self-test: compile it again without --no-selftest"
         )
-    run = driver.run(selftest_image(program.input), timeout=timeout).runs[0]
+    run = driver.run(selftest_codes(program.input), timeout=timeout).runs[0]
     found = {entry.number: (entry.crc, entry.words) for entry in run.log}
     layers = tuple(
         LayerResult(layer.number, layer.name, layer.output, program.selftest[layer.number], found.get(layer.number))

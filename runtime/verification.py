@@ -9,8 +9,8 @@ from ..compiler.records import expected_crcs
 from ..quant.executor import execute
 from ..quant.graph import IntegerGraph
 from .driver import Driver
-from .images import to_codes
-from .results import ImageRun
+from .images import fill, to_codes
+from .results import ProgramRun
 
 Progress = Callable[[str], None]
 
@@ -63,10 +63,18 @@ class LayerCheck:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class VerificationReport:
-    """What `verify` found: a `LayerCheck` per layer, in order of execution, and the runs."""
+    """What `verify` found.
+
+    Members
+    -------
+    layers: in order of execution.
+    images: that were given.
+    runs: of the program.
+    """
 
     layers: tuple[LayerCheck, ...]
-    runs: tuple[ImageRun, ...]
+    images: int
+    runs: tuple[ProgramRun, ...]
 
     @property
     def passed(self) -> bool:
@@ -89,7 +97,7 @@ class VerificationReport:
         crcs = sum(layer.crc_compared for layer in self.layers)
         wrong = sum(layer.crc_mismatched for layer in self.layers)
         text = (
-            f"{len(self.runs)} images, {len(self.layers)} layers: {self.compared:,} codes compared, "
+            f"{self.images} images, {len(self.layers)} layers: {self.compared:,} codes compared, "
             f"{self.mismatched:,} differ; {crcs} CRCs compared, {wrong} differ"
         )
         failure = self.first_failure
@@ -109,11 +117,13 @@ def verify(
 ) -> VerificationReport:
     """Runs images on the loaded program and compares everything with the integer executor.
 
+    Of images that only fill up the last run no codes are compared; the CRCs are of all that a run stored.
+
     Parameters
     ----------
     graph: what the program was compiled from.
     images: see `Driver.run`.
-    progress: called with a line of text per image.
+    progress: called with a line of text per run.
 
     Raises
     ------
@@ -129,19 +139,19 @@ def verify(
             )
     outputs = {layout.name for layout in program.outputs}
     tallies = [_Tally() for _ in program.layers]
-    runs = []
+    runs: list[ProgramRun] = []
     codes = to_codes(images, program.input)
-    for index, image in enumerate(codes):
+    for first in range(0, len(codes), program.batch):
+        part = codes[first : first + program.batch]
         if progress:
-            progress(f"image {index + 1} of {len(codes)}")
-        result = driver.run(image, timeout=timeout).runs[0]
-        runs.append(result)
-        expected = execute(graph, image)
+            progress(f"image {first + 1} of {len(codes)}")
+        runs += driver.run(part, timeout=timeout).runs
+        expected = execute(graph, fill(part, program.input))
         crcs = expected_crcs(program, expected)
-        log = {entry.number: entry for entry in result.log}
+        log = {entry.number: entry for entry in runs[-1].log}
         for layer, tally in zip(program.layers, tallies):
             if program.keeps_maps or layer.output in outputs:
-                tally.compare(index, expected[layer.output], driver.read_map(layer.output))
+                tally.compare(range(first, first + len(part)), expected[layer.output], driver.read_map(layer.output))
             entry = log.get(layer.number)
             tally.crc_compared += 1
             tally.crc_mismatched += entry is None or (entry.crc, entry.words) != crcs.get(layer.number)
@@ -151,6 +161,7 @@ def verify(
                        tally.crc_mismatched, layer.on_load)
             for layer, tally in zip(program.layers, tallies)
         ),
+        len(codes),
         tuple(runs),
     )
 
@@ -163,11 +174,13 @@ class _Tally:
     crc_compared: int = 0
     crc_mismatched: int = 0
 
-    def compare(self, image: int, expected: np.ndarray, found: np.ndarray) -> None:
+    def compare(self, images: range, expected: np.ndarray, found: np.ndarray) -> None:
+        """Compares a tensor's codes of a run, C × H × W or N × C × H × W, whose first images are these."""
+        expected, found = (codes.reshape(-1, *codes.shape[-3:])[: len(images)] for codes in (expected, found))
         different = expected != found
         self.compared += expected.size
         self.mismatched += int(different.sum())
         if self.first is None and different.any():
-            channel, row, column = (int(number) for number in np.argwhere(different)[0])
-            place = channel, row, column
-            self.first = Mismatch(image, *place, int(expected[place]), int(found[place]))
+            place = tuple(np.argwhere(different)[0].tolist())
+            image, channel, row, column = place
+            self.first = Mismatch(images[image], channel, row, column, int(expected[place]), int(found[place]))

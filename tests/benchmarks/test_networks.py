@@ -36,8 +36,9 @@ def test_roofline_has_a_point_for_every_layer_that_multiplies():
         for macs, bound in ((200_000, "compute"), (50_000, "memory"), (0, "maps"))
     ]
     figures = {
-        "network": "two layers and a pool", "board": "pynq-z2", "clock_hz": 100_000_000, "macs_per_cycle": 2048,
-        "macs": 250_000, "gops": 250.0, "ddr": {"peak_bytes_per_second": 2.1e9, "efficiency": 0.75}, "layers": layers,
+        "network": "two layers and a pool", "board": "pynq-z2", "batch": 1, "clock_hz": 100_000_000,
+        "macs_per_cycle": 2048, "macs": 250_000, "gops": 250.0,
+        "ddr": {"peak_bytes_per_second": 2.1e9, "efficiency": 0.75}, "layers": layers,
     }  # fmt: skip
     svg = plot(figures)
     assert svg.startswith("<?xml")

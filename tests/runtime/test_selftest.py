@@ -8,7 +8,7 @@ import pytest
 from small import FAST, SMALL
 
 from intramix.compiler.compile import compile_graph
-from intramix.compiler.records import selftest_image
+from intramix.compiler.records import selftest_codes
 from intramix.compiler.selftest import with_selftest
 from intramix.hdl.isa import Opcode, Region
 from intramix.quant.random_graph import random_codes, random_graph
@@ -60,13 +60,13 @@ def readers(program, layout):
 
 def test_image_is_the_same_everywhere(program):
     layout = program.input
-    image = selftest_image(layout)
+    image = selftest_codes(layout)
     assert image.shape == (layout.channels, layout.height, layout.width)
     assert image.max() < 1 << layout.bits
     assert len(np.unique(image)) > 1
     wide = dataclasses.replace(layout, channels=1, height=1, width=4, bits=8)
     # printf 'intramix self-test' | openssl dgst -shake256 -xoflen 4
-    assert selftest_image(wide).tobytes().hex() == "1dccd116"
+    assert selftest_codes(wide).tobytes().hex() == "1dccd116"
 
 
 def test_passes_on_the_interpreter(program):
@@ -158,7 +158,7 @@ def test_fault_in_the_read_path(simulated, program):
 def test_flipped_bit_in_a_map_in_memory(simulated, program):
     """A bit of a stored map flips before it is read: its reader is named, not the layer that stored it."""
     device, driver = simulated
-    image, named = selftest_image(program.input), 0
+    image, named = selftest_codes(program.input), 0
     for layer in program.layers[:-1]:
         layout = program.maps[layer.output]
         if layout.region != "WORKSPACE":
