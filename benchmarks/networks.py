@@ -137,7 +137,7 @@ def _print(figures: dict[str, Any]) -> None:
         for layer in figures["layers"]
     ]  # fmt: skip
     size = figures["input_size"]
-    table(f"{figures['network']} on {figures['board']}, {size} × {size}, per {frames(figures)}", columns, rows)
+    table(f"{figures['network']} on {figures['board']}, {size} × {size}, per {frames(figures['batch'])}", columns, rows)
     totals(figures)
     share = figures["model_cycles"] / figures["cycles_per_frame"] - 1
     console.print(f"the cycle model says {figures['model_cycles']:,} cycles a frame ({share:+.1%})")

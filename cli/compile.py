@@ -13,9 +13,9 @@ from ..hdl.geometry import Geometry
 from ..platforms.boards import Board
 from ..quant import fileformat as model_file
 from .console import console, step, table
-from .options import board_options, json_option
+from .options import batch_option, board_options, json_option
 from .output import write_json
-from .tables import layer_name, mix
+from .tables import frames, layer_name, mix
 
 
 @click.command()
@@ -23,6 +23,7 @@ from .tables import layer_name, mix
 @board_options("pynq-z2")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Program file to write.")
+@batch_option
 @click.option("--listing", is_flag=True, help="Print the program, instruction by instruction.")
 @click.option("--reuse-memory", is_flag=True,
               help="Let maps share DDR once they are dead: less memory, but they cannot be compared afterwards.")
@@ -30,14 +31,14 @@ from .tables import layer_name, mix
               help="Leave out the CRCs that `intramix selftest` compares with (they take a run of the integer model).")
 @json_option
 def compile(
-    model: Path, board: Board, geometry: Geometry, output: Path | None, listing: bool, reuse_memory: bool,
+    model: Path, board: Board, geometry: Geometry, output: Path | None, batch: int, listing: bool, reuse_memory: bool,
     no_selftest: bool, json_path: Path | None,
 ) -> None:
     """Compile MODEL (an .imx file of `intramix quantize`) for a board's geometry."""
     started = time.monotonic()
     with step("Compile"):
         graph = model_file.load(model)
-        program = compile_graph(graph, geometry, keep_maps=not reuse_memory)
+        program = compile_graph(graph, geometry, batch=batch, keep_maps=not reuse_memory)
     seconds = time.monotonic() - started
     if output and not no_selftest:
         with step("Compute the self-test's CRCs"):
@@ -56,10 +57,11 @@ def compile(
         ("#", "right"), ("layer", "left"), ("kind", "left"), ("MACs", "right"), ("filters by format", "left"),
         ("by lane", "left"), ("steps", "right"), ("ideal", "right"), ("bytes read", "right"), ("written", "right"),
     ]  # fmt: skip
-    table(f"{program.name} for {board.name}", columns, rows)
+    table(f"{program.name} for {board.name}, per {frames(batch)}", columns, rows)
     instructions = len(program.instructions) // 64
     console.print(
         f"{instructions:,} instructions, {len(program.parameters):,} bytes of parameters, "
+        f"{sum(program.sizes.get(region, 0) for region in ('INPUT', 'OUTPUT', 'WORKSPACE')):,} of maps, "
         f"{sum(layer.steps for layer in program.layers):,} steps, {seconds:.1f} s"
     )
     if output:
@@ -70,6 +72,7 @@ def compile(
         write_json(json_path, {
             "network": program.name,
             "board": board.name,
+            "batch": batch,
             "geometry": geometry.to_dict(),
             "instructions": instructions,
             "parameter_bytes": len(program.parameters),

@@ -12,7 +12,7 @@ from ..platforms.boards import BOARDS, Board
 from ..platforms.boards import board as find_board
 from .output import json_option
 
-__all__ = ["LUT_SCHEMES", "SectionedCommand", "board_options", "json_option"]
+__all__ = ["LUT_SCHEMES", "SectionedCommand", "batch_option", "board_options", "json_option"]
 
 
 class SectionedCommand(click.Command):
@@ -58,3 +58,11 @@ def board_options(default: str) -> Callable:
         return wrapped
 
     return decorate
+
+
+batch_option = click.option(
+    "--batch", type=click.IntRange(1), default=1, show_default=True, metavar="N",
+    help="Images that the program computes at once, layer by layer. Weights are then read once for several images, and "
+         "lanes that a small map leaves idle take another image: more frames a second where weights bound a layer or "
+         "maps have few rows. The first answer comes with the last, and maps take N times the memory.",
+)

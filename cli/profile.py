@@ -12,30 +12,31 @@ from ..runtime.figures import engine_figures, layer_figures, mean_cycles, run_fi
 from .console import console, table
 from .device import device_options, load_images, run_images
 from .output import write_json, write_whole
-from .tables import layer_name, percent
+from .tables import frames, latency, layer_name, percent
 
 
 @click.command()
 @device_options
 @click.option("--data", metavar="FILE|NAME", help="Images, as for `intramix run`. (the image of the self-test)")
-@click.option("--images", "limit", type=click.IntRange(1), metavar="N", default=1, show_default=True,
-              help="Images to average over.")
+@click.option("--images", "limit", type=click.IntRange(1), metavar="N",
+              help="Images to average over, in whole batches. (as many as a run computes)")
 @click.option("--report", "report_path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write an HTML report with plots.")
 def profile(
-    program: Program, opened: Callable, data: str | None, limit: int, report_path: Path | None, json_path: Path | None
+    program: Program, opened: Callable, data: str | None, limit: int | None, report_path: Path | None,
+    json_path: Path | None,
 ) -> None:
     """Show the cycles of every layer of PROGRAM, and what the engines waited for.
 
     A layer's cycles run from the last word stored by the layer before to its own, by the stamps that the accelerator
-    leaves in the log. `waiting` is its cycles without a step of the array. The counters are of the whole frame: an
-    engine that is busy nearly all the time is what bounds it.
+    leaves in the log. `waiting` is its cycles without a step of the array. The counters are of the whole run, a frame
+    or the batch that PROGRAM computes at once: an engine that is busy nearly all the time is what bounds it.
 
     \b
     In simulation:  intramix profile net.imp --board pynq-z2 --report profile.html
     On a board:     intramix profile --device pynq --overlay intramix.bit net.imp
     """
-    images = load_images(data, program, limit)[0] if data else selftest_codes(program.input)
+    images = load_images(data, program, limit or program.batch)[0] if data else selftest_codes(program.input)
     with opened() as driver:
         result = run_images(driver, images)
     layers = layer_figures(program, mean_cycles(program, result.runs), {}, {})
@@ -54,23 +55,26 @@ def profile(
 
 
 def _print(figures: Mapping[str, Any]) -> None:
-    frame = figures["cycles_per_frame"]
+    run = figures["cycles_per_run"]
     rows = [
         [str(layer["number"]), layer_name(layer["name"], layer["on_load"]), layer["kind"], f"{layer['cycles']:,.0f}",
-         percent(layer["cycles"] / frame), f"{layer['steps']:,}", f"{layer['waiting_cycles']:,.0f}",
+         percent(layer["cycles"] / run), f"{layer['steps']:,}", f"{layer['waiting_cycles']:,.0f}",
          percent(layer["array_utilisation"]), f"{layer['read_bytes']:,}", f"{layer['write_bytes']:,}"]
         for layer in figures["layers"]
     ]  # fmt: skip
-    columns = [("#", "right"), ("layer", "left"), ("kind", "left"), ("cycles", "right"), ("of the frame", "right"),
+    columns = [("#", "right"), ("layer", "left"), ("kind", "left"), ("cycles", "right"), ("of the run", "right"),
                ("steps", "right"), ("waiting", "right"), ("array", "right"), ("bytes read", "right"),
                ("written", "right")]  # fmt: skip
-    table(f"{figures['network']}, per frame", columns, rows)
+    table(f"{figures['network']}, per {frames(figures['batch'])}", columns, rows)
     rows = [
-        [engine["engine"], what, f"{cycles:,.0f}", percent(cycles / frame)]
+        [engine["engine"], what, f"{cycles:,.0f}", percent(cycles / run)]
         for engine in figures["engines"] for what, cycles in engine["cycles"].items()
     ]  # fmt: skip
     table("Engines", [("engine", "left"), ("cycles in which it", "left"), ("cycles", "right"), ("", "right")], rows)
     console.print(
-        f"[bold]{frame:,.0f}[/] cycles a frame · [bold]{figures['frames_per_second']:,.1f}[/] frames/s at "
-        f"{figures['clock_hz'] / 1e6:g} MHz · array {percent(figures['array_utilisation'])}"
+        f"[bold]{figures['cycles_per_frame']:,.0f}[/] cycles a frame · "
+        f"[bold]{figures['frames_per_second']:,.1f}[/] frames/s at {figures['clock_hz'] / 1e6:g} MHz · "
+        f"array {percent(figures['array_utilisation'])}"
     )
+    if figures["batch"] > 1:
+        console.print(latency(figures))

@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from .tables import layer_name, mix, percent
+from .tables import frames, layer_name, mix, percent
 
 _INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
 _COLOURS = {
@@ -32,10 +32,11 @@ def render(figures: Mapping[str, Any], *, history: Sequence[Mapping[str, Any]] =
     figures: as docs/json.md has them.
     history: training epochs: `phase` ("float" or "quantized"), `epoch`, `loss`.
     """
+    run = frames(figures["batch"])
     plots = [
-        ("Cycles of a frame, by layer", _plot_cycles(figures["layers"])),
+        (f"Cycles of a {run}, by layer", _plot_cycles(figures["layers"])),
         ("Filters by lane, by layer", _plot_lanes(figures["layers"])),
-        ("Memory traffic of a frame, by layer", _plot_traffic(figures["layers"])),
+        (f"Memory traffic of a {run}, by layer", _plot_traffic(figures["layers"])),
     ]
     if history:
         plots.append(("Training", _plot_history(history)))
@@ -44,10 +45,11 @@ def render(figures: Mapping[str, Any], *, history: Sequence[Mapping[str, Any]] =
 
 def render_profile(figures: Mapping[str, Any]) -> str:
     """The report of `profile` as HTML; `figures` as docs/json.md has them."""
+    run = frames(figures["batch"])
     plots = [
-        ("Cycles of a frame, by layer", _plot_cycles(figures["layers"])),
-        ("Memory traffic of a frame, by layer", _plot_traffic(figures["layers"])),
-        ("Engines, share of the frame's cycles", _plot_engines(figures)),
+        (f"Cycles of a {run}, by layer", _plot_cycles(figures["layers"])),
+        (f"Memory traffic of a {run}, by layer", _plot_traffic(figures["layers"])),
+        ("Engines, share of all cycles", _plot_engines(figures)),
     ]
     return _template("profile.html.j2").render(figures=figures, plots=plots)
 
@@ -56,7 +58,7 @@ def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("intramix.cli", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"layer_name": layer_name, "mix": mix, "percent": percent}
+    environment.filters |= {"frames": frames, "layer_name": layer_name, "mix": mix, "percent": percent}
     return environment.get_template(name)
 
 
@@ -94,7 +96,7 @@ def _plot_traffic(layers: Sequence[Mapping[str, Any]]) -> str:
 
 def _plot_engines(figures: Mapping[str, Any]) -> str:
     bars = {
-        f"{engine['engine']}: {what}": 100 * cycles / figures["cycles_per_frame"]
+        f"{engine['engine']}: {what}": 100 * cycles / figures["cycles_per_run"]
         for engine in figures["engines"]
         for what, cycles in engine["cycles"].items()
     }

@@ -12,7 +12,7 @@ from ..runtime.results import RunResult
 from .console import console, table
 from .device import device_options, load_images, run_images
 from .output import write_json
-from .tables import percent
+from .tables import latency, percent
 
 
 @click.command()
@@ -34,8 +34,9 @@ def run(
     In simulation:  intramix run net.imp --data images.npz --images 4
     On a board:     intramix run --device pynq --overlay intramix.bit net.imp --data images.npz
 
-    While a frame is computed the host prepares the next and reads the one before. Frames/s by the accelerator's clock
-    leave the host out; on a board, frames/s with the driver count everything.
+    While a frame, or the batch that PROGRAM computes at once, goes on, the host prepares the next and reads the one
+    before. Frames/s by the accelerator's clock leave the host out, and are those of full batches; on a board, frames/s
+    with the driver count everything.
     """
     images, labels = load_images(data, program, limit)
     with opened() as driver:
@@ -47,6 +48,8 @@ def run(
     speed = f"[bold]{figures['frames_per_second']:,.1f}[/] frames/s at {figures['clock_hz'] / 1e6:g} MHz"
     console.print(f"[bold]{figures['cycles_per_frame']:,.0f}[/] cycles a frame · {speed}, the accelerator alone"
                   + (", simulated" if simulated else ""))
+    if program.batch > 1:
+        console.print(latency(figures))
     if not simulated:
         console.print(f"[bold]{figures['host_frames_per_second']:,.1f}[/] frames/s with the driver")
     if figures["accuracy"] is not None:

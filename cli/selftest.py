@@ -19,8 +19,9 @@ from .output import write_json
 def selftest(program: Program, opened: Callable, json_path: Path | None) -> None:
     """Run a known image through PROGRAM and compare the CRC-32 of every layer with the integer model's.
 
-    `intramix compile` computed what each layer must store for that image and wrote it into PROGRAM. The first layer
-    that differs is where to look: its weights in memory, the map it reads, or its arithmetic.
+    `intramix compile` computed what each layer must store for that image, or for the batch that PROGRAM computes at
+    once, and wrote it into PROGRAM. The first layer that differs is where to look: its weights in memory, the map it
+    reads, or its arithmetic.
 
     \b
     On a board:  intramix selftest --device pynq --overlay intramix.bit net.imp

@@ -14,7 +14,7 @@ from ..quant.data import load_data
 from ..quant.export import image_codes
 from .console import console, step
 from .errors import EXIT_MISMATCH
-from .options import board_options, json_option
+from .options import batch_option, board_options, json_option
 from .output import write_json, write_whole
 from .report import render
 from .tables import layer_table, totals
@@ -26,6 +26,7 @@ from .verification import accuracy_of, build, check, conditions_of, figures_of, 
 @board_options("small")
 @click.option("--data", required=True, metavar="NAME|FILE", help="`digits`, or an .npz with images and labels.")
 @click.option("--images", type=click.IntRange(1), default=10, show_default=True, help="Test images to run.")
+@batch_option
 @click.option("--efficiency", type=click.FloatRange(0, 1, min_open=True), default=0.75, show_default=True,
               help="Share of the memory's peak rate that is granted.")
 @click.option("--latency", type=click.IntRange(1), default=40, show_default=True, help="Cycles of read latency.")
@@ -37,8 +38,8 @@ from .verification import accuracy_of, build, check, conditions_of, figures_of, 
               help="Write an HTML report.")
 @json_option
 def simulate(
-    model: Path, board: Board, geometry: Geometry, data: str, images: int, efficiency: float, latency: int,
-    stalls: float, seed: int, trace: Path | None, report_path: Path | None, json_path: Path | None,
+    model: Path, board: Board, geometry: Geometry, data: str, images: int, batch: int, efficiency: float,
+    latency: int, stalls: float, seed: int, trace: Path | None, report_path: Path | None, json_path: Path | None,
 ) -> None:
     """Run MODEL (an .imx file of `intramix quantize`) on the simulated RTL and compare every value of every layer.
 
@@ -50,7 +51,7 @@ def simulate(
     seconds: dict[str, float] = {}
     started = time.monotonic()
     with step("Compile"):
-        program = compile_graph(graph, geometry, keep_maps=True)
+        program = compile_graph(graph, geometry, batch=batch, keep_maps=True)
     seconds["compile"] = time.monotonic() - started
     conditions = conditions_of(
         board, {"efficiency": efficiency, "latency_cycles": latency, "stall_probability": stalls, "seed": seed}

@@ -22,9 +22,9 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def frames(figures: Mapping[str, Any]) -> str:
+def frames(batch: int) -> str:
     """What a run of a program computes: `frame`, or `batch of 4 frames`."""
-    return "frame" if figures["batch"] == 1 else f"batch of {figures['batch']} frames"
+    return "frame" if batch == 1 else f"batch of {batch} frames"
 
 
 def layer_table(figures: Mapping[str, Any]) -> None:
@@ -45,7 +45,8 @@ def layer_table(figures: Mapping[str, Any]) -> None:
         for layer in figures["layers"]
     ]
     footer = [
-        "", frames(figures), f"{figures['macs'] * figures['batch']:,}", "", "", f"{figures['cycles_per_run']:,.0f}",
+        "", frames(figures["batch"]), f"{figures['macs'] * figures['batch']:,}", "", "",
+        f"{figures['cycles_per_run']:,.0f}",
         percent(figures["array_utilisation"]),
         f"{sum(layer['read_bytes'] + layer['write_bytes'] for layer in figures['layers']):,}",
         f"{figures['values_compared']:,}",
@@ -55,7 +56,7 @@ def layer_table(figures: Mapping[str, Any]) -> None:
         ("#", "right"), ("layer", "left"), ("MACs", "right"), ("filters by format", "left"), ("by lane", "left"),
         ("cycles", "right"), ("array", "right"), ("DDR bytes", "right"), ("values", "right"), ("RTL = model", "left"),
     ]  # fmt: skip
-    table(f"{figures['network']} on {figures['board']}, per {frames(figures)}", columns, rows, footer)
+    table(f"{figures['network']} on {figures['board']}, per {frames(figures['batch'])}", columns, rows, footer)
 
 
 def totals(figures: Mapping[str, Any]) -> None:

@@ -26,6 +26,8 @@ def _lines(program: Program) -> Iterator[str]:
     yield f"program {program.name}: {len(program.instructions) // INSTRUCTION_BYTES} instructions, " + ", ".join(
         f"{name} {size} bytes" for name, size in program.sizes.items()
     )
+    if program.batch > 1:
+        yield f"batch of {program.batch} images: maps are [plane, image, row, column]"
     yield (
         f"geometry {geometry.word_channels} channels × {geometry.tile_filters} filters × {geometry.pixel_lanes} pixel "
         f"lanes, A{geometry.activation_bits}, signature {geometry.signature:#010x}"
@@ -79,7 +81,9 @@ class _Tensors:
             return f"{region}+{address:#x}"
         plane, rest = divmod(address - found.offset, found.plane_bytes)
         row, column = divmod(rest // found.word_bytes, found.columns)
-        return f"{found.name}[{plane}, {row}, {column}]"
+        image, row = divmod(row, found.image_rows)
+        place = (plane, row, column) if found.images == 1 else (plane, image, row, column)
+        return f"{found.name}{list(place)}"
 
 
 class _Rings:
