@@ -82,7 +82,7 @@ def latency(figures: Mapping[str, Any]) -> str:
     """How long a batch takes: until its end there is no answer to any of its images."""
     cycles = figures["cycles_per_run"]
     milliseconds = 1e3 * cycles / figures["clock_hz"]
-    return f"{figures['batch']} images at once: all answers after {cycles:,.0f} cycles, {milliseconds:.3g} ms"
+    return f"{figures['batch']} images at once: all answers after {cycles:,.0f} cycles, {milliseconds:,.2f} ms"
 
 
 def _equal(mismatched: int, text: str) -> str:

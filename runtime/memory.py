@@ -103,7 +103,9 @@ def _allocate(device: Device, program: Program, name: str, sizes: dict[str, int]
         return device.allocate(max(sizes[name], 1))
     except DeviceError as error:
         total = sum(sizes[shared] for shared in SHARED) + FRAMES * sum(sizes[each] for each in PER_FRAME)
+        remedies = ["--reuse-memory for a smaller WORKSPACE"] * program.keeps_maps
+        remedies += [f"a --batch of less than {program.batch}"] * (program.batch > 1)
         raise DeviceError(
             f"no memory for {name} of program {program.name} ({sizes[name]:,} of {total:,} bytes in all): {error}"
-            + ("; compile with --reuse-memory for a smaller WORKSPACE" if program.keeps_maps else "")
+            + (f"; compile with {', or '.join(remedies)}" if remedies else "")
         ) from error
