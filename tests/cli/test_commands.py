@@ -191,6 +191,35 @@ def test_simulate_compares_every_value(model):
     assert "</html>" in (model.parent / "s.html").read_text()
 
 
+def test_batches(model):
+    """Three images by a program that computes two at once: figures of a frame are those of an image."""
+    folder = model.parent
+    run = intramix("compile", model, "--board", "small", "--batch", 2, "-o", "two.imp", "--json", "c2.json", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    program = load(folder / "two.imp")
+    assert json.loads((folder / "c2.json").read_text())["batch"] == program.batch == 2
+    assert list(program.selftest) == [0, 1]
+    run = intramix(
+        "simulate", model, "--board", "small", "--data", "data.npz", "--images", 3, "--batch", 2, "--json", "s2.json",
+        "--report", "s2.html", cwd=folder,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr + run.stdout
+    figures = json.loads((folder / "s2.json").read_text())
+    macs = 2 * 8 * 9 * 36 + 8 * 36 * 4
+    assert (figures["images"], figures["batch"], figures["macs"]) == (3, 2, macs)
+    assert sum(layer["macs"] for layer in figures["layers"]) == 2 * macs
+    assert figures["values_mismatched"] == figures["crc_mismatched"] == 0
+    assert figures["values_compared"] == 3 * (8 * 36 + 4)
+    assert figures["crc_compared"] == 2 * 2
+    assert figures["cycles_per_frame"] == figures["cycles_per_run"] / 2
+    assert figures["frames_per_second"] == pytest.approx(2 * figures["clock_hz"] / figures["cycles_per_run"])
+    assert f"2 images at once: all answers after {figures['cycles_per_run']:,.0f} cycles" in run.stdout
+    assert "Cycles of a batch of 2 frames, by layer" in (folder / "s2.html").read_text()
+    run = intramix("compile", model, "--batch", 0, cwd=folder)
+    assert run.returncode == 2
+    assert "0 is not in the range x>=1" in run.stderr
+
+
 def test_elaborate_writes_verilog(folder):
     run = intramix("elaborate", "--board", "small", "-o", folder / "rtl", "--json", folder / "e.json")
     assert run.returncode == 0, run.stderr

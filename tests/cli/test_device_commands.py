@@ -39,6 +39,7 @@ def folder(graph, tmp_path_factory):
     save(dataclasses.replace(program, selftest={}), folder / "plain.imp")
     wrong = {slot: (crc ^ (slot == 2), words) for slot, (crc, words) in program.selftest.items()}
     save(dataclasses.replace(program, selftest=wrong), folder / "wrong.imp")
+    save(with_selftest(compile_graph(graph, GEOMETRY, batch=2), graph), folder / "two.imp")
     (folder / "cut.imp").write_bytes((folder / "net.imp").read_bytes()[:-100])
     images = random_codes(graph, 1, images=3)
     np.savez(folder / "images.npz", images=images, labels=np.zeros(3, np.int64))
@@ -96,6 +97,33 @@ def test_profile(folder):
     assert sum(engines["compute"].values()) <= figures["cycles_per_frame"]
     assert sum(layer["cycles"] for layer in figures["layers"]) <= figures["cycles_per_frame"]
     assert "</html>" in (folder / "profile.html").read_text()
+
+
+def test_program_of_a_batch(folder):
+    """Three images in two runs give what a program of one image gives; the figures are of a run and of a frame."""
+    outputs = []
+    for program in ("net", "two"):
+        files = f"{program}.imp", "-o", f"{program}.npz", "--json", f"{program}.json"
+        run = intramix("run", "--data", "images.npz", *files, cwd=folder)
+        assert run.returncode == 0, run.stderr
+        outputs.append(dict(np.load(folder / f"{program}.npz")))
+    for name, values in outputs[0].items():
+        np.testing.assert_array_equal(outputs[1][name], values)
+    figures = json.loads((folder / "two.json").read_text())
+    assert (figures["images"], figures["batch"]) == (3, 2)
+    assert figures["frames_per_second"] == pytest.approx(2 * figures["clock_hz"] / figures["cycles_per_run"])
+    assert figures["cycles_per_frame"] == figures["cycles_per_run"] / 2
+    run = intramix("selftest", "two.imp", cwd=folder)
+    assert run.returncode == 0, run.stderr + run.stdout
+    run = intramix("profile", "two.imp", "--report", "two.html", "--json", "profile2.json", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    profile = json.loads((folder / "profile2.json").read_text())
+    assert profile["images"] == profile["batch"] == 2
+    steps = next(engine["cycles"] for engine in profile["engines"] if engine["engine"] == "compute")["made a step"]
+    assert steps == sum(layer["steps"] for layer in profile["layers"]) <= profile["cycles_per_run"]
+    assert sum(layer["cycles"] for layer in profile["layers"]) <= profile["cycles_per_run"]
+    assert profile["macs"] == sum(layer["macs"] for layer in profile["layers"]) / 2
+    assert "Layers, of a batch of 2 frames" in (folder / "two.html").read_text()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -36,14 +36,17 @@ def rewrite(path, change):
             archive.writestr(name, data)
 
 
-def test_round_trip(saved):
-    program, path = saved
+@pytest.mark.parametrize("batch", [1, 2])
+def test_round_trip(geometries, tmp_path, batch):
+    program, path = compile_graph(GRAPH, geometries["plain"], batch=batch), tmp_path / "network.program"
+    save(program, path)
     found = load(path, geometry=program.geometry)
     for field in dataclasses.fields(program):
         if field.name not in ("input", "outputs", "maps"):
             assert getattr(found, field.name) == getattr(program, field.name), field.name
     assert [layout.name for layout in found.outputs] == [layout.name for layout in program.outputs]
-    codes = random_codes(GRAPH, 1)
+    codes = random_codes(GRAPH, 1, images=batch).reshape(program.input.shape)
+    assert found.batch == batch
     expected = run_codes(program, codes)
     for name, values in run_codes(found, codes).items():
         np.testing.assert_array_equal(values, expected[name])

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -20,8 +21,11 @@ def layouts(draw):
     order = np.full(words * word_channels, -1)
     positions = draw(st.permutations(range(len(order))))[:channels]
     order[positions] = draw(st.permutations(range(channels)))
-    bits = draw(st.integers(2, 8))
-    layout = MapLayout("map", "INPUT", 0, channels, height, width, bits, order, word_channels, slot_bits)
+    bits, pitch = draw(st.integers(2, 8)), draw(st.sampled_from([0, words, words + 2]))
+    layout = MapLayout(
+        "map", "INPUT", 0, channels, height, width, bits, order, word_channels, slot_bits, pitch=pitch,
+        images=draw(st.integers(1, 3)),
+    )  # fmt: skip
     return layout, codes_of(layout, draw(st.integers(0, 2**32 - 1)))
 
 
@@ -40,13 +44,15 @@ def folded_layouts(draw):
     assume(channels * len(columns.offsets) * slot_bits <= ROW_BITS)
     fold = InputFold(channels, rows, columns)
     order = natural(len(fold.channels), word_channels)
-    layout = MapLayout("map", "INPUT", 0, channels, height, width, bits, order, word_channels, slot_bits, fold)
+    layout = MapLayout(
+        "map", "INPUT", 0, channels, height, width, bits, order, word_channels, slot_bits, fold,
+        images=draw(st.integers(1, 3)),
+    )  # fmt: skip
     return layout, codes_of(layout, draw(st.integers(0, 2**32 - 1)))
 
 
 def codes_of(layout, seed):
-    shape = layout.channels, layout.height, layout.width
-    return np.random.default_rng(seed).integers(0, 1 << layout.bits, shape)
+    return np.random.default_rng(seed).integers(0, 1 << layout.bits, layout.shape)
 
 
 @given(folded_layouts())
@@ -56,22 +62,23 @@ def test_folded_words_hold_what_the_fold_says(case):
     layout, codes = case
     data = int.from_bytes(layout.pack(codes), "little")
     expected, bit = 0, 0
-    held = np.zeros(codes.shape, bool)
+    images = codes.reshape(-1, *codes.shape[-3:])
+    held = np.zeros(images.shape, bool)
     for digit in range(layout.digits):
         for word in range(layout.channel_words):
-            for y, x in np.ndindex(layout.rows, layout.columns):
+            for image, y, x in np.ndindex(layout.images, layout.image_rows, layout.columns):
                 for place in layout.order[word * layout.word_channels :][: layout.word_channels]:
                     if place >= 0:
                         dy, dx, channel = layout.fold.channels[place]
                         row, column = layout.fold.rows.stride * y + dy, layout.fold.columns.stride * x + dx
                         if 0 <= row < layout.height and 0 <= column < layout.width:
-                            code = int(codes[channel, row, column])
-                            held[channel, row, column] = True
+                            code = int(images[image, channel, row, column])
+                            held[image, channel, row, column] = True
                             expected |= (code if layout.digits == 1 else code & 15 if digit else code >> 4) << bit
                     bit += layout.slot_bits
     assert data == expected
     assert bit == 8 * layout.bytes
-    np.testing.assert_array_equal(layout.unpack(layout.pack(codes)), codes * held)
+    np.testing.assert_array_equal(layout.unpack(layout.pack(codes)), codes * held.reshape(codes.shape))
 
 
 @given(st.one_of(layouts(), folded_layouts()))
@@ -86,6 +93,21 @@ def test_unpack_inverts_pack(case):
     data = layout.pack(codes)
     assert len(data) == layout.bytes
     np.testing.assert_array_equal(layout.unpack(data), codes)
+
+
+@given(st.one_of(layouts(), folded_layouts()))
+@settings(deadline=None)
+def test_planes_have_the_rows_of_all_images(case):
+    """Those of each image are as in a layout of one image, one after the other."""
+    layout, codes = case
+    one = dataclasses.replace(layout, images=1)
+    alone = [one.pack(image) for image in codes.reshape(-1, *codes.shape[-3:])]
+    together = layout.pack(codes)
+    assert layout.plane_bytes == layout.images * one.plane_bytes
+    for place in np.ndindex(layout.digits, layout.channel_words):
+        plane = layout.plane(*place)
+        expected = b"".join(data[plane * one.plane_bytes :][: one.plane_bytes] for data in alone)
+        assert together[plane * layout.plane_bytes :][: layout.plane_bytes] == expected
 
 
 def test_words_are_dense_and_slots_least_significant_first():
@@ -106,6 +128,13 @@ def test_wrong_shape():
     layout = MapLayout("map", "INPUT", 0, 8, 1, 1, 4, np.arange(8), 8, 4)
     with pytest.raises(ValueError, match=r"map map must have shape \(8, 1, 1\), not \(8, 2, 1\)"):
         layout.pack(np.zeros((8, 2, 1), int))
+
+
+def test_wrong_number_of_images():
+    layout = MapLayout("map", "INPUT", 0, 8, 1, 1, 4, np.arange(8), 8, 4, images=2)
+    for shape in ((8, 1, 1), (3, 8, 1, 1)):
+        with pytest.raises(ValueError, match=r"map map must have shape \(2, 8, 1, 1\), not"):
+            layout.pack(np.zeros(shape, int))
 
 
 def test_code_out_of_range():

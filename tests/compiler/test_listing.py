@@ -11,6 +11,18 @@ def lines_of(program):
     return listing(program).splitlines()
 
 
+def test_maps_of_a_batch_have_images(geometries):
+    """An image's plane begins where the one before it ends; of one image, places are as ever."""
+    graph = single_convolution(1, channels=6, filters=8, size=(5, 6), input_bits=4, output_bits=4)
+    text = listing(compile_graph(graph, geometries["plain"], batch=3))
+    assert text.splitlines()[1] == "batch of 3 images: maps are [plane, image, row, column]"
+    name = graph.layers[0].output
+    stores = [line for line in text.splitlines() if " STORE " in line]
+    for image in range(3):
+        assert any(f"{name}[0, {image}, 0, 0]" in line for line in stores), (image, stores)
+    assert "batch" not in listing(compile_graph(graph, geometries["plain"]))
+
+
 def test_golden_lines(geometries):
     graph = single_convolution(
         1,
