@@ -67,6 +67,14 @@ def test_batch(driver, graph):
     check_outputs(graph, images, driver.run(images))
 
 
+def test_program_of_two_images(driver, graph):
+    driver.load(with_selftest(compile_graph(graph, SMALL, batch=2), graph))
+    images = random_codes(graph, 1, images=3)
+    check_outputs(graph, images, driver.run(images))
+    assert verify(driver, graph, images).passed
+    assert selftest(driver).passed
+
+
 def test_every_map_and_every_crc(driver, graph):
     assert verify(driver, graph, random_codes(graph, 2)).passed
     assert selftest(driver).passed
