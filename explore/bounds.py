@@ -9,7 +9,8 @@ from ..hdl.isa import Opcode
 
 
 def bounds(program: Program, *, bytes_per_cycle: float) -> dict[int, dict[str, float]]:
-    """By layer number, the least cycles that each resource needs for it, however well everything overlaps.
+    """By layer number, the least cycles that each resource needs for it in a run (of all images that the program
+    computes), however well everything overlaps.
 
     compute: the steps of its COMPUTEs. drain: the groups' captures, one in `drain_cycles`. weights, maps, residual,
     stores: bytes over the rate of the bus that carries them, of maps a word a cycle at most (residuals share the maps'
