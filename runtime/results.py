@@ -74,7 +74,7 @@ class ProgramRun:
     Members
     -------
     codes: by output's name, uint8, of its layout's shape: C × H × W, or N × C × H × W of several images, those that
-        fill up the last run of a batch among them.
+        fill up the run among them.
     counters: by name.
     log: an entry per layer, of all images.
     """
