@@ -59,13 +59,13 @@ class MapLoads:
         whole_loads: list[list[MapItem]] = [[] for _ in groups]
         last_words: list[tuple[int, int]] = []
         for lanes, loads_of_group in zip(groups, whole_loads):
-            for part in lanes:
-                rows, image = range(part.first, part.first + part.rows), block.lane_image(part.lanes[0])
+            for shared in lanes:
+                rows, image = range(shared.first, shared.first + shared.rows), block.lane_image(shared.lanes[0])
                 ranges = self._ranges(visit.words, image, _span(block, rows), columns, cut=first)
                 if len(parts) > 1:
                     *ranges, rest = ranges
-                    last_words += [rest[0]] * len(part.lanes)
-                loads_of_group += self._load_part(visit, part, columns, ranges, address)
+                    last_words += [rest[0]] * len(shared.lanes)
+                loads_of_group += self._load_shared(visit, shared, columns, ranges, address)
         loads: dict[int, list[MapItem]] = {part.piece: [] for part in parts}
         loads[0] += alternate(whole_loads)
         if len(parts) > 1:
@@ -80,10 +80,10 @@ class MapLoads:
             items[-1].instruction.signal(Token.INPUT_READY)
         return slot, address, loads
 
-    def _load_part(
+    def _load_shared(
         self,
         visit: Visit,
-        part: GroupRows,
+        shared: GroupRows,
         columns: tuple[int, int],
         ranges: list[tuple[tuple[int, int], int]],
         address: int,
@@ -98,16 +98,16 @@ class MapLoads:
                 plane = digit * (high - low) + begin - low
                 instruction = self._load(
                     block,
-                    block.lane_image(part.lanes[0]),
-                    range(part.first, part.first + part.rows),
+                    block.lane_image(shared.lanes[0]),
+                    range(shared.first, shared.first + shared.rows),
                     columns,
                     first_plane=source.plane(digit, begin),
                     planes=(end - begin) * (source.digits if whole else 1),
-                    pad_top=part.top,
-                    pad_bottom=part.bottom,
+                    pad_top=shared.top,
+                    pad_bottom=shared.bottom,
                     lane_step=block.lane_step,
                     lane_rows=block.lane_rows,
-                    lane_mask=sum(1 << lane for lane in part.lanes),
+                    lane_mask=sum(1 << lane for lane in shared.lanes),
                     base=address + plane * block.plane_pitch,
                     plane_pitch=block.plane_pitch,
                 )

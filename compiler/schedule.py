@@ -99,6 +99,10 @@ class LayerSchedule:
                     yield block
                 block = visit.block
                 slot, address, loads = self.loads.load_input(visit, cuts, first=visit is sequence[0], only=single)
+            if visit.restarts_constants:
+                self.constants_until = 0
+            if visit.restarts_weights:
+                self.weights_until = 0
             if self.parameters is not None:
                 self._stream_parameters(visit, self.parameters)
             for number, piece in enumerate(cuts):
@@ -136,10 +140,6 @@ class LayerSchedule:
         """Appends the weights and constants of the tile, and of as many after it as make one good transfer."""
         geometry, tiles, tile = self.geometry, len(block.run_words), visit.tile
         where, number = self.layer.where, self.layer.number
-        if visit.restarts_constants:
-            self.constants_until = 0
-        if visit.restarts_weights:
-            self.weights_until = 0
         if tile >= self.constants_until:
             size = geometry.tile_filters * CONSTANT_BITS // 8
             unit = 1 if size % ALIGNMENT == 0 else 2  # a transfer begins at a multiple of 64 bytes

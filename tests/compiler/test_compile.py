@@ -130,6 +130,20 @@ def test_filter_larger_than_the_ring_streams_through_it(geometries, residual_bit
     assert max(fields["weight_words"] for fields in computes) > geometry.weight_depth
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_filter_larger_than_the_ring_over_several_blocks(geometries, batch):
+    """What passed through the ring for a group is loaded again for the next one, constants are not."""
+    graph = single_convolution(6, channels=16, filters=32, size=(6, 5), padding=Padding(1, 1, 1, 1), input_bits=4)
+    geometry = dataclasses.replace(geometries["narrow"], weight_depth=16, activation_depth=96)
+    program = compile_graph(graph, geometry, batch=batch)
+    computes = [fields for opcode, fields in instructions(program) if opcode is Opcode.COMPUTE]
+    loads = [fields for opcode, fields in instructions(program) if opcode is Opcode.LOAD_WEIGHTS]
+    assert [fields["words"] for fields in loads] == [fields["weight_words"] for fields in computes]
+    codes = random_codes(graph, 1, images=batch).reshape(program.input.shape)
+    for name, found in run_codes(program, codes).items():
+        np.testing.assert_array_equal(found, execute(graph, codes)[name])
+
+
 def test_steps_are_those_of_the_instructions(geometries):
     graph = random_graph(11, blocks=3)
     program = compile_graph(graph, geometries["plain"])
