@@ -6,7 +6,7 @@ import itertools
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from intramix.compiler.blocks import grid, lane_rows, pieces, segments, split
+from intramix.compiler.blocks import Cut, grid, lane_rows, pieces, segments, split, ways
 from intramix.compiler.errors import CompileError
 from intramix.compiler.lowered import lower
 from intramix.hdl.geometry import Geometry
@@ -25,11 +25,12 @@ def test_blocks_hold_what_they_need(data):
     padding = Padding(*(data.draw(st.integers(0, 3)) for _ in range(4)))
     assume(size[0] + padding.top + padding.bottom >= kernel[0] and size[1] + padding.left + padding.right >= kernel[1])
     graph = single_convolution(1, channels=8, filters=8, size=size, kernel=kernel, stride=stride, padding=padding)
-    (layer,), _ = lower(graph, geometry)
+    (layer,), _ = lower(graph, geometry, data.draw(st.integers(1, 5)))
+    by_image = data.draw(st.sampled_from(ways(layer)))
     planes = data.draw(st.integers(1, 3))
     capacity = data.draw(st.integers(1, 400))
     try:
-        blocks = split(layer, geometry, planes, capacity)
+        blocks = split(layer, geometry, planes, capacity, by_image=by_image)
     except CompileError:
         assert max(padding.left, padding.right) >= kernel[1] or padding.right  # columns wholly in the padding
         return
@@ -44,11 +45,13 @@ def test_blocks_hold_what_they_need(data):
             for lane in range(lanes):
                 for row in range(piece.row, min(piece.row + piece.rows, block.valid_rows(lane))):
                     for column in range(piece.column, piece.column + piece.columns):
-                        place = block.first_row + lane * block.lane_rows_out + row, block.first_column + column
-                        assert place not in computed
-                        computed.add(place)
+                        image, y = divmod(block.output_row(lane) + row, layer.target.height)
+                        assert image == block.lane_image(lane)
+                        place = y, block.first_column + column
+                        assert (image, *place) not in computed
+                        computed.add((image, *place))
                         _check_window(layer, block, lane, row, place)
-    assert computed == {(y, x) for y in range(layer.target.height) for x in range(layer.target.width)}
+    assert computed == set(itertools.product(range(layer.images), range(layer.target.height), range(layer.target.width)))
 
 
 @given(st.data())
@@ -64,12 +67,12 @@ def test_groups_read_what_their_lanes_take(data):
     graph = single_convolution(1, channels=8, filters=8, size=(rows, 2), kernel=(kernel, 1), stride=(stride, 1),
                                padding=Padding(top, 0, bottom, 0))  # fmt: skip
     (layer,), _ = lower(graph, two)
-    for block in grid(layer, two, data.draw(st.integers(1, 5)), 2):
-        (whole,) = block.groups(one)
+    for block in grid(layer, two, Cut(data.draw(st.integers(1, 5))), 2):
+        ((whole,),) = block.groups(one)
         assert (whole.top, whole.first, whole.rows, whole.bottom) == (
             block.pad_top, block.read_row, block.read_rows, block.pad_bottom
         )  # fmt: skip
-        parts = block.groups(two)
+        parts = [part for (part,) in block.groups(two)]
         assert [lane for part in parts for lane in part.lanes] == list(range(block.lanes(two)))
         for part in parts:
             content = [None] * part.top + list(range(part.first, part.first + part.rows)) + [None] * part.bottom
@@ -80,6 +83,22 @@ def test_groups_read_what_their_lanes_take(data):
                     found = content[begin + block.skip_rows + row * block.window_step + ky]
                     assert found == (real // block.row_step if 0 <= real < rows else None)
             assert part.rows == 1 or part.top + part.rows <= begin + block.lane_rows
+
+
+def test_lanes_of_a_batch_read_an_image_each():
+    """The same rows of every image, each lane's by itself; images that are left over leave lanes idle."""
+    geometry = Geometry(word_channels=8, pixel_lanes=4, fixed8_lanes=8, fixed4_lanes=0, lut_lanes=0, maps_ports=2)
+    graph = single_convolution(1, channels=8, filters=8, size=(7, 2), padding=Padding(1, 1, 1, 1))
+    (layer,), _ = lower(graph, geometry, 7)
+    first, second, third, last = grid(layer, geometry, Cut(4, by_image=True), 2)
+    assert [(block.image, block.images) for block in (first, second, third, last)] == [(0, 4), (0, 4), (4, 3), (4, 3)]
+    for block, rows in ((first, (1, 0, 5, 0)), (second, (0, 3, 4, 1))):
+        parts = [part for group in block.groups(geometry) for part in group]
+        assert [part.lanes for part in parts] == [range(lane, lane + 1) for lane in range(4)]
+        assert {(part.top, part.first, part.rows, part.bottom) for part in parts} == {rows}
+    assert [len(group) for group in third.groups(geometry)] == [2, 1]
+    assert [third.valid_rows(lane) for lane in range(4)] == [4, 4, 4, 0]
+    assert last.output_row(2) == 6 * 7 + 4
 
 
 @given(st.data())
