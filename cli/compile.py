@@ -8,7 +8,9 @@ import click
 from ..compiler.compile import compile_graph
 from ..compiler.fileformat import save
 from ..compiler.listing import listing as list_program
+from ..compiler.program import Program
 from ..compiler.selftest import with_selftest
+from ..explore import cycles
 from ..hdl.geometry import Geometry
 from ..platforms.boards import Board
 from ..quant import fileformat as model_file
@@ -16,6 +18,7 @@ from .console import console, step, table
 from .options import batch_option, board_options, json_option
 from .output import write_json
 from .tables import frames, layer_name, mix
+from .verification import conditions_of
 
 
 @click.command()
@@ -29,10 +32,12 @@ from .tables import frames, layer_name, mix
               help="Let maps share DDR once they are dead: less memory, but they cannot be compared afterwards.")
 @click.option("--no-selftest", is_flag=True,
               help="Leave out the CRCs that `intramix selftest` compares with (they take a run of the integer model).")
+@click.option("--estimate", is_flag=True,
+              help="Say how fast it will be, by the model of the engines' cycles: seconds, without a simulation.")
 @json_option
 def compile(
     model: Path, board: Board, geometry: Geometry, output: Path | None, batch: int, listing: bool, reuse_memory: bool,
-    no_selftest: bool, json_path: Path | None,
+    no_selftest: bool, estimate: bool, json_path: Path | None,
 ) -> None:
     """Compile MODEL (an .imx file of `intramix quantize`) for a board's geometry."""
     started = time.monotonic()
@@ -64,6 +69,7 @@ def compile(
         f"{sum(program.sizes.get(region, 0) for region in ('INPUT', 'OUTPUT', 'WORKSPACE')):,} of maps, "
         f"{sum(layer.steps for layer in program.layers):,} steps, {seconds:.1f} s"
     )
+    speed = _speed(program, board) if estimate else {}
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
         save(program, output)
@@ -89,4 +95,21 @@ def compile(
                 for layer in program.layers
             ],
             "seconds": round(seconds, 2),
+            **speed,
         })  # fmt: skip
+
+
+def _speed(program: Program, board: Board) -> dict[str, float]:
+    """Says what the cycle model expects of a program on a board, under the keys of docs/json.md."""
+    conditions = conditions_of(board)
+    with step("Estimate the cycles"):
+        modelled = cycles.estimate(
+            program, bytes_per_cycle=conditions.bytes_per_cycle, latency_cycles=conditions.latency_cycles
+        )
+    frame = modelled.cycles / program.batch
+    console.print(
+        f"the cycle model says {frame:,.0f} cycles a frame: {conditions.clock_hz / frame:,.1f} frames/s at "
+        f"{conditions.clock_hz / 1e6:g} MHz with {conditions.efficiency:.0%} of "
+        f"{conditions.peak_bytes_per_second / 1e9:.1f} GB/s"
+    )
+    return {"model_cycles": round(frame), "model_frames_per_second": conditions.clock_hz / frame}

@@ -194,10 +194,13 @@ def test_simulate_compares_every_value(model):
 def test_batches(model):
     """Three images by a program that computes two at once: figures of a frame are those of an image."""
     folder = model.parent
-    run = intramix("compile", model, "--board", "small", "--batch", 2, "-o", "two.imp", "--json", "c2.json", cwd=folder)
+    run = intramix("compile", model, "--board", "small", "--batch", 2, "-o", "two.imp", "--json", "c2.json",
+                   "--estimate", cwd=folder)  # fmt: skip
     assert run.returncode == 0, run.stderr
+    compiled = json.loads((folder / "c2.json").read_text())
+    assert f"{compiled['model_cycles']:,} cycles a frame" in run.stdout
     program = load(folder / "two.imp")
-    assert json.loads((folder / "c2.json").read_text())["batch"] == program.batch == 2
+    assert compiled["batch"] == program.batch == 2
     assert list(program.selftest) == [0, 1]
     run = intramix(
         "simulate", model, "--board", "small", "--data", "data.npz", "--images", 3, "--batch", 2, "--json", "s2.json",
@@ -207,6 +210,7 @@ def test_batches(model):
     figures = json.loads((folder / "s2.json").read_text())
     macs = 2 * 8 * 9 * 36 + 8 * 36 * 4
     assert (figures["images"], figures["batch"], figures["macs"]) == (3, 2, macs)
+    assert abs(compiled["model_cycles"] / figures["cycles_per_frame"] - 1) < 0.1
     assert sum(layer["macs"] for layer in figures["layers"]) == 2 * macs
     assert figures["values_mismatched"] == figures["crc_mismatched"] == 0
     assert figures["values_compared"] == 3 * (8 * 36 + 4)

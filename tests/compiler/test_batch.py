@@ -26,7 +26,7 @@ def check(graph, program, seed):
             np.testing.assert_array_equal(one, expected[name], err_msg=f"{name}, image {number}")
 
 
-@pytest.mark.parametrize("seed, batch", [(0, 2), (1, 3), (2, 5)])
+@pytest.mark.parametrize(("seed", "batch"), [(0, 2), (1, 3), (2, 5)])
 def test_every_image_of_a_batch(geometry, seed, batch):
     """Batches below, at and above the number of lanes, of all kinds of layers; memory of maps is used again."""
     graph = random_graph(seed, blocks=5, activation_bits=min(5, geometry.activation_bits))

@@ -51,7 +51,8 @@ def test_blocks_hold_what_they_need(data):
                         assert (image, *place) not in computed
                         computed.add((image, *place))
                         _check_window(layer, block, lane, row, place)
-    assert computed == set(itertools.product(range(layer.images), range(layer.target.height), range(layer.target.width)))
+    shape = layer.images, layer.target.height, layer.target.width
+    assert computed == set(itertools.product(*map(range, shape)))
 
 
 @given(st.data())
