@@ -10,6 +10,9 @@ program order, and take their tokens then; and a token comes when its instructio
 group they belong to. So a token orders what it would if each engine worked one instruction after the other.
 """
 
+import collections
+import itertools
+
 from ..hdl.isa import Token
 from .emit import Instruction, finish
 from .errors import CompileError
@@ -18,7 +21,7 @@ from .sequences import MapItem, Sequences, WeightItem
 AHEAD = 14
 """Instructions of a loading engine that may come earlier than the next COMPUTE needs."""
 MILESTONES = 64
-"""STOREs of one layer at most that loads of another one wait for; more would only be finer."""
+"""STOREs of one layer at most, for each image, that loads of another one wait for; more would only be finer."""
 PENDING = 200
 """Tokens of a channel that may be pending in program order. Engines run ahead of it by what their queues hold, far less
 than the 55 that are left."""
@@ -27,13 +30,26 @@ than the 55 that are left."""
 def assemble(sequences: Sequences) -> list[Instruction]:
     """All instructions in program order, FINISH included."""
     after = _connect(sequences)
-    program = _merge(sequences, after)
+    stores = [store for compute in sequences.computes for store in compute.stores]
+    images = next(iter(sequences.layouts.values())).images
+    while True:
+        waits = _milestones(sequences, stores, MILESTONES * images)
+        behind = [max(first, sequences.store_owner[need] + 1) if need >= 0 else first
+                  for first, need in zip(after, itertools.accumulate(waits, max))]  # fmt: skip
+        program = _merge(sequences, behind)
+        signals = [(stores[need], item.instruction) for need, item in zip(waits, sequences.maps) if need >= 0]
+        if images == 1 or _most_pending(program, signals) <= PENDING:
+            break
+        images = -(-images // 2)
+    for store, load in signals:
+        store.signal(Token.STORED)
+        load.wait(Token.STORED)
     _check_tokens(program)
     return program
 
 
 def _connect(sequences: Sequences) -> list[int]:
-    """Adds the tokens; returns by LOAD_MAP how many COMPUTEs must come before it."""
+    """Adds the tokens of the lanes' memories; returns by LOAD_MAP how many COMPUTEs must come before it."""
     computes, maps = sequences.computes, sequences.maps
     input_needs, residual_needs, output_needs = (
         ring.needs() for ring in (sequences.input, sequences.residual, sequences.output)
@@ -65,22 +81,12 @@ def _connect(sequences: Sequences) -> list[int]:
         if output_needs[number] > (output_needs[number - 1] if number else 0):
             computes[output_needs[number] - 1].stores[-1].signal(Token.OUTPUT_FREE)
             compute.instruction.wait(Token.OUTPUT_FREE)
-
-    stores = [store for compute in computes for store in compute.stores]
-    reached = -1
-    for number, (item, needed) in enumerate(zip(maps, _milestones(sequences, stores))):
-        if needed > reached:
-            reached = needed
-            stores[needed].signal(Token.STORED)
-            item.instruction.wait(Token.STORED)
-        if reached >= 0:
-            after[number] = max(after[number], sequences.store_owner[reached] + 1)
     return after
 
 
-def _milestones(sequences: Sequences, stores: list[Instruction]) -> list[int]:
-    """By LOAD_MAP the STORE that it waits for, not before the one it needs: of each layer's, `MILESTONES` at most, but
-    never one that comes only after a COMPUTE that needs the load."""
+def _milestones(sequences: Sequences, stores: list[Instruction], most: int) -> list[int]:
+    """By LOAD_MAP the STORE that it waits for, not before the one it needs; −1: none that those before it did not wait
+    for. Of each layer's STOREs `most` at most, but never one that comes only after a COMPUTE that needs the load."""
     maps, owner = sequences.maps, sequences.store_owner
     latest: list[int] = []
     for number, compute in enumerate(sequences.computes):
@@ -94,12 +100,17 @@ def _milestones(sequences: Sequences, stores: list[Instruction]) -> list[int]:
     chosen: dict[int, int] = {-1: -1}
     for needs in by_layer.values():
         ordered = sorted(needs)
-        size = -(-len(ordered) // MILESTONES)
+        size = -(-len(ordered) // most)
         for start in range(0, len(ordered), size):
             part = ordered[start : start + size]
             for need in part:
                 chosen[need] = max(other for other in part if other == need or owner[other] < deadline[need])
-    return [chosen[item.stored] for item in maps]
+    waits, reached = [], -1
+    for item in maps:
+        needed = chosen[item.stored]
+        waits.append(needed if needed > reached else -1)
+        reached = max(reached, needed)
+    return waits
 
 
 class _Loader:
@@ -142,6 +153,13 @@ def _merge(sequences: Sequences, after: list[int]) -> list[Instruction]:
         words, tiles = words - item.releases, tiles - item.releases_constants
     program.append(finish())
     return program
+
+
+def _most_pending(program: list[Instruction], signals: list[tuple[Instruction, Instruction]]) -> int:
+    """Tokens that are pending at once, in program order, if each of the pairs passes one."""
+    change = collections.Counter(id(giver) for giver, _ in signals)
+    change.subtract(id(taker) for _, taker in signals)
+    return max(itertools.accumulate(change[id(instruction)] for instruction in program))
 
 
 def _check_tokens(program: list[Instruction]) -> None:
