@@ -19,11 +19,12 @@ RESNET18_MAPS = (
 """Values of all maps that ResNet-18 computes from one image of 224 × 224."""
 
 
-@pytest.mark.long  # about 5 minutes on two cores, 1 of them for the build
-def test_resnet18_at_224_is_bit_exact_on_pynq_z2():
-    figures = measure("pynq-z2", "resnet18", size=224, batch=1, seed=1, model=None)
+@pytest.mark.long  # about 10 minutes on two cores, 1 of them for the build
+@pytest.mark.parametrize("batch", [1, 4])
+def test_resnet18_at_224_is_bit_exact_on_pynq_z2(batch):
+    figures = measure("pynq-z2", "resnet18", size=224, batch=batch, seed=1, model=None)
     assert (figures["network"], figures["board"]) == ("resnet18", "pynq-z2")
-    assert figures["values_compared"] == RESNET18_MAPS
+    assert figures["values_compared"] == batch * RESNET18_MAPS
     assert figures["values_mismatched"] == figures["crc_mismatched"] == 0
     assert figures["crc_compared"] == len(figures["layers"])
     assert figures["cycles_per_frame"] < 1_200_000
