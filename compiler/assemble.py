@@ -31,8 +31,8 @@ def assemble(sequences: Sequences) -> list[Instruction]:
     """All instructions in program order, FINISH included."""
     after = _connect(sequences)
     stores = [store for compute in sequences.computes for store in compute.stores]
-    images = next(iter(sequences.layouts.values())).images
-    while True:
+    images = sequences.images
+    while True:  # as fine milestones as the counters of tokens allow
         waits = _milestones(sequences, stores, MILESTONES * images)
         behind = [max(first, sequences.store_owner[need] + 1) if need >= 0 else first
                   for first, need in zip(after, itertools.accumulate(waits, max))]  # fmt: skip

@@ -34,7 +34,7 @@ class Instruction:
         try:
             return encode(self.opcode, **self.fields)
         except ValueError as error:
-            raise CompileError(self.where, f"is beyond the instruction set: {error}", "make its maps smaller") from None
+            raise CompileError(self.where, f"is beyond the instruction set: {error}", "make its maps smaller, or the batch") from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -147,3 +147,8 @@ class Sequences:
         for name, operands in concatenations.items():
             parts = [(self.stored[operand], layouts[operand].channel_words) for operand in operands]
             self.stored[name] = StoredParts(parts)
+
+    @property
+    def images(self) -> int:
+        """Images that are computed at once."""
+        return next(iter(self.layouts.values())).images
