@@ -34,7 +34,8 @@ class Instruction:
         try:
             return encode(self.opcode, **self.fields)
         except ValueError as error:
-            raise CompileError(self.where, f"is beyond the instruction set: {error}", "make its maps smaller, or the batch") from None
+            reason, remedy = f"is beyond the instruction set: {error}", "make its maps smaller, or the batch"
+            raise CompileError(self.where, reason, remedy) from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
