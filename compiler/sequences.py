@@ -63,26 +63,27 @@ class StoredParts:
 
     Parameters
     ----------
-    operands: of a concatenated tensor: what is stored of each, and its channel words; nothing is added to it itself.
+    layout: of the tensor.
+    operands: of a concatenated tensor: what is stored of each; nothing is added to it itself.
     """
 
-    def __init__(self, operands: "Sequence[tuple[StoredParts, int]]" = ()) -> None:
+    def __init__(self, layout: MapLayout, operands: "Sequence[StoredParts]" = ()) -> None:
+        self.words = layout.channel_words
         self.operands = operands
-        self._parts: list[tuple[int, ...]] = []
-        self._table: np.ndarray | None = None
+        self._last = np.full((0 if operands else self.words, layout.rows, layout.columns), -1, np.int32)
         self._starts: list[int] = []
 
     def add(self, number: int, rows: tuple[int, int], columns: tuple[int, int], words: tuple[int, int]) -> None:
-        self._parts.append((*rows, *columns, *words, number))
-        self._table = None
+        """STORE `number`, after all before it, writes a box; nothing is written twice."""
+        self._last[slice(*words), slice(*rows), slice(*columns)] = number
 
     @property
     def boundaries(self) -> list[int]:
         """The channel words that its tiles begin with, as far as it has been scheduled."""
         starts, first = list(self._starts), 0
-        for operand, count in self.operands:
+        for operand in self.operands:
             starts += [first + word for word in operand.boundaries]
-            first += count
+            first += operand.words
         return starts
 
     @boundaries.setter
@@ -92,20 +93,12 @@ class StoredParts:
     def last(self, rows: tuple[int, int], columns: tuple[int, int], words: tuple[int, int]) -> int:
         """The last STORE that wrote any of a box; −1 where none did."""
         first, latest = 0, -1
-        for operand, count in self.operands:
-            low, high = max(words[0] - first, 0), min(words[1] - first, count)
+        for operand in self.operands:
+            low, high = max(words[0] - first, 0), min(words[1] - first, operand.words)
             if low < high:
                 latest = max(latest, operand.last(rows, columns, (low, high)))
-            first += count
-        if not self._parts:
-            return latest
-        if self._table is None:
-            self._table = np.array(self._parts, np.int64)
-        table = self._table
-        hit = np.ones(len(table), bool)
-        for axis, (low, high) in enumerate((rows, columns, words)):
-            hit &= (table[:, 2 * axis] < high) & (low < table[:, 2 * axis + 1])
-        return int(table[hit, 6].max(initial=-1))
+            first += operand.words
+        return int(self._last[slice(*words), slice(*rows), slice(*columns)].max(initial=latest))
 
 
 class Sequences:
@@ -143,10 +136,9 @@ class Sequences:
         self.input = SlotRing(geometry.activation_depth)
         self.residual = SlotRing(geometry.residual_depth)
         self.output = SlotRing(geometry.output_depth)
-        self.stored = {name: StoredParts() for name in layouts if name not in concatenations}
+        self.stored = {name: StoredParts(layout) for name, layout in layouts.items() if name not in concatenations}
         for name, operands in concatenations.items():
-            parts = [(self.stored[operand], layouts[operand].channel_words) for operand in operands]
-            self.stored[name] = StoredParts(parts)
+            self.stored[name] = StoredParts(layouts[name], [self.stored[operand] for operand in operands])
 
     @property
     def images(self) -> int:
