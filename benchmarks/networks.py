@@ -21,10 +21,9 @@ from intramix.cli.lanes import lane_mix
 from intramix.cli.output import write_json, write_whole
 from intramix.cli.quantization_report import show_narrowed
 from intramix.cli.tables import frames, layer_name, percent, totals
-from intramix.cli.verification import build, check, conditions_of, figures_of, verdict
+from intramix.cli.verification import build, check, conditions_of, figures_of, modelled_cycles, verdict
 from intramix.compiler.compile import compile_graph
 from intramix.explore.bounds import bounds
-from intramix.explore.cycles import estimate
 from intramix.hdl.geometry import Geometry
 from intramix.platforms.boards import BOARDS
 from intramix.platforms.boards import board as find_board
@@ -98,9 +97,6 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
     built = time.monotonic()
     report, seconds = check(device, program, graph, images)
     figures = figures_of(program, board, conditions, report, simulated_cycles=device.cycles, seconds=seconds)
-    modelled = estimate(
-        program, bytes_per_cycle=conditions.bytes_per_cycle, latency_cycles=conditions.latency_cycles
-    )
     needs = bounds(program, bytes_per_cycle=conditions.bytes_per_cycle)
     for layer in figures["layers"]:
         layer["bounds"] = {name: round(value) for name, value in needs[layer["number"]].items()}
@@ -109,7 +105,7 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
         "network": network if model is None else str(model),
         "input_size": size,
         "seed": seed,
-        "model_cycles": round(modelled.cycles / batch),
+        "model_cycles": round(modelled_cycles(program, conditions)),
         "seconds_compile": round(compiled - started, 1),
         "seconds_build": round(built - compiled, 1),
         "seconds_simulate": round(seconds, 1),

@@ -10,7 +10,6 @@ from ..compiler.fileformat import save
 from ..compiler.listing import listing as list_program
 from ..compiler.program import Program
 from ..compiler.selftest import with_selftest
-from ..explore import cycles
 from ..hdl.geometry import Geometry
 from ..platforms.boards import Board
 from ..quant import fileformat as model_file
@@ -18,7 +17,6 @@ from .console import console, step, table
 from .options import batch_option, board_options, json_option
 from .output import write_json
 from .tables import frames, layer_name, mix
-from .verification import conditions_of
 
 
 @click.command()
@@ -101,12 +99,11 @@ def compile(
 
 def _speed(program: Program, board: Board) -> dict[str, float]:
     """Says what the cycle model expects of a program on a board, under the keys of docs/json.md."""
+    from .verification import conditions_of, modelled_cycles  # the simulator's parts, which compiling does not need
+
     conditions = conditions_of(board)
     with step("Estimate the cycles"):
-        modelled = cycles.estimate(
-            program, bytes_per_cycle=conditions.bytes_per_cycle, latency_cycles=conditions.latency_cycles
-        )
-    frame = modelled.cycles / program.batch
+        frame = modelled_cycles(program, conditions)
     console.print(
         f"the cycle model says {frame:,.0f} cycles a frame: {conditions.clock_hz / frame:,.1f} frames/s at "
         f"{conditions.clock_hz / 1e6:g} MHz with {conditions.efficiency:.0%} of "

@@ -12,7 +12,7 @@ from ..runtime.figures import engine_figures, layer_figures, mean_cycles, run_fi
 from .console import console, table
 from .device import device_options, load_images, run_images
 from .output import write_json, write_whole
-from .tables import frames, latency, layer_name, percent
+from .tables import frames, layer_name, percent, show_latency
 
 
 @click.command()
@@ -76,5 +76,4 @@ def _print(figures: Mapping[str, Any]) -> None:
         f"[bold]{figures['frames_per_second']:,.1f}[/] frames/s at {figures['clock_hz'] / 1e6:g} MHz · "
         f"array {percent(figures['array_utilisation'])}"
     )
-    if figures["batch"] > 1:
-        console.print(latency(figures))
+    show_latency(figures)

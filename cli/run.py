@@ -8,11 +8,12 @@ import click
 import numpy as np
 
 from ..compiler.program import Program
+from ..runtime.figures import speed_figures
 from ..runtime.results import RunResult
 from .console import console, table
 from .device import device_options, load_images, run_images
 from .output import write_json
-from .tables import latency, percent
+from .tables import percent, show_latency
 
 
 @click.command()
@@ -48,8 +49,7 @@ def run(
     speed = f"[bold]{figures['frames_per_second']:,.1f}[/] frames/s at {figures['clock_hz'] / 1e6:g} MHz"
     console.print(f"[bold]{figures['cycles_per_frame']:,.0f}[/] cycles a frame · {speed}, the accelerator alone"
                   + (", simulated" if simulated else ""))
-    if program.batch > 1:
-        console.print(latency(figures))
+    show_latency(figures)
     if not simulated:
         console.print(f"[bold]{figures['host_frames_per_second']:,.1f}[/] frames/s with the driver")
     if figures["accuracy"] is not None:
@@ -65,7 +65,6 @@ def run(
 def _figures(
     program: Program, result: RunResult, labels: np.ndarray | None, *, simulated: bool
 ) -> dict[str, Any]:
-    cycles = result.cycles / len(result.runs)
     name = program.outputs[0].name
     scores = result.codes[name]
     predictions = None
@@ -78,11 +77,7 @@ def _figures(
         "network": program.name,
         "device": "sim" if simulated else "pynq",
         "images": result.images,
-        "batch": program.batch,
-        "clock_hz": result.clock_hz,
-        "cycles_per_run": cycles,
-        "cycles_per_frame": cycles / program.batch,
-        "frames_per_second": result.clock_hz * program.batch / cycles,
+        **speed_figures(program, result.runs, clock_hz=result.clock_hz),
         "host_frames_per_second": None if simulated else result.images / result.seconds,
         "host_seconds": result.seconds,
         "predictions": None if predictions is None else predictions.tolist(),

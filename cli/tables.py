@@ -68,8 +68,7 @@ def totals(figures: Mapping[str, Any]) -> None:
         f"{figures['gops']:.2f} GOPS · array {percent(figures['array_utilisation'])} of "
         f"{figures['macs_per_cycle']:,} MACs a cycle"
     )
-    if figures["batch"] > 1:
-        console.print(latency(figures))
+    show_latency(figures)
     console.print(
         f"[dim]simulated RTL, batch {figures['batch']}; memory {ddr['peak_bytes_per_second'] / 1e9:g} GB/s peak, "
         f"{percent(ddr['efficiency'])} granted, {ddr['latency_cycles']} cycles of read latency. "
@@ -78,11 +77,12 @@ def totals(figures: Mapping[str, Any]) -> None:
     )
 
 
-def latency(figures: Mapping[str, Any]) -> str:
-    """How long a batch takes: until its end there is no answer to any of its images."""
-    cycles = figures["cycles_per_run"]
-    milliseconds = 1e3 * cycles / figures["clock_hz"]
-    return f"{figures['batch']} images at once: all answers after {cycles:,.0f} cycles, {milliseconds:,.2f} ms"
+def show_latency(figures: Mapping[str, Any]) -> None:
+    """How long a batch takes, if it is one: until its end there is no answer to any of its images."""
+    if figures["batch"] > 1:
+        cycles = figures["cycles_per_run"]
+        time = f"{cycles:,.0f} cycles, {1e3 * cycles / figures['clock_hz']:,.2f} ms"
+        console.print(f"{figures['batch']} images at once: all answers after {time}")
 
 
 def _equal(mismatched: int, text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.program import Program
+from ..explore.cycles import estimate
 from ..platforms.boards import Board
 from ..platforms.zynq.systems import board_system
 from ..quant.graph import IntegerGraph
@@ -89,6 +90,12 @@ def verdict(report: VerificationReport) -> bool:
     else:
         console.print(f"[bold red]The RTL differs from the integer model:[/] {report}")
     return report.passed
+
+
+def modelled_cycles(program: Program, conditions: DdrConditions) -> float:
+    """Cycles a frame by the cycle model, without a simulation."""
+    modelled = estimate(program, bytes_per_cycle=conditions.bytes_per_cycle, latency_cycles=conditions.latency_cycles)
+    return modelled.cycles / program.batch
 
 
 def conditions_of(board: Board, overrides: Mapping[str, Any] | None = None) -> DdrConditions:

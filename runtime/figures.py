@@ -75,25 +75,33 @@ def run_figures(
 ) -> dict[str, Any]:
     """Totals of runs, of a frame where nothing else is said, the layers of a run included."""
     macs = sum(layer["macs"] for layer in layers) // program.batch
-    cycles_per_run = sum(run.cycles for run in runs) / len(runs)
-    cycles_per_frame = cycles_per_run / program.batch
+    speed = speed_figures(program, runs, clock_hz=clock_hz)
     return {
         "network": program.name,
         "geometry": program.geometry.to_dict(),
         "macs_per_cycle": program.geometry.macs_per_cycle,
         "activation_bits": program.geometry.activation_bits,
-        "batch": program.batch,
         "images": images,
         "layers": list(layers),
         "values_compared": sum(layer["values_compared"] for layer in layers),
         "values_mismatched": sum(layer["values_mismatched"] for layer in layers),
         "macs": macs,
-        "cycles_per_run": cycles_per_run,
-        "cycles_per_frame": cycles_per_frame,
+        **speed,
+        "gops": 2 * macs * speed["frames_per_second"] / 1e9,
+        "array_utilisation": utilisation(sum(layer.macs for layer in program.layers), speed["cycles_per_run"], program),
+    }
+
+
+def speed_figures(program: Program, runs: Sequence[ProgramRun], *, clock_hz: float) -> dict[str, Any]:
+    """How fast the accelerator alone is, all runs full."""
+    cycles = sum(run.cycles for run in runs) / len(runs)
+    frame = cycles / program.batch
+    return {
+        "batch": program.batch,
         "clock_hz": clock_hz,
-        "frames_per_second": clock_hz / cycles_per_frame,
-        "gops": 2 * macs * clock_hz / cycles_per_frame / 1e9,
-        "array_utilisation": utilisation(sum(layer.macs for layer in program.layers), cycles_per_run, program),
+        "cycles_per_run": cycles,
+        "cycles_per_frame": frame,
+        "frames_per_second": clock_hz / frame,
     }
 
 
