@@ -26,17 +26,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from intramix.cli.lanes import lane_mix
-from intramix.cli.options import LUT_SCHEMES
-from intramix.cli.output import write_json, write_whole
+from intramix.cli.shared.lanes import lane_mix
+from intramix.cli.shared.options import LUT_SCHEMES
+from intramix.cli.shared.output import write_json, write_whole
 from intramix.platforms.boards import board as find_board
-from intramix.quant.assign import LaneMix
-from intramix.quant.checkpoint import Checkpoint
-from intramix.quant.data import Dataset, load_data
-from intramix.quant.methods import METHODS
+from intramix.quant.assignment.lane_mix import LaneMix
+from intramix.quant.assignment.methods import METHODS
+from intramix.quant.data.data import Dataset, load_data
 from intramix.quant.models import load_model
 from intramix.quant.quantize import quantize
-from intramix.quant.train import Machine, TrainingOptions, accuracy, train
+from intramix.quant.training.checkpoint import Checkpoint
+from intramix.quant.training.train import Machine, TrainingOptions, accuracy, train
 
 from .svg import svg
 

@@ -11,13 +11,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from intramix.cli.output import write_json
-from intramix.cli.verification import build, check, conditions_of, figures_of, verdict
+from intramix.cli.shared.output import write_json
+from intramix.cli.shared.verification import build, check, conditions_of, figures_of, verdict
 from intramix.compiler.compile import compile_graph
-from intramix.compiler.lanes import LUT_FORMATS
+from intramix.compiler.place.lanes import LUT_FORMATS
 from intramix.platforms.boards import board as find_board
-from intramix.quant.graph import Padding
-from intramix.quant.random_graph import FormatMix, random_codes, single_convolution
+from intramix.quant.graph.graph import Padding
+from intramix.quant.graph.random_graph import FormatMix, random_codes, single_convolution
 
 
 def measure(board_name: str, *, channels: int, filters: int, size: int, kernel: int, seed: int = 1) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from intramix.cli.console import step, table
-from intramix.cli.output import write_json
-from intramix.cli.verification import build, conditions_of
+from intramix.cli.shared.console import step, table
+from intramix.cli.shared.output import write_json
+from intramix.cli.shared.verification import build, conditions_of
 from intramix.compiler.compile import compile_graph
-from intramix.compiler.program import Program
+from intramix.compiler.program.program import Program
 from intramix.hdl.geometry import ISA_VERSION, Geometry
 from intramix.hdl.registers import MAGIC, OFFSET, Control, Status
 from intramix.platforms.boards import board as find_board

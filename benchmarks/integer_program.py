@@ -17,17 +17,17 @@ from unittest import mock
 import numpy as np
 import torch
 
-from intramix.cli.lanes import lane_mix
-from intramix.cli.output import write_json
+from intramix.cli.shared.lanes import lane_mix
+from intramix.cli.shared.output import write_json
 from intramix.platforms.boards import board as find_board
-from intramix.quant import channel_bits
-from intramix.quant.allocation import Budget, Problem, allocate
-from intramix.quant.capture import capture
-from intramix.quant.fold import fold
-from intramix.quant.formats import FIXED4
-from intramix.quant.model import QuantizedNetwork
+from intramix.quant.assignment import channel_bits
+from intramix.quant.assignment.allocation import Budget, Problem, allocate
+from intramix.quant.assignment.sensitivity import trained
+from intramix.quant.frontend.capture import capture
+from intramix.quant.frontend.fold import fold
+from intramix.quant.graph.formats import FIXED4
 from intramix.quant.models import load_model
-from intramix.quant.sensitivity import trained
+from intramix.quant.network.model import QuantizedNetwork
 
 BUDGETS = ("size=50%", "bit-operations=50%", "latency=60%")
 

@@ -16,20 +16,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from intramix.cli.console import console, step, table
-from intramix.cli.lanes import lane_mix
-from intramix.cli.output import write_json, write_whole
-from intramix.cli.quantization_report import show_narrowed
-from intramix.cli.tables import frames, layer_name, percent, totals
-from intramix.cli.verification import build, check, conditions_of, figures_of, modelled_cycles, verdict
+from intramix.cli.report.quantization import show_narrowed
+from intramix.cli.shared.console import console, step, table
+from intramix.cli.shared.lanes import lane_mix
+from intramix.cli.shared.output import write_json, write_whole
+from intramix.cli.shared.tables import frames, layer_name, percent, totals
+from intramix.cli.shared.verification import build, check, conditions_of, figures_of, modelled_cycles, verdict
 from intramix.compiler.compile import compile_graph
 from intramix.explore.bounds import bounds
 from intramix.hdl.geometry import Geometry
 from intramix.platforms.boards import BOARDS
 from intramix.platforms.boards import board as find_board
-from intramix.quant.data import Dataset
-from intramix.quant.fileformat import load
-from intramix.quant.graph import IntegerGraph
+from intramix.quant.data.data import Dataset
+from intramix.quant.graph.fileformat import load
+from intramix.quant.graph.graph import IntegerGraph
 from intramix.quant.models import load_model
 from intramix.quant.quantize import quantize
 

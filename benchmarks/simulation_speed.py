@@ -18,7 +18,7 @@ from typing import Any
 from intramix.compiler.compile import compile_graph
 from intramix.hdl.geometry import Geometry
 from intramix.platforms.boards import board
-from intramix.quant.random_graph import FormatMix, random_codes, random_graph
+from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.simulated import SimulatedDevice
 from intramix.runtime.verification import verify

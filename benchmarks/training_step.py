@@ -19,14 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from intramix.cli.lanes import lane_mix
-from intramix.cli.output import write_json
+from intramix.cli.shared.lanes import lane_mix
+from intramix.cli.shared.output import write_json
 from intramix.platforms.boards import board as find_board
-from intramix.quant.methods import assign
+from intramix.quant.assignment.methods import assign
 from intramix.quant.models import load_model
-from intramix.quant.parallel import find_device
 from intramix.quant.quantize import prepare
-from intramix.quant.recipe import PRECISIONS
+from intramix.quant.training.parallel import find_device
+from intramix.quant.training.recipe import PRECISIONS
 
 CLASSES = 12
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import click
 
-from . import errors
+from .shared import errors
 
 
 class LazyGroup(click.Group):
@@ -37,7 +37,7 @@ class LazyGroup(click.Group):
         if name not in self.list_commands(context):
             return None
         module = _module(name)
-        return getattr(import_module(module, __package__), module.removeprefix("."))
+        return getattr(import_module(module, __package__), module.rpartition(".")[2])
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -54,7 +54,7 @@ def _version() -> str:
 
 def _module(name: str) -> str:
     """The module of a command, in this package."""
-    return "." + name.replace("-", "_")
+    return ".commands." + name.replace("-", "_")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

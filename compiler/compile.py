@@ -6,23 +6,22 @@ import numpy as np
 
 from ..hdl.geometry import Geometry
 from ..hdl.isa import DEPTHWISE_KERNELS, Opcode
-from ..quant.graph import Convolution, IntegerGraph
-from .assemble import assemble
-from .bounds import check_bounds
-from .depthwise import compute_on_load
-from .emit import Instruction
+from ..quant.graph.graph import Convolution, IntegerGraph
+from .emit.assemble import assemble
+from .emit.engine_queues import Sequences
+from .emit.instructions import Instruction
+from .emit.turns import schedule
 from .errors import CompileError
-from .lanes import Placement, natural
-from .lowered import LoweredLayer, lower
-from .memory import plan_memory
-from .order import Orders, choose_orders
-from .program import LayerRecord, Program
-from .sequences import Sequences
-from .turn_choice import choose_turns
-from .weights import ParameterBlock, add_parameters, align
-
-LOG_RECORD_BYTES = 16
-"""Bytes of one record of the log: CRC-32, layer, words, cycle."""
+from .lower.accumulator_bounds import check_bounds
+from .lower.layers import LoweredLayer, lower
+from .lower.on_load import compute_on_load
+from .place.channel_order import Orders, choose_orders
+from .place.lanes import Placement, natural
+from .place.memory import plan_memory
+from .place.parameters import ParameterBlock, add_parameters, align
+from .plan.turn_choice import choose_turns
+from .program.program import LayerRecord, Program
+from .program.traffic import LOG_RECORD_BYTES, read_bytes, write_bytes
 
 
 def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, keep_maps: bool = True) -> Program:
@@ -63,7 +62,7 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, ke
     )
     sequences = Sequences(geometry, layouts, choice.placements, graph.concatenations)
     for turn in turns:
-        turn.schedule(sequences)
+        schedule(turn, sequences)
     parameters.extend(bytes(align(len(parameters)) - len(parameters)))
     instructions = assemble(sequences)
     return Program(
@@ -153,21 +152,3 @@ def _records(
         )
     return tuple(records)
 
-
-def read_bytes(geometry: Geometry, opcode: Opcode, fields: dict[str, int]) -> int:
-    """Bytes of DDR that an instruction asks for (a bus reads whole beats, and so a little more)."""
-    if opcode is Opcode.LOAD_WEIGHTS:
-        return fields["words"] * geometry.weight_word_bits // 8
-    if opcode is Opcode.LOAD_CONSTANTS:
-        return fields["tiles"] * geometry.tile_filters * 8
-    if opcode is Opcode.LOAD_MAP:
-        return fields["planes"] * fields["chunks"] * fields["chunk_words"] * geometry.word_bytes
-    return 0
-
-
-def write_bytes(geometry: Geometry, opcode: Opcode, fields: dict[str, int]) -> int:
-    """Bytes of DDR that an instruction writes, its log record included."""
-    if opcode is not Opcode.STORE:
-        return 0
-    words = fields["planes"] * fields["chunks"] * fields["chunk_words"]
-    return words * geometry.word_bytes + LOG_RECORD_BYTES * fields.get("crc_emit", 0)

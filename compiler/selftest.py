@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from ..quant.executor import execute
-from ..quant.graph import IntegerGraph
-from .program import Program
-from .records import expected_crcs, selftest_codes
+from ..quant.graph.executor import execute
+from ..quant.graph.graph import IntegerGraph
+from .program.log_records import expected_crcs, selftest_codes
+from .program.program import Program
 
 
 def with_selftest(program: Program, graph: IntegerGraph) -> Program:

@@ -2,9 +2,9 @@
 
 from collections import Counter, defaultdict
 
-from ..compiler.compile import read_bytes, write_bytes
-from ..compiler.lane_groups import map_group
-from ..compiler.program import Program
+from ..compiler.program.lane_groups import map_group
+from ..compiler.program.program import Program
+from ..compiler.program.traffic import read_bytes, write_bytes
 from ..hdl.isa import Opcode
 
 

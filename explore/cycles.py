@@ -15,10 +15,10 @@ from collections.abc import Mapping
 
 from amaranth.hdl import UnusedElaboratable
 
-from ..compiler.compile import read_bytes
-from ..compiler.depthwise import OVERHEAD, unit_cycles
-from ..compiler.lane_groups import map_group
-from ..compiler.program import Program
+from ..compiler.plan.load_cycles import OVERHEAD, unit_cycles
+from ..compiler.program.lane_groups import map_group
+from ..compiler.program.program import Program
+from ..compiler.program.traffic import read_bytes
 from ..hdl.array.array import Array
 from ..hdl.compute.drain import DrainTiming
 from ..hdl.control.queue import QUEUE_INSTRUCTIONS

@@ -1,10 +1,10 @@
 """The generated headers: parameters.h, layer_table.h and depth.h."""
 
-from ..compiler.layout import DIGIT_BITS
+from ..compiler.program.map_layout import DIGIT_BITS
 from ..hdl.encoding import weight_of
 from ..hdl.geometry import LaneClass
 from ..hdl.isa import CONSTANT_LAYOUT
-from ..quant.graph import BIAS_BITS, MAXIMUM_SHIFT, MULTIPLIER_BITS
+from ..quant.graph.graph import BIAS_BITS, MAXIMUM_SHIFT, MULTIPLIER_BITS
 from .builds import ACCUMULATION_LATENCY, REQUANTIZER_BITS, HlsBuild
 from .records import ADDRESSES, FIELDS, LAYER_WORDS, TABLE_HEADER, TABLE_MAGIC, Operation, Status
 

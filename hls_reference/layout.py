@@ -5,11 +5,11 @@ from typing import cast
 
 import numpy as np
 
-from ..compiler.lanes import lane_masks, place
-from ..compiler.layout import DIGIT_BITS
+from ..compiler.place.lanes import lane_masks, place
+from ..compiler.program.map_layout import DIGIT_BITS
 from ..hdl.encoding import encode_weights
 from ..hdl.geometry import Geometry, LaneClass
-from ..quant.graph import Convolution, TensorType
+from ..quant.graph.graph import Convolution, TensorType
 from .builds import HlsBuild
 from .errors import HlsError
 

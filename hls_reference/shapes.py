@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from ..quant.graph import Convolution, IntegerGraph
+from ..quant.graph.graph import Convolution, IntegerGraph
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from ..compiler.bounds import signed_bits
-from ..compiler.lanes import natural
-from ..quant.executor import accumulator_interval
-from ..quant.graph import Concatenation, Convolution, IntegerGraph, MaxPool
+from ..compiler.lower.accumulator_bounds import signed_bits
+from ..compiler.place.lanes import natural
+from ..quant.graph.executor import accumulator_interval
+from ..quant.graph.graph import Concatenation, Convolution, IntegerGraph, MaxPool
 from .builds import HlsBuild
 from .errors import HlsError
 from .headers import constant_offsets

@@ -45,7 +45,7 @@ def reference_codes(tables: Tables, inputs: np.ndarray) -> list[dict[str, np.nda
     """Every tensor's codes of N × C × H × W input codes by PyTorch's operators on integers (`quant.reference`)."""
     import torch
 
-    from ..quant.reference import ReferenceNetwork
+    from ..quant.graph.reference import ReferenceNetwork
 
     results = ReferenceNetwork(tables.graph)(torch.from_numpy(inputs.astype(np.int64)))
     return [

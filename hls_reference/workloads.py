@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from ..compiler.lanes import LUT_FORMATS
-from ..quant.assign import LaneMix
-from ..quant.graph import IntegerGraph, Padding
-from ..quant.random_graph import FormatMix, single_convolution
+from ..compiler.place.lanes import LUT_FORMATS
+from ..quant.assignment.lane_mix import LaneMix
+from ..quant.graph.graph import IntegerGraph, Padding
+from ..quant.graph.random_graph import FormatMix, single_convolution
 from .builds import HlsBuild
 from .shapes import NETWORKS
 

@@ -6,22 +6,22 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from . import parallel
-from .accumulators import Narrowed, fit_accumulators
-from .allocation import Budget
-from .assign import LaneMix
-from .capture import capture
-from .checkpoint import Checkpoint
-from .data import Dataset, Images
-from .export import Agreement, agreement, align_scales, export, integer_accuracy
-from .fold import fold
-from .graph import IntegerGraph
-from .methods import assign, find_method
-from .model import QuantizedNetwork
-from .quantizers import Formats, QuantizationError
-from .recipe import TrainingOptions
-from .refine import refine
-from .train import EpochCallback, Machine, ProgressCallback, accuracy, train
+from .assignment.allocation import Budget
+from .assignment.lane_mix import LaneMix
+from .assignment.methods import assign, find_method
+from .data.data import Dataset, Images
+from .frontend.capture import capture
+from .frontend.fold import fold
+from .graph.graph import IntegerGraph
+from .network.accumulators import Narrowed, fit_accumulators
+from .network.export import Agreement, agreement, align_scales, export, integer_accuracy
+from .network.model import QuantizedNetwork
+from .network.quantizers import Formats, QuantizationError
+from .network.refine import refine
+from .training import parallel
+from .training.checkpoint import Checkpoint
+from .training.recipe import TrainingOptions
+from .training.train import EpochCallback, Machine, ProgressCallback, accuracy, train
 
 CALIBRATION_IMAGES = 256
 ASSIGNMENT_IMAGES = 64

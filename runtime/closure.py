@@ -11,11 +11,11 @@ ROOTS = (
     "intramix.runtime.selftest",
     "intramix.runtime.figures",
     "intramix.runtime.pynq",
-    "intramix.compiler.fileformat",
+    "intramix.compiler.program.fileformat",
     "intramix.cli.main",
-    "intramix.cli.run",
-    "intramix.cli.selftest",
-    "intramix.cli.profile",
+    "intramix.cli.commands.run",
+    "intramix.cli.commands.selftest",
+    "intramix.cli.commands.profile",
 )
 """What runs on a board, the commands among it."""
 _FOLDERS = pathlib.Path(__file__).parents[1]

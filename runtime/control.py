@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..compiler.program import LayerRecord
+from ..compiler.program.program import LayerRecord
 from ..hdl.geometry import ISA_VERSION
 from ..hdl.registers import COUNTERS, MAGIC, OFFSET, Control, Status
 from .device import Buffer, Device

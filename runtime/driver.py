@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.program import Program
+from ..compiler.program.program import Program
 from ..hdl.isa import INSTRUCTION_BYTES
 from ..hdl.registers import WATCHDOG_DEFAULT, Status
 from .batch import Progress, RunOptions, run_batch

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from ..compiler.program import LayerRecord
+from ..compiler.program.program import LayerRecord
 from ..hdl.isa import Engine, Error
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..compiler.program import Program
+from ..compiler.program.program import Program
 from .results import ProgramRun
 
 _ENGINES = {

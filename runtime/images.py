@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.layout import MapLayout
+from ..compiler.program.map_layout import MapLayout
 from .errors import ImageError, ImageTypeError
 
 

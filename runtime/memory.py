@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from ..compiler.program import Program
+from ..compiler.program.program import Program
 from ..hdl.isa import INSTRUCTION_BYTES, Opcode
 from .device import Buffer, Device
 from .errors import DeviceError, ProgramError

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..compiler.lane_groups import log_slots
-from ..compiler.program import Program
+from ..compiler.program.lane_groups import log_slots
+from ..compiler.program.program import Program
 from .errors import DeviceError
 
 LOG_RECORD_BYTES = 16

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from ..compiler.records import selftest_codes
+from ..compiler.program.log_records import selftest_codes
 from .driver import Driver
 from .errors import ProgramError
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..compiler.records import expected_crcs
-from ..quant.executor import execute
-from ..quant.graph import IntegerGraph
+from ..compiler.program.log_records import expected_crcs
+from ..quant.graph.executor import execute
+from ..quant.graph.graph import IntegerGraph
 from .driver import Driver
 from .images import fill, to_codes
 from .results import ProgramRun

@@ -10,7 +10,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiReadBus, AxiSlaveRead, AxiSlaveWrite, AxiWriteBus
 
-from ..compiler.program import Program
+from ..compiler.program.program import Program
 from ..hdl.geometry import Geometry
 from ..hdl.isa import INSTRUCTION_BYTES, Region
 from ..hdl.registers import OFFSET, Control, Status

@@ -1,12 +1,8 @@
 """The README's tables of networks: what is in them, and what never gets there."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # `benchmarks` is not part of the package
 
 from benchmarks.comparison import main, markdown, plot, read
 

@@ -1,11 +1,7 @@
 """A published network, whole, on a board's geometry."""
 
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # `benchmarks` is not part of the package
 
 from benchmarks.networks import measure
 from benchmarks.roofline import plot

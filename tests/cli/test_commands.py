@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from intramix.cli.main import LazyGroup
-from intramix.compiler.fileformat import load
-from intramix.quant.fileformat import load as load_graph
+from intramix.compiler.program.fileformat import load
+from intramix.quant.graph.fileformat import load as load_graph
 
 
 def intramix(*arguments, cwd=None):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from intramix.compiler.compile import compile_graph
-from intramix.compiler.fileformat import load, save
+from intramix.compiler.program.fileformat import load, save
 from intramix.compiler.selftest import with_selftest
 from intramix.hdl.geometry import Geometry
-from intramix.quant.executor import execute
-from intramix.quant.random_graph import random_codes, random_graph
+from intramix.quant.graph.executor import execute
+from intramix.quant.graph.random_graph import random_codes, random_graph
 
 GEOMETRY = Geometry(
     word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_depth=1024,

@@ -5,14 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
-from intramix.compiler.compile import compile_graph, read_bytes
+from intramix.compiler.compile import compile_graph
 from intramix.compiler.errors import CompileError
-from intramix.compiler.interpreter import interpret, memory_for, run_codes
-from intramix.compiler.records import expected_crcs
+from intramix.compiler.interpreter.interpret import interpret, memory_for, run_codes
+from intramix.compiler.program.log_records import expected_crcs
+from intramix.compiler.program.traffic import read_bytes
 from intramix.hdl.isa import Opcode
-from intramix.quant.executor import execute
-from intramix.quant.graph import Padding
-from intramix.quant.random_graph import random_codes, random_graph, single_convolution
+from intramix.quant.graph.executor import execute
+from intramix.quant.graph.graph import Padding
+from intramix.quant.graph.random_graph import random_codes, random_graph, single_convolution
 
 
 def check(graph, program, seed):

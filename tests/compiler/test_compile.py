@@ -7,12 +7,12 @@ import pytest
 
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.errors import CompileError
-from intramix.compiler.interpreter import interpret, memory_for, run_codes
+from intramix.compiler.interpreter.interpret import interpret, memory_for, run_codes
 from intramix.hdl.isa import Opcode
-from intramix.quant.executor import execute
-from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4, WeightFormat
-from intramix.quant.graph import Padding
-from intramix.quant.random_graph import FormatMix, random_codes, random_graph, single_convolution
+from intramix.quant.graph.executor import execute
+from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4, WeightFormat
+from intramix.quant.graph.graph import Padding
+from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph, single_convolution
 
 
 def check(graph, geometry, seed=1, *, keep_maps=True):

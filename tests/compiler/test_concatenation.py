@@ -8,14 +8,14 @@ import pytest
 
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.errors import CompileError
-from intramix.compiler.interpreter import run_codes
-from intramix.compiler.layout import MapLayout
-from intramix.compiler.listing import listing
-from intramix.compiler.memory import memory_chains
-from intramix.quant.executor import execute
-from intramix.quant.formats import POT_4, SP2_4
-from intramix.quant.graph import Concatenation, IntegerGraph
-from intramix.quant.random_graph import FormatMix, random_codes, random_graph
+from intramix.compiler.interpreter.interpret import run_codes
+from intramix.compiler.place.memory import memory_chains
+from intramix.compiler.program.listing import listing
+from intramix.compiler.program.map_layout import MapLayout
+from intramix.quant.graph.executor import execute
+from intramix.quant.graph.formats import POT_4, SP2_4
+from intramix.quant.graph.graph import Concatenation, IntegerGraph
+from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph
 
 KINDS = ("concatenation", "depthwise", "residual", "inverted")
 

@@ -7,9 +7,9 @@ from intramix.explore.bounds import bounds
 from intramix.explore.cycles import estimate
 from intramix.hdl.geometry import Geometry, LaneClass
 from intramix.hdl.isa import Engine
-from intramix.quant.formats import SP2_4
-from intramix.quant.graph import Padding
-from intramix.quant.random_graph import FormatMix, random_graph, single_convolution
+from intramix.quant.graph.formats import SP2_4
+from intramix.quant.graph.graph import Padding
+from intramix.quant.graph.random_graph import FormatMix, random_graph, single_convolution
 
 GEOMETRY = Geometry(
     word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, lut_scheme=LaneClass.LUT_SP2

@@ -5,15 +5,15 @@ import random
 
 import numpy as np
 import pytest
-from accelerator_bench import Bench
 
 from intramix.compiler.compile import compile_graph
-from intramix.compiler.interpreter import interpret, memory_for
+from intramix.compiler.interpreter.interpret import interpret, memory_for
 from intramix.hdl.geometry import Geometry
 from intramix.hdl.isa import Engine, Error, Opcode, decode, encode
 from intramix.hdl.registers import Control, Status
-from intramix.quant.formats import FIXED4
-from intramix.quant.random_graph import FormatMix, random_graph
+from intramix.quant.graph.formats import FIXED4
+from intramix.quant.graph.random_graph import FormatMix, random_graph
+from tests.support.accelerator_bench import Bench
 
 GEOMETRY = Geometry(
     word_channels=4, pixel_lanes=1, fixed8_lanes=0, fixed4_lanes=2, lut_lanes=2, activation_bits=4,

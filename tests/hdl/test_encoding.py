@@ -4,7 +4,7 @@ import pytest
 from intramix.hdl.encoding import code_table, encode_weights, offset_code, pack_weight_words, weight_of
 from intramix.hdl.geometry import Geometry, LaneClass
 from intramix.hdl.isa import OffsetCode
-from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4
+from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """One compiled project of the small build serves all tests that simulate."""
 
-import pathlib
-import sys
 
 import numpy as np
 import pytest
@@ -12,10 +10,7 @@ from intramix.hls_reference.csim import compile_benches
 from intramix.hls_reference.generate import write_project
 from intramix.hls_reference.tables import make_tables
 from intramix.hls_reference.vectors import reference_codes, write_vectors
-from intramix.quant.random_graph import random_codes, single_convolution
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))  # kernels.py
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tcl"))  # tclsh.py
+from intramix.quant.graph.random_graph import random_codes, single_convolution
 
 torch.set_num_threads(1)
 

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from kernels import KERNEL_KINDS
 
-from intramix.quant.fileformat import save
-from intramix.quant.random_graph import FormatMix, random_graph
+from intramix.quant.graph.fileformat import save
+from intramix.quant.graph.random_graph import FormatMix, random_graph
+from tests.support.kernels import KERNEL_KINDS
 
 
 def intramix(*arguments):
@@ -67,7 +67,7 @@ def test_everything_is_simulated(tmp_path):
 
 @pytest.mark.parametrize(("passed", "code"), [(True, 0), (False, 3)])
 def test_exit_code_of_a_mismatch(model, tmp_path, monkeypatch, passed, code):
-    from intramix.cli import hls as command
+    from intramix.cli.commands import hls as command
     from intramix.hls_reference.csim import NETWORK_BENCH, UNIT_BENCHES, BenchRun
 
     monkeypatch.setattr(command, "compile_benches", lambda *_, **__: dict.fromkeys((*UNIT_BENCHES, NETWORK_BENCH)))

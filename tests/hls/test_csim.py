@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 import torch
-from kernels import KERNEL_KINDS
 
 from intramix.hls_reference import csim
 from intramix.hls_reference.builds import build_for
@@ -16,13 +15,14 @@ from intramix.hls_reference.records import Operation
 from intramix.hls_reference.tables import make_tables
 from intramix.hls_reference.vectors import reference_codes, write_vectors
 from intramix.hls_reference.workloads import lane_mix
-from intramix.quant.data import load_data
-from intramix.quant.export import image_codes
-from intramix.quant.formats import FIXED4
-from intramix.quant.graph import IntegerGraph, Padding
+from intramix.quant.data.data import load_data
+from intramix.quant.graph.formats import FIXED4
+from intramix.quant.graph.graph import IntegerGraph, Padding
+from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph, single_convolution
 from intramix.quant.models import load_model
+from intramix.quant.network.export import image_codes
 from intramix.quant.quantize import quantize
-from intramix.quant.random_graph import FormatMix, random_codes, random_graph, single_convolution
+from tests.support.kernels import KERNEL_KINDS
 
 
 def simulate(benches, folder, tables, **options):

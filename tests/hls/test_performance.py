@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from kernels import KERNEL_KINDS
 from scipy.optimize import linprog
 
 from intramix.hls_reference.builds import BUILDS
@@ -18,7 +17,8 @@ from intramix.hls_reference.performance import (
     network_cycles,
 )
 from intramix.hls_reference.shapes import NETWORKS, LayerShape, shapes_of
-from intramix.quant.random_graph import random_graph
+from intramix.quant.graph.random_graph import random_graph
+from tests.support.kernels import KERNEL_KINDS
 
 COSTS = LutCosts()
 

@@ -5,7 +5,7 @@ import pytest
 from intramix.hls_reference.csim import run_bench
 from intramix.hls_reference.records import FIELDS, LAYER_WORDS, REMEDIES, TABLE_HEADER, Status, status_message
 from intramix.hls_reference.tables import make_tables
-from intramix.quant.random_graph import random_graph, single_convolution
+from intramix.quant.graph.random_graph import random_graph, single_convolution
 
 NUMBERS = {name: index for index, (name, _) in enumerate(FIELDS)}
 

@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 import pytest
-from kernels import KERNEL_KINDS
 
 from intramix.hdl.isa import CONSTANT_LAYOUT
 from intramix.hls_reference.builds import BUILDS, build_for
@@ -18,9 +17,10 @@ from intramix.hls_reference.records import FIELDS, LAYER_WORDS, Operation, Statu
 from intramix.hls_reference.tables import choose_tile, make_tables
 from intramix.hls_reference.vectors import reference_codes
 from intramix.platforms.boards import BOARDS
-from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4, Scheme, WeightFormat
-from intramix.quant.graph import BIAS_BITS, MAXIMUM_SHIFT, MULTIPLIER_BITS, Padding, TensorType
-from intramix.quant.random_graph import FormatMix, random_codes, random_graph, single_convolution
+from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4, Scheme, WeightFormat
+from intramix.quant.graph.graph import BIAS_BITS, MAXIMUM_SHIFT, MULTIPLIER_BITS, Padding, TensorType
+from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph, single_convolution
+from tests.support.kernels import KERNEL_KINDS
 
 
 def constants(text):

@@ -1,11 +1,11 @@
 """Every Tcl script runs to its end under plain tclsh, with stubs that check and record the tool's commands."""
 
 import pytest
-from tclsh import calls, needs_tclsh
-from tclsh import run as run_tclsh
 
 from intramix.hls_reference.builds import BUILDS
 from intramix.hls_reference.generate import SCRIPTS, script
+from tests.tcl.tclsh import calls, needs_tclsh
+from tests.tcl.tclsh import run as run_tclsh
 
 pytestmark = needs_tclsh
 

@@ -8,8 +8,6 @@ import sys
 from collections import Counter
 
 import pytest
-from test_bitstream import WORDS, bit
-from tools import fake_tool, on_path
 
 from intramix.hdl.array.dsp48 import MultiplyAdd
 from intramix.hdl.geometry import Dsp, Geometry
@@ -19,6 +17,8 @@ from intramix.platforms.boards import BOARDS, board
 from intramix.platforms.errors import BuildError, ToolError
 from intramix.platforms.remote import Remote
 from intramix.platforms.synthesis import synthesize
+from tests.support.bitstreams import WORDS, bit
+from tests.support.tools import fake_tool, on_path
 
 TINY = Geometry(
     word_channels=4, pixel_lanes=1, fixed8_lanes=1, fixed4_lanes=1, lut_lanes=2, activation_bits=4, dsp=Dsp.NONE,

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from amaranth.lib.wiring import In
 from amaranth.vendor import XilinxPlatform
-from distinct import DISTINCT
 
 from intramix.hdl.accelerator import accelerator_signature
 from intramix.platforms.boards import Part, board
@@ -18,6 +17,7 @@ from intramix.platforms.errors import BuildError
 from intramix.platforms.zynq.primitives import PS7_INPUTS, PS8_INPUTS
 from intramix.platforms.zynq.systems import PS7, PS8, board_system, processing_system
 from intramix.platforms.zynq.top import ZynqTop
+from tests.support.distinct import DISTINCT
 
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
 

@@ -4,13 +4,13 @@ import io
 import tarfile
 
 import pytest
-from test_bitstream import WORDS, bit
-from tools import fake_tool, on_path
 
 from intramix.platforms import block_design, remote, vivado
 from intramix.platforms.boards import board
 from intramix.platforms.errors import BuildError, ToolError
 from intramix.platforms.remote import Remote
+from tests.support.bitstreams import WORDS, bit
+from tests.support.tools import fake_tool, on_path
 
 SSH = """
 echo "$*" >> {folder}/ssh.log

@@ -7,8 +7,6 @@ import subprocess
 from xml.etree import ElementTree
 
 import pytest
-from distinct import DISTINCT
-from test_bitstream import WORDS, bit
 
 from intramix.hdl.registers import REGISTERS
 from intramix.platforms import rtl_project, vivado
@@ -18,6 +16,8 @@ from intramix.platforms.errors import BuildError, ToolError
 from intramix.platforms.hardware_handoff import handoff
 from intramix.platforms.project import finish
 from intramix.platforms.zynq.systems import PS7, PS8, board_system
+from tests.support.bitstreams import WORDS, bit
+from tests.support.distinct import DISTINCT
 
 
 @pytest.fixture

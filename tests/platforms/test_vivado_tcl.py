@@ -2,11 +2,11 @@
 design: unknown commands, options, parts, files, cells, pins, parameters and addresses are errors, as they are there."""
 
 import pytest
-from distinct import DISTINCT
-from tclsh import calls, needs_tclsh, run
 
 from intramix.platforms import block_design, rtl_project
 from intramix.platforms.boards import BOARDS, board
+from tests.support.distinct import DISTINCT
+from tests.tcl.tclsh import calls, needs_tclsh, run
 
 pytestmark = needs_tclsh
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from intramix.quant.assign import LaneMix
-from intramix.quant.capture import capture
-from intramix.quant.export import agreement, align_scales, export
-from intramix.quant.fold import fold, run_folded
-from intramix.quant.graph import Convolution
-from intramix.quant.methods import assign
+from intramix.quant.assignment.lane_mix import LaneMix
+from intramix.quant.assignment.methods import assign
+from intramix.quant.frontend.capture import capture
+from intramix.quant.frontend.fold import fold, run_folded
+from intramix.quant.graph.graph import Convolution
+from intramix.quant.network.export import agreement, align_scales, export
 from intramix.quant.quantize import prepare
 
 SHAPE = (2, 8, 8)

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from intramix.quant.assign import LaneMix
-from intramix.quant.data import Dataset, load_data
-from intramix.quant.formats import FIXED4, FIXED8, POT_4, SP2_4
-from intramix.quant.graph import Convolution
+from intramix.quant.assignment.lane_mix import LaneMix
+from intramix.quant.data.data import Dataset, load_data
+from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4
+from intramix.quant.graph.graph import Convolution
 from intramix.quant.models import load_model
+from intramix.quant.network.quantizers import QuantizationError
 from intramix.quant.quantize import quantize
-from intramix.quant.quantizers import QuantizationError
-from intramix.quant.train import Progress, TrainingOptions, accuracy, train
+from intramix.quant.training.train import Progress, TrainingOptions, accuracy, train
 
 
 @pytest.fixture(scope="module")

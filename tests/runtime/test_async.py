@@ -4,16 +4,16 @@ import asyncio
 import threading
 import time
 
-import interpreted
 import pytest
-from small import check_outputs
 
 from intramix.compiler.compile import compile_graph
 from intramix.hdl.geometry import Geometry
 from intramix.hdl.registers import Status
-from intramix.quant.random_graph import random_codes, random_graph
+from intramix.quant.graph.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import ImageError, RejectedError, RunTimeout
+from tests.support import interpreted
+from tests.support.small import check_outputs
 
 GEOMETRY = Geometry(word_channels=8, pixel_lanes=2, fixed8_lanes=2, fixed4_lanes=4, lut_lanes=2, address_bits=40)
 

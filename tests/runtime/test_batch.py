@@ -1,16 +1,14 @@
 """Programs that compute several images at once: any number of images, and every figure, map and check of them."""
 
-import interpreted
 import numpy as np
 import pytest
-from small import FAST, SMALL
 
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.errors import CompileError
-from intramix.compiler.records import selftest_codes
+from intramix.compiler.program.log_records import selftest_codes
 from intramix.compiler.selftest import with_selftest
-from intramix.quant.executor import execute
-from intramix.quant.random_graph import random_codes, random_graph
+from intramix.quant.graph.executor import execute
+from intramix.quant.graph.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import DeviceError, ImageError
 from intramix.runtime.figures import layer_figures, mean_cycles, run_figures
@@ -18,6 +16,8 @@ from intramix.runtime.images import to_values
 from intramix.runtime.selftest import selftest
 from intramix.runtime.simulated import SimulatedDevice
 from intramix.runtime.verification import verify
+from tests.support import interpreted
+from tests.support.small import FAST, SMALL
 
 
 @pytest.fixture(scope="module")

@@ -82,9 +82,9 @@ def test_commands_of_the_board(tree):
 
 def test_what_a_board_cannot_do_is_said(tree, tmp_path):
     from intramix.compiler.compile import compile_graph
-    from intramix.compiler.fileformat import save
+    from intramix.compiler.program.fileformat import save
     from intramix.hdl.geometry import Geometry
-    from intramix.quant.random_graph import random_graph
+    from intramix.quant.graph.random_graph import random_graph
 
     geometry = Geometry(word_channels=8, pixel_lanes=2, fixed8_lanes=2, fixed4_lanes=4, lut_lanes=2)
     save(compile_graph(random_graph(3, size=(8, 7), blocks=1), geometry), tmp_path / "net.imp")

@@ -3,17 +3,16 @@
 import dataclasses
 import zlib
 
-import interpreted
 import numpy as np
 import pytest
 
 from intramix.compiler.compile import compile_graph
-from intramix.compiler.records import expected_crcs
+from intramix.compiler.program.log_records import expected_crcs
 from intramix.hdl.geometry import Geometry
 from intramix.hdl.isa import Engine, Error
 from intramix.hdl.registers import COUNTERS, Status
-from intramix.quant.executor import execute
-from intramix.quant.random_graph import random_codes, random_graph
+from intramix.quant.graph.executor import execute
+from intramix.quant.graph.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import (
     AcceleratorError,
@@ -29,6 +28,7 @@ from intramix.runtime.errors import (
     decode_error,
 )
 from intramix.runtime.verification import verify
+from tests.support import interpreted
 
 GEOMETRY = Geometry(word_channels=8, pixel_lanes=2, fixed8_lanes=2, fixed4_lanes=4, lut_lanes=2, address_bits=40)
 
@@ -124,7 +124,7 @@ def test_log_has_each_layer_s_crc_and_cycles(driver, graph):
 def test_expected_crc_of_a_layer_stored_in_one_piece():
     """One lane and one tile store a map from its first byte to its last: the CRC is that of the map's bytes."""
     geometry = Geometry(word_channels=8, pixel_lanes=1, fixed8_lanes=0, fixed4_lanes=8, lut_lanes=0)
-    from intramix.quant.random_graph import FormatMix, single_convolution
+    from intramix.quant.graph.random_graph import FormatMix, single_convolution
 
     graph = single_convolution(1, channels=8, filters=8, size=(4, 4), kernel=(1, 1), mix=FormatMix(fixed8=0, lut=0))
     program = compile_graph(graph, geometry)

@@ -13,20 +13,19 @@ import pytest
 
 pynq = pytest.importorskip("pynq", reason="the pynq package has an environment of its own: make pynq-test")
 
-from small import FAST, SMALL, check_outputs
-
 from intramix.compiler.compile import compile_graph
-from intramix.compiler.fileformat import save
+from intramix.compiler.program.fileformat import save
 from intramix.compiler.selftest import with_selftest
 from intramix.platforms.boards import board as find_board
 from intramix.platforms.hardware_handoff import handoff
-from intramix.quant.random_graph import random_codes, random_graph
+from intramix.quant.graph.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import DeviceError, NoAcceleratorError, RunTimeout, SignatureMismatch
 from intramix.runtime.pynq import PynqDevice
 from intramix.runtime.pynq_simulated import ENTRY, hand_off, install
 from intramix.runtime.selftest import selftest
 from intramix.runtime.verification import verify
+from tests.support.small import FAST, SMALL, check_outputs
 
 
 @pytest.fixture(scope="module")

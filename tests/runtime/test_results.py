@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from small import SMALL
 
 from intramix.compiler.compile import compile_graph
-from intramix.quant.random_graph import random_graph
+from intramix.quant.graph.random_graph import random_graph
 from intramix.runtime.errors import DeviceError
 from intramix.runtime.results import decode_log
+from tests.support.small import SMALL
 
 
 @pytest.fixture(scope="module")

@@ -2,22 +2,22 @@
 
 import dataclasses
 
-import interpreted
 import numpy as np
 import pytest
-from small import FAST, SMALL
 
 from intramix.compiler.compile import compile_graph
-from intramix.compiler.records import selftest_codes
+from intramix.compiler.program.log_records import selftest_codes
 from intramix.compiler.selftest import with_selftest
 from intramix.hdl.isa import Opcode, Region
-from intramix.quant.random_graph import random_codes, random_graph
+from intramix.quant.graph.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import ProgramError
 from intramix.runtime.selftest import selftest
 from intramix.runtime.simulated import SimulatedDevice
 from intramix.runtime.verification import verify
 from intramix.sim.simulation import FaultMode
+from tests.support import interpreted
+from tests.support.small import FAST, SMALL
 
 
 @pytest.fixture(scope="module")

@@ -6,22 +6,22 @@ import re
 
 import numpy as np
 import pytest
-from small import FAST, SMALL, check_outputs
 
 from intramix.compiler.compile import compile_graph
 from intramix.explore.cycles import estimate
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
 from intramix.hdl.isa import Error
 from intramix.hdl.registers import Status
-from intramix.quant.executor import execute
-from intramix.quant.formats import FIXED4, POT_4, SP2_4
-from intramix.quant.random_graph import KINDS, FormatMix, random_codes, random_graph, single_convolution
+from intramix.quant.graph.executor import execute
+from intramix.quant.graph.formats import FIXED4, POT_4, SP2_4
+from intramix.quant.graph.random_graph import KINDS, FormatMix, random_codes, random_graph, single_convolution
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import AcceleratorError, DeviceError, RejectedError, RunTimeout, SignatureMismatch
 from intramix.runtime.simulated import BusViolation, SimulatedDevice
 from intramix.runtime.verification import verify
 from intramix.sim.conditions import DdrConditions
 from intramix.sim.simulation import FaultMode
+from tests.support.small import FAST, SMALL, check_outputs
 
 FIXED8_ONLY = Geometry(word_channels=4, pixel_lanes=1, fixed8_lanes=8, fixed4_lanes=0, lut_lanes=0, activation_bits=4)
 WIDE = Geometry(

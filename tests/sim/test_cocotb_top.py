@@ -16,8 +16,8 @@ SMALL = Geometry(
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_top_level(tmp_path):
-    # The environment's PYTHONPATH is this process' sys.path, which has this folder.
-    assert run_cocotb(SMALL, "cocotb_top", directory=tmp_path) >= 28
+    # The environment's PYTHONPATH is this process' sys.path, which has the project.
+    assert run_cocotb(SMALL, "tests.support.cocotb_top", directory=tmp_path) >= 28
     results = (tmp_path / "results.xml").read_text()
     assert len(re.findall("<testcase", results)) >= 28
 
@@ -26,4 +26,4 @@ def test_a_build_that_fails_shows_the_compilers_words(monkeypatch, tmp_path):
     monkeypatch.setenv("INTRAMIX_CACHE", str(tmp_path))
     monkeypatch.setattr("intramix.sim.cocotb_runner.wrapper_text", lambda geometry: "module broken (;\n")
     with pytest.raises(BuildError, match=r"(?s)build\.log.*wrapper\.v:1"):
-        run_cocotb(SMALL, "cocotb_top", directory=tmp_path)
+        run_cocotb(SMALL, "tests.support.cocotb_top", directory=tmp_path)

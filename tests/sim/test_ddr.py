@@ -2,13 +2,13 @@
 
 import dataclasses
 
-import copying
 import numpy as np
 import pytest
 
 from intramix.sim.conditions import ConditionsError, DdrConditions
 from intramix.sim.errors import SimulationError
 from intramix.sim.simulation import FaultMode
+from tests.support import copying
 
 FAST = DdrConditions(peak_bytes_per_second=1e12, latency_cycles=1, response_cycles=1)
 CROSSES, EARLY_LAST, CHANGES_ADDRESS, DROPS_ADDRESS, NARROW = range(1, 6)

@@ -5,7 +5,6 @@ import stat
 import subprocess
 import sys
 
-import copying
 import pytest
 
 from intramix.sim import verilator
@@ -13,6 +12,7 @@ from intramix.sim.cache import CacheError, cache_directory, digest
 from intramix.sim.errors import BuildError, MissingToolError
 from intramix.sim.ports import MasterPort, master_ports
 from intramix.sim.verilator import BuildOptions, build_library, verilator_environment
+from tests.support import copying
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from verilated import build
 
 from intramix.hdl.array.array import Array
 from intramix.hdl.array.golden import StepOperands, array_group, random_step
 from intramix.hdl.encoding import pack_weight_words
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
+from tests.support.verilated import build
 
 MAIN = r"""
 // Plays a file of input vectors, one a clock cycle, and writes the results of every group.

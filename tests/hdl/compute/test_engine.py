@@ -8,8 +8,7 @@ import torch
 
 from intramix.hdl.array.array import Array
 from intramix.hdl.geometry import Dsp, LaneClass
-
-from .layers import convolution_case, random_case, small
+from tests.support.compute.layers import convolution_case, random_case, small
 
 
 def check(case, **options):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from intramix.hdl import isa
-
-from .layers import convolution_case, small, window
+from tests.support.compute.layers import convolution_case, small, window
 
 LAYER = 77
 

@@ -11,8 +11,7 @@ from intramix.hdl.compute.group_queue import GroupQueue
 from intramix.hdl.compute.lane_memory import LaneMemory
 from intramix.hdl.compute.pool import Maximum
 from intramix.hdl.compute.walker import AddressWalker
-
-from .layers import small
+from tests.support.compute.layers import small
 
 
 def simulate(dut, testbench, *, clocked=True):

@@ -3,11 +3,11 @@
 import random
 
 import pytest
-from control_bench import BASE, Bench, random_program
 
 from intramix.hdl import isa
 from intramix.hdl.isa import Engine, Error, Opcode, Token
 from intramix.hdl.registers import Control, Status
+from tests.support.control.bench import BASE, Bench, random_program
 
 COUNTER_NAMES = ("WEIGHTS_BUSY", "MAPS_BUSY", "MAPS_WAIT", "COMPUTE_WAIT", "STORE_BUSY", "STORE_WAIT")
 

@@ -14,8 +14,7 @@ from intramix.hdl.dma.depthwise import DepthwiseUnit
 from intramix.hdl.dma.depthwise_golden import depthwise_plane
 from intramix.hdl.encoding import kernel_words
 from intramix.hdl.geometry import Dsp
-
-from .depthwise_cases import (
+from tests.support.dma.depthwise_cases import (
     BORDERS,
     all_rows,
     all_words,

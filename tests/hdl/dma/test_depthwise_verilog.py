@@ -6,13 +6,12 @@ import subprocess
 import numpy as np
 import pytest
 from amaranth.hdl import Shape
-from verilated import build
 
 from intramix.hdl.dma.depthwise import DepthwiseUnit
 from intramix.hdl.geometry import Dsp
 from intramix.hdl.isa import DEPTHWISE_COLUMNS
-
-from .depthwise_cases import BORDERS, Load, all_rows, all_words, expected_words, geometry, random_load
+from tests.support.dma.depthwise_cases import BORDERS, Load, all_rows, all_words, expected_words, geometry, random_load
+from tests.support.verilated import build
 
 MAIN = r"""
 // Plays the payloads of two streams, with pauses, and writes the payloads of the third.

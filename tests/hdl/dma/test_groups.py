@@ -8,8 +8,7 @@ import pytest
 from intramix.hdl import isa
 from intramix.hdl.dma.groups import UNDER_WAY, MapsGroups, StoreGroups
 from intramix.hdl.geometry import Geometry
-
-from . import maps_bench, store_bench
+from tests.support.dma import maps_bench, store_bench
 
 READY, FREE, STORED = (1 << token for token in (isa.Token.INPUT_READY, isa.Token.OUTPUT_FREE, isa.Token.STORED))
 

@@ -4,8 +4,7 @@ import pytest
 
 from intramix.hdl import isa
 from intramix.hdl.geometry import Geometry
-
-from .maps_bench import (
+from tests.support.dma.maps_bench import (
     BASE,
     PARAMETERS,
     SOUND,

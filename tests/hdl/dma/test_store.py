@@ -6,8 +6,7 @@ import pytest
 
 from intramix.hdl import isa
 from intramix.hdl.geometry import Geometry
-
-from .store_bench import BASE, LOG, SOUND, Bench, check_abort, check_stores
+from tests.support.dma.store_bench import BASE, LOG, SOUND, Bench, check_abort, check_stores
 
 
 def geometry(**fields) -> Geometry:

@@ -9,8 +9,7 @@ from intramix.hdl import isa
 from intramix.hdl.dma.weights import WeightsEngine
 from intramix.hdl.geometry import Geometry
 from intramix.sim.axi_memory import AxiMemory
-
-from .engine_bench import hand_over, simulator_of
+from tests.support.dma.engine_bench import hand_over, simulator_of
 
 BASE = 0x0100_0000
 

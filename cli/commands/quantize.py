@@ -1,0 +1,230 @@
+"""`intramix quantize`: a PyTorch model into an integer model."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import click
+from click.core import ParameterSource
+
+from ...compiler.place.lanes import LUT_FORMATS
+from ...hdl.geometry import Geometry
+from ...platforms.boards import Board
+from ...quant.assignment.allocation import Budget
+from ...quant.assignment.lane_mix import LaneMix
+from ...quant.assignment.methods import METHODS, find_method
+from ...quant.data.data import Dataset, load_data
+from ...quant.frontend.preflight import inspect_model
+from ...quant.graph.fileformat import save
+from ...quant.models import ZOO, fold_normalisation, load_model
+from ...quant.models.weights import IMAGENET
+from ...quant.network.layer_report import layer_reports
+from ...quant.quantize import QuantizationResult
+from ...quant.training import parallel
+from ...quant.training.recipe import TrainingOptions
+from ..report.quantization import layer_figures, render_quantization, show_findings, show_layers, show_narrowed
+from ..shared import training_options
+from ..shared.console import console
+from ..shared.errors import UserError
+from ..shared.lanes import lane_mix
+from ..shared.options import LUT_SCHEMES, SectionedCommand, board_options, json_option
+from ..shared.output import write_json, write_whole
+from ..shared.tables import percent
+from ..shared.training import checkpoint_of, fingerprint, quantize_for, train_float
+from ..shared.training_log import TrainingLog
+from ..shared.training_options import TrainingChoice
+
+REPORT_IMAGES = 16
+"""Images that the layers' distance from the float model is measured with."""
+
+
+class _Command(SectionedCommand):
+    sections: ClassVar = {
+        "Model and data": ("data", "image_size", "images_per_class", "test_images", "classes", "weights",
+                           "normalisation"),
+        "Formats": ("board_name", "method", "ratio", "budget", "hidden_bits", "activation_bits", "lut_scheme",
+                    "refine"),
+        "Training": training_options.NAMES[: training_options.NAMES.index("device")],
+        "Running it": training_options.NAMES[training_options.NAMES.index("device") :],
+        "Results": ("output", "report", "json_path"),
+    }  # fmt: skip
+
+
+@click.command(cls=_Command)
+@click.argument("model")
+@board_options("pynq-z2")
+@click.option("--data", required=True, metavar="NAME|FILE|FOLDER",
+              help="`digits`, `procedural`, an .npz with images (and labels), CIFAR-10's or an ImageNet-style folder.")
+@click.option("--image-size", type=click.IntRange(8), help="Of procedural (32) and of image files (224).")
+@click.option("--images-per-class", type=click.IntRange(1), help="At most, of procedural and of image files.")
+@click.option("--test-images", type=click.IntRange(1),
+              help="Measure accuracy with so many of the test images, chosen at random (default: all).")
+@click.option("--classes", type=click.IntRange(1), help="Scores of the model (default: the data's classes).")
+@click.option("--weights", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="State dict of the float model, .pth or .safetensors.")
+@click.option("--normalisation", type=click.Choice(("none", "imagenet")), default="none", show_default=True,
+              help="Of the images that the weights were trained with; it is folded into the first convolution.")
+@click.option("--method", type=click.Choice(METHODS), default="variance", show_default=True,
+              help="How filters are given their formats.")
+@click.option("--ratio", metavar="A:B:C",
+              help="Fixed-8 : Fixed-4 : LUT-lane filters of every layer (default: the lanes of the board's tile).")
+@click.option("--budget", metavar="KIND=LIMIT",
+              help="For hbp and hawq-v3: size, bit-operations or latency, as in size=60% (of 8 bits everywhere).")
+@click.option("--bits", "hidden_bits", type=click.IntRange(2, 8),
+              help="Bits of hidden activations (default: the geometry's slot).")
+@click.option("--refine", is_flag=True,
+              help="With --epochs 0: round weights by the layers' outputs, and correct biases.")
+@training_options.training_options
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
+              help="Integer model (.imx) to write.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Also write a page (HTML) with every operator and layer, and the bits of every channel.")
+@json_option
+def quantize(
+    model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
+    test_images: int | None, classes: int | None, weights: Path | None, normalisation: str, method: str,
+    ratio: str | None, budget: str | None, hidden_bits: int | None, refine: bool, training: TrainingChoice,
+    output: Path, report: Path | None, json_path: Path | None,
+) -> None:
+    """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
+
+    MODEL is package.module:callable (a file in the working directory counts as importable), or one of the zoo: demo,
+    resnet-tiny, resnet-small, mobilenet-tiny, mobilenet-small, resnet18, resnet34, resnet50, vgg16, vgg16_bn,
+    mobilenet_v2, squeezenet1_1, densenet121.
+
+    \b
+    From nothing, in minutes:   intramix quantize resnet-tiny --data procedural --float-epochs 12 --epochs 4 -o r.imx
+    From trained weights:       intramix quantize resnet18 --weights resnet18.pth --normalisation imagenet
+                                    --data IMAGENET --epochs 0 --refine -o r18.imx
+    A long run that may stop:   … --checkpoint run/ --training-log run/log.jsonl; after Ctrl-C the same with --resume
+    On 8 GPUs:                  torchrun --standalone --nproc-per-node 8 --no-python intramix quantize … --device cuda
+
+    docs/quantization.md explains the methods, docs/imagenet.md the published recipes.
+    """
+    started = time.monotonic()
+    limit = Budget.parse(budget) if budget else None
+    options = find_method(method).options(**training.recipe)
+    device = parallel.find_device(training.machine.device)
+    with parallel.process_group(device):
+        console.quiet = parallel.rank() > 0
+        geometry = _with_scheme(geometry, board, method)
+        mix_given = LaneMix.parse(ratio, LUT_FORMATS[geometry.lut_scheme]).on(lane_mix(geometry)) if ratio else None
+        dataset = load_data(
+            data, image_size=image_size, images_per_class=images_per_class, test_images=test_images,
+            from_files=options.augmentation != "none",
+        )  # fmt: skip
+        network = _float_model(model, dataset, classes, weights, normalisation, training, options)
+        log = TrainingLog(training.log)
+        name = model if model in ZOO else model.rpartition(":")[2]
+        conditions = {
+            "model": name, "data": dataset.name, "images": len(dataset.train_images), "normalisation": normalisation,
+            "weights": fingerprint(network),
+        }  # fmt: skip
+
+        def saved(phase: str) -> Any:
+            return checkpoint_of(training.checkpoint, phase, resume=training.resume, conditions=conditions)
+
+        if training.float_epochs:
+            chosen = {"epochs": training.float_epochs, "learning_rate": training.float_learning_rate,
+                      "batch_size": training.recipe["batch_size"]}  # fmt: skip
+            recipe = TrainingOptions(
+                **{key: value for key, value in chosen.items() if value is not None},
+                precision=options.precision, augmentation=options.augmentation, seed=options.seed,
+            )  # fmt: skip
+            train_float(network, dataset, recipe, log, checkpoint=saved("float"), machine=training.machine)
+        findings = inspect_model(network, dataset.image_shape)
+        show_findings(findings, whole=bool(report))
+        conditions |= {
+            "weights": fingerprint(network), "method": method, "board": board.name, "ratio": ratio, "budget": budget,
+            "bits": hidden_bits or geometry.activation_bits, "lut_scheme": geometry.lut_scheme.name,
+        }  # fmt: skip
+        result = quantize_for(
+            network, dataset, geometry, activation_bits=hidden_bits, method=method, ratio=mix_given, budget=limit,
+            options=options, refined=refine, name=name, log=log, checkpoint=saved("quantized"),
+            machine=training.machine,
+        )  # fmt: skip
+        if parallel.rank():
+            return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    save(result.graph, output)
+    accuracy = {
+        "float": result.float_accuracy, "quantized": result.quantized_accuracy, "integer": result.integer_accuracy,
+    }  # fmt: skip
+    layers = layer_reports(result.network, result.graph, dataset.test_images[:REPORT_IMAGES])
+    show_layers(f"{name}, {method}", layers)
+    show_narrowed(result.narrowed, geometry.accumulator_bits)
+    console.print(" · ".join(f"{key} {percent(value)}" for key, value in accuracy.items() if value is not None))
+    agreement = _agreement(result)
+    _show_agreement(agreement)
+    console.print(f"wrote {output}")
+    if training.log and log.phases:
+        console.print(f"wrote {training.log} and {training.log.with_suffix('.png')}")
+    if report:
+        write_whole(report, render_quantization(f"{name}, {method}, {board.name}", findings, layers, accuracy))
+        console.print(f"[bold]{report}[/] has every operator and layer, and the bits of every channel.")
+    if json_path:
+        write_json(json_path, {
+            "network": name,
+            "method": method,
+            "board": board.name,
+            "activation_bits": hidden_bits or geometry.activation_bits,
+            "accuracy": accuracy,
+            "narrowed": [
+                {"layer": each.layer, "filters": each.filters, "given": each.given.name, "taken": each.taken.name}
+                for each in result.narrowed
+            ],
+            "agreement": agreement,
+            "layers": [layer_figures(entry) for entry in layers],
+            "seconds": round(time.monotonic() - started, 2),
+        })
+
+
+def _float_model(
+    model: str, dataset: Dataset, classes: int | None, weights: Path | None, normalisation: str,
+    training: TrainingChoice, options: TrainingOptions,
+) -> Any:  # fmt: skip
+    """The model to quantize or to train first."""
+    import torch
+
+    if dataset.train_labels is None and (options.epochs or training.float_epochs):
+        raise UserError(
+            f"data {dataset.name} has no labels to train with: add labels, or use --epochs 0 to calibrate only"
+        )
+    classes = classes or (10 if dataset.train_labels is None else int(dataset.train_labels.max()) + 1)
+    torch.manual_seed(options.seed)
+    network = load_model(model, channels=dataset.image_shape[0], classes=classes, weights=weights)
+    if normalisation == "imagenet":
+        fold_normalisation(network, *IMAGENET)
+    return network
+
+
+def _with_scheme(geometry: Geometry, board: Board, method: str) -> Geometry:
+    """The geometry with LUT lanes for the method's scheme, unless the person chose a scheme."""
+    kind = find_method(method).lut_format
+    chosen = click.get_current_context().get_parameter_source("lut_scheme")
+    if kind is None or chosen is ParameterSource.COMMANDLINE or LUT_FORMATS[geometry.lut_scheme] == kind:
+        return geometry
+    console.print(f"{method} has {kind.name} in the LUT lanes: give --lut-scheme {kind.name} to the other commands too")
+    return board.geometry_for(activation_bits=geometry.activation_bits, lut_scheme=LUT_SCHEMES[kind.name])
+
+
+def _agreement(result: QuantizationResult) -> dict[str, float | None]:
+    """Of all codes of all layers' outputs, under the keys of docs/json.md."""
+    sizes = {name: tensor.channels * tensor.height * tensor.width for name, tensor in result.graph.tensors.items()}
+    total = sum(sizes[entry.tensor] for entry in result.agreement)
+    shares = {
+        field: sum(getattr(entry, field) * sizes[entry.tensor] for entry in result.agreement) / total
+        for field in ("differing", "far")
+    }
+    scores = (result.integer_accuracy, result.quantized_accuracy)
+    return {**shares, "accuracy_difference": None if None in scores else scores[0] - scores[1]}  # type: ignore[operator]
+
+
+def _show_agreement(figures: Mapping[str, float | None]) -> None:
+    difference = figures["accuracy_difference"]
+    note = "" if difference is None else f"; its accuracy is {100 * difference:+.2f} points"
+    console.print(
+        f"The integer model against the fake quantization of the training: {100 * figures['differing']:.3f} % of the "  # type: ignore[operator]
+        f"codes differ, {100 * figures['far']:.4f} % by more than 1{note}"  # type: ignore[operator]
+    )

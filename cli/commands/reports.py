@@ -1,0 +1,66 @@
+"""`intramix reports`: utilisation, timing and power of a bitstream that was built."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...platforms.reports import Reports, read_reports
+from ..shared.console import errors, table
+from ..shared.options import json_option
+from ..shared.output import write_json
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@json_option
+def reports(folder: Path, json_path: Path | None) -> None:
+    """Show utilisation, slack and power from the tool's reports in FOLDER, where `intramix build` made a bitstream."""
+    found = read_reports(folder)
+    print_reports(found)
+    if json_path:
+        write_json(json_path, reports_json(found))
+
+
+def print_reports(found: Reports) -> None:
+    """Prints a table of what there is, and a warning for each report that is missing."""
+    rows = [
+        [usage.kind, f"{usage.used:,g}", f"{usage.available:,g}", _share(usage.used, usage.available)]
+        for usage in found.utilisation
+    ]
+    if (timing := found.timing) is not None:
+        late = f"{timing.failing_endpoints:,} endpoints fail: unreliable, build with a lower --clock"
+        verdict = "met" if timing.met else late
+        rows.append(["worst setup slack", _slack(timing.setup), "", verdict])
+        rows.append(["worst hold slack", _slack(timing.hold), "", ""])
+    if (power := found.power) is not None:
+        parts = f"{power.dynamic:.2f} dynamic, {power.static:.2f} static"
+        rows.append(["power, estimated", f"{power.total:.2f} W", parts, f"confidence: {power.confidence.lower()}"])
+    columns = [("figure", "left"), ("value", "right"), ("of", "left"), ("", "left")]
+    table("Vivado's reports", columns, rows)
+    for problem in found.problems:
+        errors.print(f"[yellow]warning:[/] report {problem}")
+
+
+def reports_json(found: Reports) -> dict[str, Any]:
+    """The same for `--json`."""
+    return {
+        "utilisation": {usage.kind: {"used": usage.used, "available": usage.available} for usage in found.utilisation},
+        "timing": found.timing and {
+            "setup_ns": found.timing.setup, "hold_ns": found.timing.hold, "pulse_width_ns": found.timing.pulse_width,
+            "failing_endpoints": found.timing.failing_endpoints, "met": found.timing.met,
+        },
+        "power": found.power and {
+            "total_watts": found.power.total, "dynamic_watts": found.power.dynamic, "static_watts": found.power.static,
+            "junction_celsius": found.power.junction_celsius, "confidence": found.power.confidence,
+        },
+        "problems": list(found.problems),
+    }  # fmt: skip
+
+
+def _share(used: float, available: float) -> str:
+    return f"{used / available:.1%}" if available else "–"
+
+
+def _slack(nanoseconds: float | None) -> str:
+    return "no path" if nanoseconds is None else f"{nanoseconds:.3f} ns"

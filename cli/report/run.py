@@ -1,0 +1,142 @@
+"""The HTML report of a run: one file, plots inside."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from ..shared.tables import frames, layer_name, mix, percent
+
+_INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
+_COLOURS = {
+    "fixed-8": "#0b7285",
+    "fixed-4": "#3bc9db",
+    "lut-fixed-4": "#f08c00",
+    "lut-sp2-4": "#e8590c",
+    "lut-pot-4": "#c2255c",
+}
+
+
+def render(figures: Mapping[str, Any], *, history: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The report of `demo` or `simulate` as HTML.
+
+    Parameters
+    ----------
+    figures: as docs/json.md has them.
+    history: training epochs: `phase` ("float" or "quantized"), `epoch`, `loss`.
+    """
+    run = frames(figures["batch"])
+    plots = [
+        (f"Cycles of a {run}, by layer", _plot_cycles(figures["layers"])),
+        ("Filters by lane, by layer", _plot_lanes(figures["layers"])),
+        (f"Memory traffic of a {run}, by layer", _plot_traffic(figures["layers"])),
+    ]
+    if history:
+        plots.append(("Training", _plot_history(history)))
+    return _template("report.html.j2").render(figures=figures, plots=plots)
+
+
+def render_profile(figures: Mapping[str, Any]) -> str:
+    """The report of `profile` as HTML; `figures` as docs/json.md has them."""
+    run = frames(figures["batch"])
+    plots = [
+        (f"Cycles of a {run}, by layer", _plot_cycles(figures["layers"])),
+        (f"Memory traffic of a {run}, by layer", _plot_traffic(figures["layers"])),
+        ("Engines, share of all cycles", _plot_engines(figures)),
+    ]
+    return _template("profile.html.j2").render(figures=figures, plots=plots)
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("intramix.cli", "report"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"frames": frames, "layer_name": layer_name, "mix": mix, "percent": percent}
+    return environment.get_template(name)
+
+
+def _plot_cycles(layers: Sequence[Mapping[str, Any]]) -> str:
+    figure, axes = _layer_bars(layers)
+    ideal = [layer["ideal_cycles"] for layer in layers]
+    spent = [max(layer["cycles"] - layer["ideal_cycles"], 0) for layer in layers]
+    axes.barh(range(len(layers)), ideal, color=_COLOURS["fixed-4"], label="the array's full rate")
+    axes.barh(range(len(layers)), spent, left=ideal, color="#ced4da", label="beyond it")
+    axes.set_xlabel("cycles")
+    return _finish(figure, axes)
+
+
+def _plot_lanes(layers: Sequence[Mapping[str, Any]]) -> str:
+    figure, axes = _layer_bars(layers)
+    left = [0.0] * len(layers)
+    for lane, colour in _COLOURS.items():
+        counts = [layer["lanes"].get(lane, 0) for layer in layers]
+        if any(counts):
+            axes.barh(range(len(layers)), counts, left=left, color=colour, label=lane)
+            left = [a + b for a, b in zip(left, counts)]
+    axes.set_xlabel("filters")
+    return _finish(figure, axes)
+
+
+def _plot_traffic(layers: Sequence[Mapping[str, Any]]) -> str:
+    figure, axes = _layer_bars(layers)
+    read = [layer["read_bytes"] / 1024 for layer in layers]
+    axes.barh(range(len(layers)), read, color=_COLOURS["fixed-8"], label="read")
+    written = [layer["write_bytes"] / 1024 for layer in layers]
+    axes.barh(range(len(layers)), written, left=read, color=_COLOURS["lut-fixed-4"], label="written")
+    axes.set_xlabel("KiB")
+    return _finish(figure, axes)
+
+
+def _plot_engines(figures: Mapping[str, Any]) -> str:
+    bars = {
+        f"{engine['engine']}: {what}": 100 * cycles / figures["cycles_per_run"]
+        for engine in figures["engines"]
+        for what, cycles in engine["cycles"].items()
+    }
+    figure, axes = _bars(list(bars))
+    axes.barh(range(len(bars)), list(bars.values()), color=_COLOURS["fixed-8"], label="of all cycles")
+    axes.set_xlabel("%")
+    return _finish(figure, axes)
+
+
+def _plot_history(history: Sequence[Mapping[str, Any]]) -> str:
+    figure, axes = plt.subplots(figsize=(9, 3.2))
+    for phase, colour in (("float", _COLOURS["fixed-8"]), ("quantized", _COLOURS["lut-fixed-4"])):
+        points = [(index, entry["loss"]) for index, entry in enumerate(history, 1) if entry["phase"] == phase]
+        if points:
+            axes.plot(*zip(*points), color=colour, label=phase, marker="o", markersize=3)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("mean loss")
+    return _finish(figure, axes)
+
+
+def _layer_bars(layers: Sequence[Mapping[str, Any]]) -> tuple[Figure, Any]:
+    return _bars([layer_name(layer["name"], layer["on_load"]) for layer in layers])
+
+
+def _bars(names: Sequence[str]) -> tuple[Figure, Any]:
+    figure, axes = plt.subplots(figsize=(9, 0.32 * len(names) + 1.2))
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    return figure, axes
+
+
+def _finish(figure: Figure, axes: Any) -> str:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=_INK, labelsize=9)
+    axes.grid(color=_GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, fontsize=9, labelcolor=_INK)
+    figure.tight_layout()
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

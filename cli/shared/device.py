@@ -1,0 +1,151 @@
+"""What `run`, `selftest` and `profile` share: a program, the device it runs on, and images for it."""
+
+import contextlib
+import functools
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from ...compiler.program.fileformat import load
+from ...compiler.program.program import Program
+from ...runtime.device import Device
+from ...runtime.driver import Driver
+from ...runtime.images import check
+from ...runtime.results import RunResult
+from .console import bar, step
+from .errors import UserError
+from .output import json_option
+
+_ROUND = 64
+"""Images that a board runs between two movements of the progress bar, or as few more as make whole batches."""
+
+
+def device_options(command: Callable) -> Callable:
+    """PROGRAM, `--device`, `--overlay`, `--board`, `--json`: the command receives `program`, `opened` and `json_path`.
+
+    `opened()` is a context whose value is a `Driver` with the program loaded.
+    """
+
+    @click.argument("program_path", metavar="PROGRAM", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    @click.option("--device", "kind", type=click.Choice(["sim", "pynq"]), default="sim", show_default=True,
+                  help="sim: the simulated RTL of the program's geometry. pynq: the board that this runs on.")
+    @click.option("--overlay", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+                  help="pynq: the bitstream to load, with its .hwh beside it. (intramix.bit beside PROGRAM)")
+    @click.option("--board", "board_name", metavar="NAME",
+                  help="sim: board whose memory and clock to assume. (2.1 GB/s peak, 100 MHz)")
+    @json_option
+    @functools.wraps(command)
+    def wrapped(program_path: Path, kind: str, overlay: Path | None, board_name: str | None, **others: Any) -> Any:
+        program = load(program_path)
+        overlay = overlay or program_path.with_name("intramix.bit")
+
+        @contextlib.contextmanager
+        def opened() -> Iterator[Driver]:
+            device = _board(overlay) if kind == "pynq" else _simulated(program, board_name)
+            with device:
+                driver = Driver(device)
+                driver.load(program)
+                yield driver
+                driver.unload()
+
+        return command(program=program, opened=opened, **others)
+
+    return wrapped
+
+
+def run_images(driver: Driver, images: np.ndarray, *, counters: bool = True) -> RunResult:
+    """Runs images under a progress bar."""
+    images = check(images, driver.program.input)
+    batch = driver.program.batch
+    size = batch if driver.device.simulated else -(-_ROUND // batch) * batch
+    parts: list[RunResult] = []
+    with bar("Run images on the simulated RTL" if driver.device.simulated else "Run images") as advance:
+        for start in range(0, len(images), size):
+            advance(start, len(images), "")
+            parts.append(driver.run(images[start : start + size], counters=counters))
+        advance(len(images), len(images), "")
+    return RunResult(
+        {name: np.concatenate([part.outputs[name] for part in parts]) for name in parts[0].outputs},
+        {name: np.concatenate([part.codes[name] for part in parts]) for name in parts[0].codes},
+        tuple(run for part in parts for run in part.runs),
+        parts[0].clock_hz,
+        sum(part.seconds for part in parts),
+    )
+
+
+def load_images(source: str, program: Program, limit: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images, and labels where there are any, for a program's input.
+
+    Parameters
+    ----------
+    source: an .npy of images, or an .npz of `images` and maybe `labels`; any other name is a data set of
+        `intramix quantize`, whose test images are taken.
+    limit: images to take, from the first on.
+
+    Raises
+    ------
+    UserError: there are none; the message says why.
+    """
+    path, labels = Path(source), None
+    if path.suffix in (".npy", ".npz"):
+        if not path.exists():
+            raise UserError(f"{path} does not exist")
+        try:
+            content = np.load(path, allow_pickle=False)
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path} is not a NumPy file, or it is damaged ({error})") from error
+        if path.suffix == ".npz":
+            if "images" not in content:
+                raise UserError(f"{path} has no array `images`; it has {', '.join(content) or 'none'}")
+            labels = content.get("labels")
+            content = content["images"]
+        images = content
+    else:
+        images, labels = _data_set(source)
+    if not images.size:
+        raise UserError(f"{source} has no images")
+    if labels is not None and len(labels) != len(images):
+        raise UserError(f"{source} has {len(images)} images and {len(labels)} labels")
+    return images[:limit], None if labels is None else labels[:limit]
+
+
+def _data_set(name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    try:
+        from ...quant.data.data import load_data
+        from ...quant.network.export import image_codes
+    except ImportError as error:
+        raise UserError(
+            f"data sets by name need the whole of Intramix, not only its runtime ({error}); pass an .npz file"
+        ) from error
+    data = load_data(name)
+    return image_codes(data.test_images), None if data.test_labels is None else data.test_labels.numpy()
+
+
+def _board(overlay: Path) -> Device:
+    from ...runtime.pynq import PynqDevice
+
+    with step(f"Load {overlay.name}"):
+        return PynqDevice(overlay)
+
+
+def _simulated(program: Program, board_name: str | None) -> Device:
+    try:
+        from ...platforms.boards import board as find_board
+        from ...runtime.simulated import SimulatedDevice
+        from ...sim.conditions import DdrConditions
+    except ImportError as error:
+        raise UserError(
+            f"simulation needs the whole of Intramix, not only its runtime ({error}); here use --device pynq"
+        ) from error
+    conditions = DdrConditions()
+    if board_name:
+        board = find_board(board_name)
+        conditions = DdrConditions(
+            peak_bytes_per_second=board.memory_bytes_per_second, clock_hz=board.clock_hz
+        )
+    with step("Build the simulator") as note:
+        return SimulatedDevice(program.geometry, conditions, progress=note)

@@ -1,0 +1,68 @@
+"""Options that several commands share."""
+
+import functools
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, ClassVar
+
+import click
+
+from ...compiler.place.lanes import LUT_FORMATS
+from ...hdl.geometry import Geometry
+from ...platforms.boards import BOARDS, Board
+from ...platforms.boards import board as find_board
+from .output import json_option
+
+__all__ = ["LUT_SCHEMES", "SectionedCommand", "batch_option", "board_options", "json_option"]
+
+
+class SectionedCommand(click.Command):
+    """A command whose help lists the options under headings.
+
+    Members
+    -------
+    sections: parameters' names by heading, in a subclass; what none has comes last.
+    """
+
+    sections: ClassVar[Mapping[str, Collection[str]]] = {}
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        left = {parameter.name: parameter.get_help_record(context) for parameter in self.get_params(context)}
+        for heading, names in (*self.sections.items(), ("Other", tuple(left))):
+            records = [record for name in names if (record := left.pop(name, None))]
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+LUT_SCHEMES = {kind.name: lane for lane, kind in LUT_FORMATS.items()}
+"""Classes of LUT lanes by the name of the weight format they are made for."""
+
+
+def board_options(default: str) -> Callable:
+    """`--board`, `--activation-bits`, `--lut-scheme`: the command receives `board` and `geometry`."""
+
+    def decorate(command: Callable) -> Callable:
+        @click.option("--board", "board_name", default=default, show_default=True, metavar="NAME",
+                      help=f"Board whose geometry to use: {', '.join(BOARDS)}.")
+        @click.option("--activation-bits", type=click.IntRange(4, 7), help="Bits of an activation slot (board's: 5).")
+        @click.option("--lut-scheme", type=click.Choice(sorted(LUT_SCHEMES)),
+                      help="Number scheme of the LUT lanes, if not the board's.")
+        @functools.wraps(command)
+        def wrapped(board_name: str, activation_bits: int | None, lut_scheme: str | None, **arguments: Any) -> Any:
+            board: Board = find_board(board_name)
+            geometry: Geometry = board.geometry_for(
+                activation_bits=activation_bits, lut_scheme=LUT_SCHEMES[lut_scheme] if lut_scheme else None
+            )
+            return command(board=board, geometry=geometry, **arguments)
+
+        return wrapped
+
+    return decorate
+
+
+batch_option = click.option(
+    "--batch", type=click.IntRange(1), default=1, show_default=True, metavar="N",
+    help="Images that the program computes at once, layer by layer. Weights are then read once for several images, and "
+         "lanes that a small map leaves idle take another image: more frames a second where weights bound a layer or "
+         "maps have few rows. The first answer comes with the last, and maps take N times the memory.",
+)

@@ -1,0 +1,97 @@
+"""Training with a progress bar: what `demo` and `quantize` share."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ...hdl.geometry import Geometry
+from ...quant.assignment.allocation import Budget
+from ...quant.assignment.lane_mix import LaneMix
+from ...quant.data.data import Dataset
+from ...quant.quantize import QuantizationResult, quantize
+from ...quant.training.checkpoint import Checkpoint, TrainingStopped
+from ...quant.training.recipe import TrainingOptions
+from ...quant.training.train import Machine, Progress, accuracy, train
+from .console import Advance, bar
+from .errors import Stopped
+from .lanes import lane_mix
+from .training_log import TrainingLog
+
+
+def train_float(
+    model: nn.Module, data: Dataset, options: TrainingOptions, log: TrainingLog, *,
+    checkpoint: Checkpoint | None = None, machine: Machine | None = None,
+) -> float:  # fmt: skip
+    """Trains the float model in place; its accuracy on the test images."""
+    assert data.train_labels is not None
+    assert data.test_labels is not None
+    with _stoppable(), bar("Train in float") as advance:
+        train(
+            model, data.train_images, data.train_labels, options, test=(data.test_images, data.test_labels),
+            checkpoint=checkpoint, machine=machine, progress=_moving(advance), after_epoch=log.of("float"),
+        )  # fmt: skip
+    return accuracy(model, data.test_images, data.test_labels)
+
+
+def quantize_for(
+    model: nn.Module, data: Dataset, geometry: Geometry, *, activation_bits: int | None = None, method: str,
+    ratio: LaneMix | None = None, budget: Budget | None = None, options: TrainingOptions,
+    refined: bool = False, name: str, log: TrainingLog | None = None, checkpoint: Checkpoint | None = None,
+    machine: Machine | None = None,
+) -> QuantizationResult:  # fmt: skip
+    """Quantizes a trained model for a geometry's lanes (or a ratio), with a bar while it is fine-tuned."""
+    title = "Quantize and fine-tune" if options.epochs else "Quantize (calibrate)"
+    with _stoppable(), bar(title) as advance:
+        return quantize(
+            model,
+            data,
+            lane_mix=ratio or lane_mix(geometry),
+            activation_bits=activation_bits or geometry.activation_bits,
+            method=method,
+            budget=budget,
+            options=options,
+            refined=refined,
+            accumulator_bits=geometry.accumulator_bits,
+            checkpoint=checkpoint,
+            machine=machine,
+            progress=_moving(advance),
+            after_epoch=log.of("quantized") if log else None,
+            stage=lambda what, done, total: advance(done, total, what),
+            name=name,
+        )
+
+
+def checkpoint_of(folder: Path | None, phase: str, *, resume: bool, conditions: dict[str, Any]) -> Checkpoint | None:
+    """The file of a phase in the folder of `--checkpoint`."""
+    if folder is None:
+        return None
+    return Checkpoint(folder / f"{phase}.pt", resume=resume, conditions=conditions)
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Of a model's weights: equal for equal ones."""
+    digest = hashlib.sha256()
+    for key, tensor in model.state_dict().items():
+        digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    try:
+        yield
+    except TrainingStopped as stopped:
+        raise Stopped(str(stopped)) from stopped
+
+
+def _moving(advance: Advance) -> Any:
+    def moved(progress: Progress) -> None:
+        steps = (progress.epoch - 1) * progress.steps + progress.step
+        note = f"epoch {progress.epoch}, loss {progress.loss:.3f}"
+        advance(steps, progress.epochs * progress.steps, note)
+
+    return moved

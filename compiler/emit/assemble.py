@@ -1,0 +1,178 @@
+"""One program of the engines' sequences: tokens, and an order in which no engine can block another for ever.
+
+Executed one at a time in program order, every instruction can start at once: its tokens are there, its weights are in
+the ring, what it loads has room. Within that, instructions of the two loading engines come as early as they can, so
+that they run while the array computes; a few at a time, since an engine's queue holds sixteen and a full one holds up
+all others.
+
+Groups of pixel lanes (`lane_groups`) change none of this: their LOAD_MAPs and STOREs leave the engine's queue in
+program order, and take their tokens then; and a token comes when its instruction and all before it are done, whatever
+group they belong to. So a token orders what it would if each engine worked one instruction after the other.
+"""
+
+import collections
+import itertools
+
+from ...hdl.isa import Token
+from ..errors import CompileError
+from .engine_queues import MapItem, Sequences, WeightItem
+from .instructions import Instruction, finish
+
+AHEAD = 14
+"""Instructions of a loading engine that may come earlier than the next COMPUTE needs."""
+MILESTONES = 64
+"""STOREs of one layer at most, for each image, that loads of another one wait for; more would only be finer."""
+PENDING = 200
+"""Tokens of a channel that may be pending in program order. Engines run ahead of it by what their queues hold, far less
+than the 55 that are left."""
+
+
+def assemble(sequences: Sequences) -> list[Instruction]:
+    """All instructions in program order, FINISH included."""
+    after = _connect(sequences)
+    stores = [store for compute in sequences.computes for store in compute.stores]
+    images = sequences.images
+    while True:  # as fine milestones as the counters of tokens allow
+        waits = _milestones(sequences, stores, MILESTONES * images)
+        behind = [max(first, sequences.store_owner[need] + 1) if need >= 0 else first
+                  for first, need in zip(after, itertools.accumulate(waits, max))]  # fmt: skip
+        program = _merge(sequences, behind)
+        signals = [(stores[need], item.instruction) for need, item in zip(waits, sequences.maps) if need >= 0]
+        if images == 1 or _most_pending(program, signals) <= PENDING:
+            break
+        images = -(-images // 2)
+    for store, load in signals:
+        store.signal(Token.STORED)
+        load.wait(Token.STORED)
+    _check_tokens(program)
+    return program
+
+
+def _connect(sequences: Sequences) -> list[int]:
+    """Adds the tokens of the lanes' memories; returns by LOAD_MAP how many COMPUTEs must come before it."""
+    computes, maps = sequences.computes, sequences.maps
+    input_needs, residual_needs, output_needs = (
+        ring.needs() for ring in (sequences.input, sequences.residual, sequences.output)
+    )
+    after = [0] * len(maps)
+
+    closes = [number for number, item in enumerate(computes) if item.closes_input]
+    uses_residual = [number for number, item in enumerate(computes) if item.residual_slot is not None]
+    for channel, needs, frees, slot_of in (
+        (Token.INPUT_FREE, input_needs, closes, lambda item: item.input_slot),
+        (Token.RESIDUAL_FREE, residual_needs, uses_residual, lambda item: item.residual_slot),
+    ):
+        for number, item in enumerate(maps):
+            slot = slot_of(item)
+            if slot is not None and needs[slot]:
+                last = frees[needs[slot] - 1]
+                after[number] = max(after[number], last + 1)
+                if needs[slot] > (needs[slot - 1] if slot else 0):
+                    computes[last].instruction.signal(channel)
+                    item.instruction.wait(channel)
+
+    for number, compute in enumerate(computes):
+        if compute.opens_input:
+            compute.instruction.wait(Token.INPUT_READY)
+        if compute.residual_slot is not None:
+            compute.instruction.wait(Token.RESIDUAL_READY)
+        compute.instruction.signal(Token.OUTPUT_READY)
+        compute.stores[0].wait(Token.OUTPUT_READY)
+        if output_needs[number] > (output_needs[number - 1] if number else 0):
+            computes[output_needs[number] - 1].stores[-1].signal(Token.OUTPUT_FREE)
+            compute.instruction.wait(Token.OUTPUT_FREE)
+    return after
+
+
+def _milestones(sequences: Sequences, stores: list[Instruction], most: int) -> list[int]:
+    """By LOAD_MAP the STORE that it waits for, not before the one it needs; −1: none that those before it did not wait
+    for. Of each layer's STOREs `most` at most, but never one that comes only after a COMPUTE that needs the load."""
+    maps, owner = sequences.maps, sequences.store_owner
+    latest: list[int] = []
+    for number, compute in enumerate(sequences.computes):
+        latest += [number] * (compute.maps - len(latest))
+    by_layer: dict[int, set[int]] = {}
+    deadline: dict[int, int] = {}
+    for number, item in enumerate(maps):
+        if item.stored >= 0:
+            by_layer.setdefault(stores[item.stored].fields["layer"], set()).add(item.stored)
+            deadline[item.stored] = min(deadline.get(item.stored, latest[number]), latest[number])
+    chosen: dict[int, int] = {-1: -1}
+    for needs in by_layer.values():
+        ordered = sorted(needs)
+        size = -(-len(ordered) // most)
+        for start in range(0, len(ordered), size):
+            part = ordered[start : start + size]
+            for need in part:
+                chosen[need] = max(other for other in part if other == need or owner[other] < deadline[need])
+    waits, reached = [], -1
+    for item in maps:
+        needed = chosen[item.stored]
+        waits.append(needed if needed > reached else -1)
+        reached = max(reached, needed)
+    return waits
+
+
+class _Loader:
+    """A loading engine's sequence while the program is put together."""
+
+    def __init__(self, items: list[WeightItem] | list[MapItem], program: list[Instruction]) -> None:
+        self.items = items
+        self.program = program
+        self.done = 0
+
+    def emit(self) -> None:
+        self.program.append(self.items[self.done].instruction)
+        self.done += 1
+
+
+def _merge(sequences: Sequences, after: list[int]) -> list[Instruction]:
+    geometry = sequences.geometry
+    program: list[Instruction] = []
+    weights, maps = _Loader(sequences.weights, program), _Loader(sequences.maps, program)
+    words = tiles = 0  # in the rings, in program order
+
+    def room(item: WeightItem) -> bool:
+        # Into an empty ring even more than it holds: the next COMPUTE frees words while the last ones are loaded.
+        fits = not item.words or not words or words + item.words <= geometry.weight_depth
+        return fits and tiles + item.tiles <= geometry.constant_tiles
+
+    for number, item in enumerate(sequences.computes):
+        while maps.done < min(item.maps + AHEAD, len(sequences.maps)) and after[maps.done] <= number:
+            maps.emit()
+        while weights.done < min(item.weights + AHEAD, len(sequences.weights)):
+            load = sequences.weights[weights.done]
+            if not room(load):
+                break
+            words, tiles = words + load.words, tiles + load.tiles
+            weights.emit()
+        assert maps.done >= item.maps, "the schedule is not topological"
+        assert weights.done >= item.weights, "the schedule is not topological"
+        program.append(item.instruction)
+        program += item.stores
+        words, tiles = words - item.releases, tiles - item.releases_constants
+    program.append(finish())
+    return program
+
+
+def _most_pending(program: list[Instruction], signals: list[tuple[Instruction, Instruction]]) -> int:
+    """Tokens that are pending at once, in program order, if each of the pairs passes one."""
+    change = collections.Counter(id(giver) for giver, _ in signals)
+    change.subtract(id(taker) for _, taker in signals)
+    return max(itertools.accumulate(change[id(instruction)] for instruction in program))
+
+
+def _check_tokens(program: list[Instruction]) -> None:
+    pending = dict.fromkeys(Token, 0)
+    for instruction in program:
+        for token in Token:
+            pending[token] -= instruction.fields.get("wait", 0) >> token & 1
+            assert pending[token] >= 0, "the schedule is not topological"
+            pending[token] += instruction.fields.get("signal", 0) >> token & 1
+            if pending[token] > PENDING:
+                raise CompileError(
+                    instruction.where,
+                    f"more than {PENDING} {token.name} tokens would be pending: too many maps wait for later layers",
+                    "order the layers so that branches follow one another",
+                )
+    assert not any(pending.values()), "tokens are left over"

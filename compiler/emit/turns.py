@@ -1,0 +1,123 @@
+"""Layers that run one after the other, and layers that run side by side, block by block.
+
+Layers that follow one another can share a *turn*: each runs on the rows that the ones before it have stored, so that
+what loads and stores most of the time runs beside what computes most of the time. All their weights stay in the ring
+for the turn.
+
+Each layer of a turn has a CRC register of its own in every group of lanes: the group's first STORE of the layer starts
+it, the last one writes its record.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..lower.on_load import stored_box
+from ..plan.blocks import Block
+from ..plan.turn import Turn
+from ..program.lane_groups import group_of
+from .engine_queues import Sequences
+from .layer import LayerSchedule
+
+BEHIND = 2
+"""Blocks of a layer that are computed while the rows before them are stored and loaded for the next one."""
+
+
+def schedule(turn: Turn, sequences: Sequences) -> None:
+    """Appends the layers of a turn.
+
+    Raises
+    ------
+    CompileError: no cut of a layer fits the geometry's memories.
+    """
+    schedules: list[LayerSchedule] = []
+    for item in turn.members:
+        before = tuple(schedules)
+        schedules.append(LayerSchedule(sequences, item.layer, item.parameters, item.cut, before))
+    if len(schedules) == 1:
+        for _ in schedules[0].run():
+            pass
+    else:
+        _interleave(schedules)
+    for register, schedule in enumerate(schedules):
+        started: set[int] = set()
+        for store in schedule.stores:
+            store.fields["crc_register"] = register
+            if (group := group_of(store.fields["lane"], sequences.geometry)) not in started:
+                store.fields["crc_start"] = 1
+                started.add(group)
+
+
+class _Progress:
+    """How far a layer of a turn is.
+
+    Members
+    -------
+    schedule: the layer's.
+    blocks: of its input, in order.
+    producers: layers of the turn whose output it reads, and whether as its input (else as its residual).
+    rows: of its output that are there after so many blocks, by image.
+    """
+
+    def __init__(self, schedule: LayerSchedule, before: Sequence["_Progress"]) -> None:
+        self.schedule = schedule
+        self.before = before
+        self.blocks = list({id(visit.block): visit.block for visit in schedule.visits}.values())
+        self.run = schedule.run()
+        self.rows = [np.zeros(schedule.layer.images, int)]
+        layer = schedule.layer
+        residual = None if layer.residual is None else layer.residual.name
+        reads = (layer.stored.name, residual)
+        self.producers = [(other, other.target == reads[0]) for other in before if other.target in reads]
+
+    @property
+    def target(self) -> str:
+        return self.schedule.layer.target.name
+
+    @property
+    def done(self) -> int:
+        return len(self.rows) - 1
+
+    @property
+    def ended(self) -> bool:
+        return self.schedule.ended
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next block may come: its rows are there. The first and the last one come after those of all
+        layers before: weights enter and leave the ring in order."""
+        if not all(other.done for other in self.before):
+            return False
+        if self.done == len(self.blocks) - 1:
+            return all(other.ended for other in self.before)
+        block = self.blocks[self.done]
+        return all(
+            other.ended or self._there(block, as_input, other.rows[max(0, other.done - BEHIND)])
+            for other, as_input in self.producers
+        )
+
+    def advance(self) -> None:
+        """Appends a block."""
+        next(self.run)
+        block = self.blocks[self.done]
+        rows = self.rows[-1].copy()
+        rows[block.image : block.image + block.images] = block.first_row + block.rows
+        self.rows.append(rows)
+
+    def _there(self, block: Block, as_input: bool, rows: np.ndarray) -> bool:
+        """Whether the rows that a block's input or residual takes are among the first so many of each image."""
+        end = block.first_row + block.rows
+        if as_input:
+            last = (block.read_row + block.read_rows - 1) * block.row_step
+            end = stored_box(self.schedule.layer, (0, last + 1), (0, 1))[0].end
+        return bool((end <= rows[block.image : block.image + block.images]).all())
+
+
+def _interleave(schedules: Sequence[LayerSchedule]) -> None:
+    """Appends layers block by block, always the one that is furthest behind; they end in their order."""
+    members: list[_Progress] = []
+    for schedule in schedules:
+        members.append(_Progress(schedule, tuple(members)))
+    while waiting := [member for member in members if not member.ended]:
+        ready = [member for member in waiting if member.ready]
+        min(ready, key=lambda member: (member.done / len(member.blocks), -len(member.before))).advance()

@@ -1,0 +1,1 @@
+"""The instruction set executed in software, written from docs/architecture.md alone."""

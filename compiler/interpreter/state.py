@@ -1,0 +1,243 @@
+"""What the interpreter's machine holds: instructions with their errors, lane memories, rings and tokens."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NoReturn
+
+import numpy as np
+
+from ...hdl.encoding import weight_of
+from ...hdl.geometry import CONSTANT_BITS, Geometry, LaneClass
+from ...hdl.isa import (
+    CONSTANT_LAYOUT,
+    ENGINE_OF,
+    INSTRUCTION_BYTES,
+    LAYOUTS,
+    OffsetCode,
+    Opcode,
+    Token,
+    decode,
+    unpack,
+)
+
+TOKEN_LIMIT = 255
+"""The largest value of a token counter."""
+
+
+class InterpreterError(ValueError):
+    """A program that breaks a rule of the machine.
+
+    Members
+    -------
+    index: the instruction's place in the program, from 0.
+    opcode: its `isa.Opcode`, or None where it has none.
+    field: the field at fault.
+    """
+
+    def __init__(self, index: int, opcode: Opcode | None, layer: int | None, field: str, reason: str) -> None:
+        what = "unknown" if opcode is None else opcode.name
+        where = "" if layer is None else f", layer {layer}"
+        super().__init__(f"instruction {index} ({what}{where}): {field}: {reason}")
+        self.index, self.opcode, self.field = index, opcode, field
+
+
+@dataclasses.dataclass(frozen=True)
+class Instruction:
+    """A decoded instruction at its place in the program."""
+
+    index: int
+    opcode: Opcode
+    fields: Mapping[str, int]
+
+    @classmethod
+    def decode(cls, index: int, code: bytes) -> "Instruction":
+        try:
+            opcode, fields = decode(bytes(code))
+        except ValueError as error:
+            raise InterpreterError(index, None, None, "opcode", str(error)) from None
+        used = sum(field.width for field in LAYOUTS[opcode])
+        instruction = cls(index, opcode, fields)
+        instruction.need(
+            int.from_bytes(code, "little") >> used == 0,
+            "unused bits",
+            f"bits {used} … {8 * INSTRUCTION_BYTES - 1} must be 0",
+        )
+        return instruction
+
+    def __getitem__(self, field: str) -> int:
+        return self.fields[field]
+
+    def fail(self, field: str, reason: str) -> NoReturn:
+        raise InterpreterError(self.index, self.opcode, self.fields["layer"], field, reason)
+
+    def need(self, condition: bool, field: str, reason: str) -> None:
+        if not condition:
+            self.fail(field, reason)
+
+    def need_counts(self, *fields: str) -> None:
+        for field in fields:
+            self.need(self[field] >= 1, field, "must be at least 1, not 0")
+
+
+class LaneMemory:
+    """A private memory of every pixel lane.
+
+    Members
+    -------
+    words: uint8, lanes × depth × Ti slots.
+    valid: bool, lanes × depth: the word was written, and made only of words that were.
+    maker: int32, lanes × depth: index of the instruction that wrote it last; −1: none.
+    """
+
+    def __init__(self, name: str, lanes: int, depth: int, channels: int) -> None:
+        self.name, self.depth = name, depth
+        self.words = np.zeros((lanes, depth, channels), np.uint8)
+        self.valid = np.zeros((lanes, depth), bool)
+        self.maker = np.full((lanes, depth), -1, np.int32)
+
+    def write(self, index: int, lane: int, start: int, words: np.ndarray, valid: "np.ndarray | bool" = True) -> None:
+        """Writes consecutive words from address `start` on; the caller has checked the range."""
+        span = slice(start, start + len(words))
+        self.words[lane, span], self.valid[lane, span], self.maker[lane, span] = words, valid, index
+
+    def describe(self, lane: int, address: int) -> str:
+        """Why the word at an address is not valid."""
+        maker = self.maker[lane, address]
+        if maker < 0:
+            return f"word {address} of lane {lane}'s {self.name} memory was never written"
+        return f"word {address} of lane {lane}'s {self.name} memory: instruction {maker} made it of words never written"
+
+
+class WeightRing:
+    """The ring of weight words.
+
+    Members
+    -------
+    words: uint8, places × bytes of a stored word; depth places, or more once a longer load has streamed through.
+    weights: int16, places × To × Ti, what the lanes multiply codes by: offset binary for fixed-point and SP2 lanes
+        (w + 8, w + 128), signed for PoT.
+    written, released: unbounded counters; word n lies at n mod places.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.geometry, self.depth = geometry, geometry.weight_depth
+        self.written = self.released = 0
+        self._resize(self.depth)
+
+    def _resize(self, size: int) -> None:
+        self.words = np.zeros((size, self.geometry.weight_word_bits // 8), np.uint8)
+        self.weights = np.zeros((size, self.geometry.tile_filters, self.geometry.word_channels), np.int16)
+
+    def append(self, words: np.ndarray) -> None:
+        if len(words) > len(self.words):  # only into an empty ring: they stream
+            self._resize(len(words))
+        places = (self.written + np.arange(len(words))) % len(self.words)
+        self.words[places] = words
+        self.weights[places] = stored_weights(self.geometry, words)
+        self.written += len(words)
+
+    def run(self, start: int, count: int) -> np.ndarray:
+        """`weights` of `count` words from the unbounded number `start` on."""
+        return self.weights[(start + np.arange(count)) % len(self.words)]
+
+
+def stored_weights(geometry: Geometry, words: np.ndarray) -> np.ndarray:
+    """What lanes multiply codes by, int16 words × To × Ti, of stored weight words (uint8, words × bytes)."""
+    bits = np.unpackbits(words, axis=1, bitorder="little")
+    channels = geometry.word_channels
+    result = np.empty((len(words), geometry.tile_filters, channels), np.int16)
+    position = 0
+    for lane, kind in enumerate(geometry.lanes):
+        width = kind.weight_bits
+        field = bits[:, position : position + channels * width].reshape(len(words), channels, width)
+        codes = (field.astype(np.int64) << np.arange(width)).sum(axis=2)
+        result[:, lane] = _multiplicands(kind)[codes]
+        position += channels * width
+    return result
+
+
+def _multiplicands(lane: LaneClass) -> np.ndarray:
+    """By stored code: the code itself (offset binary) for fixed-point, w + 8 for SP2, w for PoT."""
+    codes = range(1 << lane.weight_bits)
+    if lane is LaneClass.LUT_POT:
+        return np.array([weight_of(lane, code) for code in codes], np.int16)
+    if lane is LaneClass.LUT_SP2:
+        return np.array([weight_of(lane, code) + 8 for code in codes], np.int16)
+    return np.array(codes, np.int16)
+
+
+class ConstantRing:
+    """The ring of requantization constants.
+
+    Members
+    -------
+    multiplier, offset, bias: int64, tiles × To in lane order; offset is the multiple of Σq, 0, 8 or 128.
+    written, released: unbounded counters of tiles.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.depth = geometry.constant_tiles
+        lanes, rows = geometry.tile_filters, geometry.drain_cycles
+        self.multiplier, self.offset, self.bias = (np.zeros((self.depth, lanes), np.int64) for _ in range(3))
+        self.order = [unit * rows + row for row in range(rows) for unit in range(geometry.post_units)]
+        self.tile_bytes = lanes * CONSTANT_BITS // 8
+        self.written = self.released = 0
+
+    def append(self, instruction: Instruction, data: bytes) -> None:
+        """Appends one tile of constants, in drain order."""
+        place = self.written % self.depth
+        size = CONSTANT_BITS // 8
+        for number, lane in enumerate(self.order):
+            word = int.from_bytes(data[number * size : (number + 1) * size], "little")
+            fields = unpack(CONSTANT_LAYOUT, word)
+            if fields["offset"] not in _OFFSETS:
+                instruction.fail("address", f"the constants of filter lane {lane} have offset code {fields['offset']}")
+            self.multiplier[place, lane] = fields["multiplier"]
+            self.offset[place, lane] = _OFFSETS[fields["offset"]]
+            self.bias[place, lane] = fields["bias"]
+        self.written += 1
+
+
+_OFFSETS = {int(OffsetCode.NONE): 0, int(OffsetCode.EIGHT): 8, int(OffsetCode.ONE_HUNDRED_TWENTY_EIGHT): 128}
+
+
+class Tokens:
+    """The counters of pending tokens, by `isa.Token`."""
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(Token, 0)
+
+    def check(self, instruction: Instruction) -> None:
+        """Masks may name only channels of the instruction's engine."""
+        engine = ENGINE_OF[instruction.opcode]
+        for field, legal in (
+            ("wait", [token for token in Token if token.target is engine]),
+            ("signal", [token for token in Token if token.source is engine]),
+        ):
+            wrong = instruction[field] & ~sum(1 << token for token in legal)
+            names = ", ".join(token.name for token in legal) or "none"
+            instruction.need(
+                wrong == 0,
+                field,
+                f"mask {instruction[field]:#x} names a channel that {engine.name} may not ({names} legal)",
+            )
+
+    def take(self, instruction: Instruction) -> None:
+        for token in Token:
+            if instruction["wait"] >> token & 1:
+                instruction.need(
+                    self.counts[token] > 0,
+                    "wait",
+                    f"no {token.name} token is pending: in program order this never starts",
+                )
+                self.counts[token] -= 1
+
+    def give(self, instruction: Instruction) -> None:
+        for token in Token:
+            if instruction["signal"] >> token & 1:
+                instruction.need(
+                    self.counts[token] < TOKEN_LIMIT,
+                    "signal",
+                    f"more than {TOKEN_LIMIT} {token.name} tokens are pending",
+                )
+                self.counts[token] += 1

@@ -1,0 +1,1 @@
+"""Layers of the integer graph as the machine has them."""

@@ -1,0 +1,131 @@
+"""Layers as the scheduler sees them: windows over stored maps, the stem folded, shapes resolved."""
+
+import dataclasses
+
+import numpy as np
+
+from ...hdl.geometry import Geometry
+from ...hdl.isa import DIGIT_BITS
+from ...quant.graph.graph import Convolution, IntegerGraph, MaxPool, TensorType
+from ..errors import CompileError
+from ..program.input_fold import InputFold
+from .input_rewrite import Stem, choose_stem
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LoweredLayer:
+    """A layer over stored maps.
+
+    Members
+    -------
+    number: place in the order of execution, from 0; the `layer` field of its instructions.
+    layer: the layer of the integer graph.
+    source, target: types of the input and output tensors as stored (after folding).
+    residual: type of the residual tensor, or None.
+    weight: int64, filters × channels (1 if depthwise) × rows × columns, folded where the input is; None for a max pool.
+    kernel, stride: rows, columns.
+    pad_top, pad_left: zero rows above and zero columns left of the stored map. Those below and to the right follow
+        from the size of the output.
+    images: that are computed at once; types and shapes are of one.
+    on_load: the depthwise layer whose output `source` is, if that is not stored but computed while it is loaded.
+    """
+
+    number: int
+    layer: Convolution | MaxPool
+    source: TensorType
+    target: TensorType
+    residual: TensorType | None
+    weight: np.ndarray | None
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad_top: int
+    pad_left: int
+    images: int = 1
+    on_load: "LoweredLayer | None" = None
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+    @property
+    def where(self) -> str:
+        """How errors name it."""
+        return f"layer {self.layer.name!r}"
+
+    @property
+    def stored(self) -> TensorType:
+        """The tensor that it reads from memory."""
+        return self.source if self.on_load is None else self.on_load.source
+
+    @property
+    def convolution(self) -> Convolution:
+        assert isinstance(self.layer, Convolution)
+        return self.layer
+
+    @property
+    def depthwise(self) -> bool:
+        return isinstance(self.layer, Convolution) and self.layer.depthwise
+
+    @property
+    def by_channel(self) -> bool:
+        """Whether every output channel depends on one input channel: a max pool, or depthwise."""
+        return self.weight is None or self.depthwise
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether output channel c depends on input channel c alone: a max pool, or depthwise without a multiplier."""
+        return isinstance(self.layer, MaxPool) or (self.depthwise and self.source.channels == self.target.channels)
+
+
+def digits_of(tensor: TensorType, geometry: Geometry) -> int:
+    """Words that hold one position's codes: 1, or 2 where codes are wider than a slot."""
+    return 1 if tensor.bits <= geometry.activation_bits else 2
+
+
+def lower(
+    graph: IntegerGraph, geometry: Geometry, images: int = 1
+) -> tuple[tuple[LoweredLayer, ...], InputFold | None]:
+    """The layers of a graph for a geometry (but concatenations, which are a matter of memory), and how its input is
+    folded.
+
+    Parameters
+    ----------
+    images: that are computed at once.
+
+    Raises
+    ------
+    CompileError: a layer is outside what the machine does.
+    """
+    if geometry.activation_bits < DIGIT_BITS:
+        reason = f"activation_bits = {geometry.activation_bits} cannot hold a digit"
+        raise CompileError("geometry", reason, f"use {DIGIT_BITS} or more")
+    stem = choose_stem(graph, geometry)
+    if len(graph.computing) > 1 << 12:
+        reason = f"has {len(graph.computing)} layers, more than a program can number"
+        raise CompileError(f"graph {graph.name!r}", reason, "cut it in graphs of at most 4096 layers")
+    layers = tuple(_lower(number, layer, graph, stem, geometry, images) for number, layer in enumerate(graph.computing))
+    return layers, stem.fold if stem else None
+
+
+def _lower(
+    number: int, layer: Convolution | MaxPool, graph: IntegerGraph, stem: Stem | None, geometry: Geometry, images: int
+) -> LoweredLayer:
+    source, target = graph.tensors[layer.input], graph.tensors[layer.output]
+    residual = None
+    weight, kernel, stride = None, layer.kernel, layer.stride
+    pad = (layer.padding.top, layer.padding.left)
+    if isinstance(layer, Convolution):
+        weight = layer.weight
+        residual = None if layer.residual is None else graph.tensors[layer.residual]
+        if layer.input == graph.input and stem:
+            source, weight = stem.source(source), stem.weight(layer)
+            kernel, stride = (weight.shape[2], weight.shape[3]), (stem.rows.stride, stem.columns.stride)
+            pad = (stem.rows.pad, stem.columns.pad)
+    elif digits_of(source, geometry) > 1:
+        raise CompileError(
+            f"layer {layer.name!r}",
+            f"is a max pool of {source.bits}-bit codes, which a geometry with activation_bits = "
+            f"{geometry.activation_bits} stores as two digits; a maximum of digits is not the digits of the maximum",
+            f"quantize tensor {source.name!r} to {geometry.activation_bits} bits, or put a layer between",
+        )
+    return LoweredLayer(number, layer, source, target, residual, weight, kernel, stride, *pad, images)

@@ -1,0 +1,1 @@
+"""Where things lie: filters in lanes, channels in order, parameters and maps in memory."""

@@ -1,0 +1,1 @@
+"""What the compiler makes and a board installs: the program, its file, its layouts and records."""

@@ -1,0 +1,1 @@
+"""Which format each filter gets: a file a method."""

@@ -1,0 +1,1 @@
+"""The integer graph: the contract between quantizer, compiler and hardware."""

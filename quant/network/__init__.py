@@ -1,0 +1,1 @@
+"""The quantized network: fake quantization, refinement, and its export to the integer graph."""

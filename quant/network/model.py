@@ -1,0 +1,301 @@
+"""The quantized network: a folded graph that runs with fake quantization, for calibration and fine-tuning.
+
+Batch norms are folded with their running statistics before fine-tuning, so that the weights that are trained are those
+that the accelerator multiplies by (the fine-tuning starts from a trained float model, as in FILM-QNN).
+
+Bits of tensors: the input image has 8 (codes 0 … 255, scale 1/255, zero point 0), the network's outputs 8, tensors that
+are only residual operands, or only rescaled channel by channel (stand-alone add, lone batch norm) 8, every other map
+`activation_bits`. A tensor that can be negative has a zero point; one that is never negative has zero point 0. A max
+pool keeps its input's codes. All operands of a concatenation share one quantizer, calibrated on all their values: a
+convolution sums over all channels with one scale, and so nothing is requantized where maps are only put side by side.
+"""
+
+import math
+from collections.abc import Callable, Collection, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..frontend.fold import (
+    FoldedConvolution,
+    FoldedGraph,
+    FoldedPool,
+    add_residual,
+    convolve,
+    finish,
+    padding_fault,
+    rearrange,
+    run_folded,
+)
+from ..graph.formats import FIXED8, WeightFormat
+from .quantizers import (
+    SAMPLES,
+    ActivationQuantizer,
+    Formats,
+    QuantizationError,
+    fake_quantize_weight,
+    sample,
+    weight_codes,
+    weight_scale,
+)
+
+IMAGE_BITS = 8
+IMAGE_MAXIMUM = 255
+OUTPUT_BITS = 8
+_BATCH = 16
+
+
+class QuantizedConvolution(nn.Module):
+    """The trained weights of a folded convolution, and their formats.
+
+    Members
+    -------
+    layer: the folded layer (its own weights are the float model's and stay as they are).
+    weight, bias: float32; parameters, or buffers where the layer is exact.
+    formats: per filter; `assigned`: those that were asked for, where accumulators take fewer bits (`accumulators.py`).
+    scale: per filter; the real weight of integer weight 1. Updated by `update_scale`, not by gradients.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    scale: Tensor
+
+    def __init__(self, layer: FoldedConvolution, scale_method: str = "maximum") -> None:
+        super().__init__()
+        self.layer = layer
+        self.formats: Formats = (FIXED8,) * len(layer.weight)
+        self.assigned = self.formats
+        if layer.exact:
+            self.register_buffer("weight", layer.weight.float())
+            self.register_buffer("bias", layer.bias.float())
+        else:
+            self.weight, self.bias = nn.Parameter(layer.weight.float()), nn.Parameter(layer.bias.float())
+        self.register_buffer("scale", torch.ones(len(layer.weight)))
+        self.scale_method = scale_method
+        self.update_scale()
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+    def get_extra_state(self) -> dict[str, list[str]]:
+        """The formats' names: they belong to the state dict as the weights do."""
+        return {field: [kind.name for kind in getattr(self, field)] for field in ("formats", "assigned")}
+
+    def set_extra_state(self, state: dict[str, list[str]]) -> None:
+        for field, names in state.items():
+            setattr(self, field, tuple(WeightFormat.parse(name) for name in names))
+
+    def update_scale(self, filters: Tensor | None = None) -> None:
+        """Sets the scales that fit the weights and formats; of all filters, or of those (indices)."""
+        if self.layer.exact:
+            magnitude = self.weight.flatten(1).abs().amax(dim=1)
+            self.scale.copy_(torch.where(magnitude > 0, magnitude, torch.ones_like(magnitude)))
+        elif filters is None:
+            self.scale.copy_(weight_scale(self.weight, self.formats, method=self.scale_method))
+        else:
+            kinds = self._formats(filters)
+            self.scale[filters] = weight_scale(self.weight[filters], kinds, method=self.scale_method)
+
+    def codes(self, filters: Tensor | None = None) -> np.ndarray:
+        """Integer weights, int64; of all filters, or of those (indices)."""
+        if filters is None:
+            return weight_codes(self.weight, self.scale, self.formats).cpu().numpy()
+        return weight_codes(self.weight[filters], self.scale[filters], self._formats(filters)).cpu().numpy()
+
+    def _formats(self, filters: Tensor) -> Formats:
+        return tuple(self.formats[index] for index in filters.tolist())
+
+    def forward(self, value: Tensor, quantize: bool = True) -> Tensor:
+        weight = fake_quantize_weight(self.weight, self.scale, self.formats) if quantize else self.weight
+        return convolve(self.layer, value, weight, self.bias)
+
+
+class QuantizedNetwork(nn.Module):
+    """A folded graph with a quantizer per tensor and a format per filter.
+
+    Parameters
+    ----------
+    graph: the folded float model.
+    activation_bits: of hidden maps, 2 … 8.
+    tensor_bits: other bits for some tensors, by name.
+    scale_method: of weights, see `weight_scale`.
+
+    Raises
+    ------
+    QuantizationError: a tensor that can be negative is zero-padded; `tensor_bits` names no tensor.
+    ValueError: bits out of range.
+    """
+
+    def __init__(
+        self,
+        graph: FoldedGraph,
+        *,
+        activation_bits: int = 5,
+        tensor_bits: Mapping[str, int] | None = None,
+        scale_method: str = "maximum",
+    ) -> None:
+        super().__init__()
+        self.graph = graph
+        self.activation_bits = activation_bits
+        self._convolutions = nn.ModuleList(QuantizedConvolution(layer, scale_method) for layer in graph.convolutions)
+        self.convolutions: dict[str, QuantizedConvolution] = {
+            layer.name: module  # type: ignore[misc]
+            for layer, module in zip(graph.convolutions, self._convolutions)
+        }
+        self.source = graph.sources
+        """By tensor, the tensor whose quantizer it has."""
+        self._check_padding()
+        bits = self._bits(tensor_bits or {})
+        owners = list(dict.fromkeys(self.source.values()))
+        ceilings = dict.fromkeys(owners, 0.0)
+        self._made: dict[str, list[str]] = {graph.input: [graph.input]}
+        """By owner of a quantizer, the tensors whose values it quantizes."""
+        for layer in graph.convolutions:
+            owner = self.source[layer.output]
+            ceilings[owner] = max(ceilings[owner], layer.ceiling if layer.relu else math.inf)
+            self._made.setdefault(owner, []).append(layer.output)
+        self._quantizers = nn.ModuleList(
+            ActivationQuantizer(name, bits[name], fixed_scale=1.0 / IMAGE_MAXIMUM)
+            if name == graph.input
+            else ActivationQuantizer(name, bits[name], signed=graph.signed[name], ceiling=ceilings[name])
+            for name in owners
+        )
+        self._by_owner: dict[str, ActivationQuantizer] = dict(zip(owners, self._quantizers))  # type: ignore[arg-type]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(module.weight.device for module in self.convolutions.values())
+
+    def quantizer(self, tensor: str) -> ActivationQuantizer:
+        """The quantizer of a tensor."""
+        return self._by_owner[self.source[tensor]]
+
+    def set_formats(self, formats: Mapping[str, Formats]) -> None:
+        """Gives layers (by name) their filters' formats, and every filter the scale that fits."""
+        for name, kinds in formats.items():
+            module = self.convolutions[name]
+            if len(kinds) != len(module.weight):
+                raise QuantizationError(f"layer {name!r} has {len(module.weight)} filters, but {len(kinds)} formats")
+            module.formats = module.assigned = tuple(kinds)
+        self.update_scales()
+
+    def update_scales(self) -> None:
+        """Fits every filter's scale to its weights."""
+        for module in self.convolutions.values():
+            module.update_scale()
+
+    @torch.no_grad()
+    def calibrate(
+        self, images: Tensor, *, method: str = "mse", progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Sets the range of every tensor from what the float model computes.
+
+        Parameters
+        ----------
+        images: as for `forward`.
+        method: see `ActivationQuantizer.initialise`.
+        progress: called with (done, all) after every batch of images.
+
+        Raises
+        ------
+        QuantizationError: a tensor is not finite.
+        """
+        samples: dict[str, list[Tensor]] = {name: [] for name in self._by_owner}
+        batches = images.split(_BATCH)
+        for number, batch in enumerate(batches, start=1):
+            tensors = run_folded(self.graph, image_values(batch))
+            for name, parts in samples.items():
+                values = [tensors[made].flatten() for made in self._made[name]]
+                parts.append(sample(torch.cat(values) if len(values) > 1 else values[0], SAMPLES // len(batches)))
+            if progress is not None:
+                progress(number, len(batches))
+        for name, quantizer in self._by_owner.items():
+            quantizer.initialise(torch.cat(samples[name]), method=method)
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Outputs (dequantised; vectors are N × C) for images N × C × H × W: uint8, or float in 0 … 1."""
+        tensors = self.tensors(images, keep=self.graph.outputs)
+        outputs = tuple(as_vector(tensors[name]) for name in self.graph.outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def tensors(self, images: Tensor, *, keep: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Every tensor, dequantised, by name; with `keep`, only those (the others are dropped after their last use)."""
+        if missing := [name for name, quantizer in self._by_owner.items() if not quantizer.calibrated]:
+            raise QuantizationError(f"tensor {missing[0]!r} has no range yet; call calibrate before the network runs")
+        last_use = {name: index for index, layer in enumerate(self.graph.layers) for name in layer.inputs}
+        tensors = {self.graph.input: self.quantizer(self.graph.input)(image_values(images))}
+        for index, layer in enumerate(self.graph.layers):
+            if isinstance(layer, FoldedConvolution):
+                result = self.convolutions[layer.name](tensors[layer.input])
+                quantizer = self.quantizer(layer.output)
+                # The quantizer clips to the ReLU's range by itself, unless it has other tensors' range too.
+                clips = layer.relu and not quantizer.signed and quantizer.ceiling <= layer.ceiling
+                result = (add_residual if clips else finish)(layer, result, tensors)
+                tensors[layer.output] = quantizer(result, relu=clips)
+            else:
+                tensors[layer.output] = rearrange(layer, tensors)
+            if keep is not None:
+                for name in set(layer.inputs) - set(keep):
+                    if last_use[name] == index:
+                        del tensors[name]
+        return tensors
+
+    @torch.no_grad()
+    def codes(self, images: Tensor) -> dict[str, np.ndarray]:
+        """Every tensor's codes (int64, N × C × H × W) as fake quantization computes them."""
+        tensors = self.tensors(images)
+        return {name: self.quantizer(name).codes(value).numpy() for name, value in tensors.items()}
+
+    # Construction ---------------------------------------------------------------------------------------------------
+
+    def _check_padding(self) -> None:
+        for layer in self.graph.convolutions:
+            if fault := padding_fault(self.graph, layer):
+                raise QuantizationError(f"layer {layer.name!r} {fault[0]}; {fault[1]}")
+
+    def _bits(self, chosen: Mapping[str, int]) -> dict[str, int]:
+        """Bits by owner of a quantizer."""
+        if unknown := [name for name in chosen if name not in self.source or name == self.graph.input]:
+            known = ", ".join(name for name in self.source if name != self.graph.input)
+            raise QuantizationError(f"tensor_bits names {unknown[0]!r}; the tensors that can be chosen are {known}")
+        bits: dict[str, int] = {}
+        for owner in dict.fromkeys(self.source.values()):
+            members = [name for name, source in self.source.items() if source == owner]
+            given = {chosen[name] for name in members if name in chosen}
+            if len(given) > 1:
+                raise QuantizationError(
+                    f"tensor_bits gives {members} different bits, but a max pool and a concatenation keep their input's"
+                )
+            if owner == self.graph.input:
+                bits[owner] = IMAGE_BITS
+            elif given:
+                bits[owner] = given.pop()
+            elif any(name in self.graph.outputs for name in members) or not self._is_multiplied(members):
+                bits[owner] = OUTPUT_BITS
+            else:
+                bits[owner] = self.activation_bits
+        return bits
+
+    def _is_multiplied(self, members: list[str]) -> bool:
+        """Whether a max pool reads one of the tensors, whose digits have no maximum, or a convolution that does more
+        than rescale every channel."""
+        for layer in self.graph.layers:
+            if any(name in members for name in layer.inputs[:1]):
+                if isinstance(layer, FoldedPool):
+                    return True
+                if isinstance(layer, FoldedConvolution) and not (layer.exact and layer.weight[0].numel() == 1):
+                    return True
+        return False
+
+
+def image_values(images: Tensor) -> Tensor:
+    """Images as floats in 0 … 1: uint8 codes over 255, floats as they are."""
+    return images.float() / IMAGE_MAXIMUM if images.dtype == torch.uint8 else images.float()
+
+
+def as_vector(value: Tensor) -> Tensor:
+    """N × C for maps of one position; other maps as they are."""
+    return value.flatten(1) if value.shape[2:] == (1, 1) else value
