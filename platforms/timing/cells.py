@@ -83,7 +83,7 @@ def cell_timing(cell: Cell, grade: SpeedGrade) -> CellTiming:
         if matches(cell.type):
             return build(cell, grade)
     raise TimingError(
-        f"cell type {cell.type!r} is none of a Zynq's cells with delays: the netlist is of another family, or not mapped "
+        f"cell type {cell.type!r} has no delays here: the netlist is of another family, or not mapped "
         "to its cells; make it with yosys' synth_xilinx -family xc7 or xcup, and write_json"
     )
 
