@@ -5,11 +5,12 @@ from collections import Counter
 import numpy as np
 
 from ..hdl.geometry import Geometry
-from ..hdl.isa import DEPTHWISE_KERNELS, Opcode
+from ..hdl.instructions import Finish, Instruction
+from ..hdl.isa import DEPTHWISE_KERNELS, LOG_RECORD_BYTES
 from ..quant.graph.graph import Convolution, IntegerGraph
 from .emit.assemble import assemble
 from .emit.engine_queues import Sequences
-from .emit.instructions import Instruction
+from .emit.instructions import Draft
 from .emit.turns import schedule
 from .errors import CompileError
 from .lower.accumulator_bounds import check_bounds
@@ -21,7 +22,7 @@ from .place.memory import plan_memory
 from .place.parameters import ParameterBlock, add_parameters, align
 from .plan.turn_choice import choose_turns
 from .program.program import LayerRecord, Program
-from .program.traffic import LOG_RECORD_BYTES, read_bytes, write_bytes
+from .program.traffic import read_bytes, write_bytes
 
 
 def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, keep_maps: bool = True) -> Program:
@@ -64,17 +65,17 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, ke
     for turn in turns:
         schedule(turn, sequences)
     parameters.extend(bytes(align(len(parameters)) - len(parameters)))
-    instructions = assemble(sequences)
+    drafts = assemble(sequences)
     return Program(
         name=graph.name,
         geometry=geometry,
-        instructions=b"".join(instruction.encode() for instruction in instructions),
+        instructions=b"".join(draft.encode() for draft in drafts),
         parameters=bytes(parameters),
         input=layouts[graph.input],
         outputs=tuple(layouts[name] for name in graph.outputs),
         maps={layer.output: layouts[layer.output] for layer in graph.layers if layer.output not in unstored},
         sizes=sizes | {"PARAMETERS": len(parameters), "LOG": LOG_RECORD_BYTES * geometry.maps_ports * len(layers)},
-        layers=_records(layers, sequences, instructions, choice.placements),
+        layers=_records(layers, sequences, drafts, choice.placements),
         keeps_maps=keep_maps,
     )
 
@@ -98,7 +99,7 @@ def _orders(
 def _records(
     layers: tuple[LoweredLayer, ...],
     sequences: Sequences,
-    instructions: list[Instruction],
+    drafts: list[Draft[Instruction]],
     placements: dict[str, Placement | None],
 ) -> tuple[LayerRecord, ...]:
     def macs_of(layer: LoweredLayer) -> int:
@@ -107,14 +108,13 @@ def _records(
     geometry = sequences.geometry
     steps: Counter[int] = Counter()
     for item in sequences.computes:
-        steps[item.instruction.fields["layer"]] += item.steps
+        steps[item.draft.instruction.layer] += item.steps
     read: Counter[int] = Counter()
     written: Counter[int] = Counter()
-    for instruction in instructions:
-        if instruction.opcode is not Opcode.FINISH:
-            number = instruction.fields["layer"]
-            read[number] += read_bytes(geometry, instruction.opcode, instruction.fields)
-            written[number] += write_bytes(geometry, instruction.opcode, instruction.fields)
+    for instruction in (draft.instruction for draft in drafts):
+        if not isinstance(instruction, Finish):
+            read[instruction.layer] += read_bytes(geometry, instruction)
+            written[instruction.layer] += write_bytes(geometry, instruction)
     records = []
     for layer in layers:
         graph_layer, target = layer.layer, layer.target

@@ -14,8 +14,12 @@ MAXIMUM_PASSES = 4
 MAXIMUM_SHIFT = 47
 DIGIT_BITS = 4
 """Bits of one digit of what is wider than a slot."""
+TOKEN_LIMIT = 255
+"""Tokens that a channel can hold."""
 CRC_REGISTERS = 8
 """Layers whose STOREs may take turns, each with a CRC-32 of its own in every group of pixel lanes."""
+LOG_RECORD_BYTES = 16
+"""A record of the log, four words of 32 bits: CRC-32, layer, words, cycle."""
 
 
 class Engine(enum.IntEnum):
@@ -343,35 +347,6 @@ def unpack(layout: Layout, word: int) -> dict[str, int]:
         values[field.name] = value
         word >>= field.width
     return values
-
-
-def encode(opcode: Opcode, /, **fields: int) -> bytes:
-    """The 64 bytes of an instruction; fields not given are 0.
-
-    Raises
-    ------
-    ValueError: a field is unknown or its value does not fit.
-    """
-    layout = LAYOUTS[opcode]
-    values = dict.fromkeys((field.name for field in layout), 0) | {"opcode": int(opcode)} | fields
-    return pack(layout, values, what=opcode.name).to_bytes(INSTRUCTION_BYTES, "little")
-
-
-def decode(code: bytes) -> tuple[Opcode, dict[str, int]]:
-    """The opcode and the fields of an instruction.
-
-    Raises
-    ------
-    ValueError: the length is not 64 bytes, or the opcode is unknown.
-    """
-    if len(code) != INSTRUCTION_BYTES:
-        raise ValueError(f"an instruction is {INSTRUCTION_BYTES} bytes, not {len(code)}")
-    word = int.from_bytes(code, "little")
-    number = word & 0xF
-    if number not in Opcode._value2member_map_:
-        raise ValueError(f"unknown opcode {number}")
-    opcode = Opcode(number)
-    return opcode, unpack(LAYOUTS[opcode], word)
 
 
 assert all(sum(field.width for field in layout) <= INSTRUCTION_BITS for layout in LAYOUTS.values())

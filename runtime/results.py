@@ -7,9 +7,8 @@ import numpy as np
 
 from ..compiler.program.lane_groups import log_slots
 from ..compiler.program.program import Program
+from ..hdl.isa import LOG_RECORD_BYTES
 from .errors import DeviceError
-
-LOG_RECORD_BYTES = 16
 
 
 @dataclasses.dataclass(frozen=True)

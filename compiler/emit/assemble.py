@@ -13,10 +13,11 @@ group they belong to. So a token orders what it would if each engine worked one 
 import collections
 import itertools
 
+from ...hdl.instructions import Finish, Instruction, LoadMap, Store
 from ...hdl.isa import Token
 from ..errors import CompileError
 from .engine_queues import MapItem, Sequences, WeightItem
-from .instructions import Instruction, finish
+from .instructions import Draft
 
 AHEAD = 14
 """Instructions of a loading engine that may come earlier than the next COMPUTE needs."""
@@ -27,7 +28,7 @@ PENDING = 200
 than the 55 that are left."""
 
 
-def assemble(sequences: Sequences) -> list[Instruction]:
+def assemble(sequences: Sequences) -> list[Draft[Instruction]]:
     """All instructions in program order, FINISH included."""
     after = _connect(sequences)
     stores = [store for compute in sequences.computes for store in compute.stores]
@@ -37,13 +38,13 @@ def assemble(sequences: Sequences) -> list[Instruction]:
         behind = [max(first, sequences.store_owner[need] + 1) if need >= 0 else first
                   for first, need in zip(after, itertools.accumulate(waits, max))]  # fmt: skip
         program = _merge(sequences, behind)
-        signals = [(stores[need], item.instruction) for need, item in zip(waits, sequences.maps) if need >= 0]
+        signals = [(stores[need], item.draft) for need, item in zip(waits, sequences.maps) if need >= 0]
         if images == 1 or _most_pending(program, signals) <= PENDING:
             break
         images = -(-images // 2)
     for store, load in signals:
-        store.signal(Token.STORED)
-        load.wait(Token.STORED)
+        store.gives(Token.STORED)
+        load.waits_for(Token.STORED)
     _check_tokens(program)
     return program
 
@@ -68,23 +69,23 @@ def _connect(sequences: Sequences) -> list[int]:
                 last = frees[needs[slot] - 1]
                 after[number] = max(after[number], last + 1)
                 if needs[slot] > (needs[slot - 1] if slot else 0):
-                    computes[last].instruction.signal(channel)
-                    item.instruction.wait(channel)
+                    computes[last].draft.gives(channel)
+                    item.draft.waits_for(channel)
 
     for number, compute in enumerate(computes):
         if compute.opens_input:
-            compute.instruction.wait(Token.INPUT_READY)
+            compute.draft.waits_for(Token.INPUT_READY)
         if compute.residual_slot is not None:
-            compute.instruction.wait(Token.RESIDUAL_READY)
-        compute.instruction.signal(Token.OUTPUT_READY)
-        compute.stores[0].wait(Token.OUTPUT_READY)
+            compute.draft.waits_for(Token.RESIDUAL_READY)
+        compute.draft.gives(Token.OUTPUT_READY)
+        compute.stores[0].waits_for(Token.OUTPUT_READY)
         if output_needs[number] > (output_needs[number - 1] if number else 0):
-            computes[output_needs[number] - 1].stores[-1].signal(Token.OUTPUT_FREE)
-            compute.instruction.wait(Token.OUTPUT_FREE)
+            computes[output_needs[number] - 1].stores[-1].gives(Token.OUTPUT_FREE)
+            compute.draft.waits_for(Token.OUTPUT_FREE)
     return after
 
 
-def _milestones(sequences: Sequences, stores: list[Instruction], most: int) -> list[int]:
+def _milestones(sequences: Sequences, stores: list[Draft[Store]], most: int) -> list[int]:
     """By LOAD_MAP the STORE that it waits for, not before the one it needs; −1: none that those before it did not wait
     for. Of each layer's STOREs `most` at most, but never one that comes only after a COMPUTE that needs the load."""
     maps, owner = sequences.maps, sequences.store_owner
@@ -95,7 +96,7 @@ def _milestones(sequences: Sequences, stores: list[Instruction], most: int) -> l
     deadline: dict[int, int] = {}
     for number, item in enumerate(maps):
         if item.stored >= 0:
-            by_layer.setdefault(stores[item.stored].fields["layer"], set()).add(item.stored)
+            by_layer.setdefault(stores[item.stored].instruction.layer, set()).add(item.stored)
             deadline[item.stored] = min(deadline.get(item.stored, latest[number]), latest[number])
     chosen: dict[int, int] = {-1: -1}
     for needs in by_layer.values():
@@ -116,19 +117,19 @@ def _milestones(sequences: Sequences, stores: list[Instruction], most: int) -> l
 class _Loader:
     """A loading engine's sequence while the program is put together."""
 
-    def __init__(self, items: list[WeightItem] | list[MapItem], program: list[Instruction]) -> None:
+    def __init__(self, items: list[WeightItem] | list[MapItem], program: list[Draft[Instruction]]) -> None:
         self.items = items
         self.program = program
         self.done = 0
 
     def emit(self) -> None:
-        self.program.append(self.items[self.done].instruction)
+        self.program.append(self.items[self.done].draft)
         self.done += 1
 
 
-def _merge(sequences: Sequences, after: list[int]) -> list[Instruction]:
+def _merge(sequences: Sequences, after: list[int]) -> list[Draft[Instruction]]:
     geometry = sequences.geometry
-    program: list[Instruction] = []
+    program: list[Draft[Instruction]] = []
     weights, maps = _Loader(sequences.weights, program), _Loader(sequences.maps, program)
     words = tiles = 0  # in the rings, in program order
 
@@ -148,30 +149,31 @@ def _merge(sequences: Sequences, after: list[int]) -> list[Instruction]:
             weights.emit()
         assert maps.done >= item.maps, "the schedule is not topological"
         assert weights.done >= item.weights, "the schedule is not topological"
-        program.append(item.instruction)
+        program.append(item.draft)
         program += item.stores
         words, tiles = words - item.releases, tiles - item.releases_constants
-    program.append(finish())
+    program.append(Draft(Finish(), "program"))
     return program
 
 
-def _most_pending(program: list[Instruction], signals: list[tuple[Instruction, Instruction]]) -> int:
+def _most_pending(program: list[Draft[Instruction]], signals: list[tuple[Draft[Store], Draft[LoadMap]]]) -> int:
     """Tokens that are pending at once, in program order, if each of the pairs passes one."""
     change = collections.Counter(id(giver) for giver, _ in signals)
     change.subtract(id(taker) for _, taker in signals)
-    return max(itertools.accumulate(change[id(instruction)] for instruction in program))
+    return max(itertools.accumulate(change[id(draft)] for draft in program))
 
 
-def _check_tokens(program: list[Instruction]) -> None:
+def _check_tokens(program: list[Draft[Instruction]]) -> None:
     pending = dict.fromkeys(Token, 0)
-    for instruction in program:
-        for token in Token:
-            pending[token] -= instruction.fields.get("wait", 0) >> token & 1
+    for draft in program:
+        for token in draft.wait:
+            pending[token] -= 1
             assert pending[token] >= 0, "the schedule is not topological"
-            pending[token] += instruction.fields.get("signal", 0) >> token & 1
+        for token in sorted(draft.signal):
+            pending[token] += 1
             if pending[token] > PENDING:
                 raise CompileError(
-                    instruction.where,
+                    draft.where,
                     f"more than {PENDING} {token.name} tokens would be pending: too many maps wait for later layers",
                     "order the layers so that branches follow one another",
                 )

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...hdl.geometry import Geometry
+from ...hdl.instructions import Compute, LoadConstants, LoadMap, LoadWeights, Store
 from ..place.lanes import Placement
 from ..program.map_layout import MapLayout
-from .instructions import Instruction
+from .instructions import Draft
 from .memory_slices import SlotRing
 
 
@@ -16,7 +17,7 @@ from .memory_slices import SlotRing
 class WeightItem:
     """An instruction of the weights engine: how many weight words and tiles of constants it appends."""
 
-    instruction: Instruction
+    draft: Draft[LoadWeights] | Draft[LoadConstants]
     words: int = 0
     tiles: int = 0
 
@@ -25,7 +26,7 @@ class WeightItem:
 class MapItem:
     """A LOAD_MAP: the number of the STORE whose data it needs (−1: none), and the slot that it is the first to fill."""
 
-    instruction: Instruction
+    draft: Draft[LoadMap]
     stored: int
     input_slot: int | None = None
     residual_slot: int | None = None
@@ -44,8 +45,8 @@ class ComputeItem:
     opens_input, closes_input: it is the first, the last to use its input slot.
     """
 
-    instruction: Instruction
-    stores: list[Instruction]
+    draft: Draft[Compute]
+    stores: list[Draft[Store]]
     weights: int
     maps: int
     steps: int

@@ -1,9 +1,11 @@
 """The instructions of a layer: loads, computations and stores of every visit, appended to the engines' sequences."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 from ...hdl.geometry import CONSTANT_BITS
-from ...hdl.isa import MAXIMUM_PASSES, Region
+from ...hdl.instructions import LoadConstants, LoadWeights, Store
+from ...hdl.isa import MAXIMUM_PASSES, Mode, Region
 from ..lower.layers import LoweredLayer, digits_of
 from ..place.parameters import ALIGNMENT, ParameterBlock, source_words
 from ..plan.blocks import Block, Cut
@@ -12,7 +14,7 @@ from ..plan.pieces import Piece, pieces
 from ..plan.tile_passes import Visit, output_pixels, visits
 from ..program.lane_groups import alternating_lanes, group_of, log_slots
 from .engine_queues import ComputeItem, MapItem, Sequences, WeightItem
-from .instructions import Instruction, Walk, convolve, load_constants, load_weights, maximum, store
+from .instructions import Draft, Walk
 from .loads import MapLoads, piece_rows, place_in
 
 EDGE = 4
@@ -74,7 +76,7 @@ class LayerSchedule:
         self.loads = MapLoads(sequences, layer, self.outputs, kernels=kernels)
         self.weights_until = self.constants_until = 0
         self.visits = list(visits(layer, self.geometry, self.inputs, parameters, cut))
-        self.stores: list[Instruction] = []
+        self.stores: list[Draft[Store]] = []
         sequences.stored[self.target.name].boundaries = [low for low, _ in self.outputs]
         self.streams = parameters is not None and parameters.streams(self.geometry)
 
@@ -116,10 +118,10 @@ class LayerSchedule:
                 item.opens_input = number in loads
         assert item is not None
         item.closes_input = True
-        last = {group_of(item.fields["lane"], self.geometry): item for item in self.stores}
+        last = {group_of(store.instruction.lane, self.geometry): store for store in self.stores}
         slots = log_slots(self.layer.number, self.geometry)
-        for group, instruction in last.items():
-            instruction.fields |= {"crc_emit": 1, "crc_slot": slots[group]}
+        for group, store in last.items():
+            store.instruction = dataclasses.replace(store.instruction, crc_emit=True, crc_slot=slots[group])
         self.ended = True
         yield block
 
@@ -146,25 +148,24 @@ class LayerSchedule:
             size = geometry.tile_filters * CONSTANT_BITS // 8
             unit = 1 if size % ALIGNMENT == 0 else 2  # a transfer begins at a multiple of 64 bytes
             count = min(max(unit, geometry.constant_tiles // 2 // unit * unit), tiles - tile)
-            instruction = load_constants(
-                where, number, region=Region.PARAMETERS, address=block.constants + tile * size, tiles=count
+            constants = LoadConstants(
+                layer=number, region=Region.PARAMETERS, address=block.constants + tile * size, tiles=count
             )
-            self.sequences.weights.append(WeightItem(instruction, tiles=count))
+            self.sequences.weights.append(WeightItem(Draft(constants, where), tiles=count))
             self.constants_until = tile + count
         if tile >= self.weights_until:
             end, first = tiles if block.shared else tile + 1, block.first_word[tile]
             while end < tiles and block.first_word[end + 1] - first <= geometry.weight_depth // 4:
                 end += 1
             words = block.first_word[end] - first
-            instruction = load_weights(
-                where,
-                number,
+            weights = LoadWeights(
+                layer=number,
                 region=Region.PARAMETERS,
                 address=block.weights + first * block.slice_bytes,
                 port_stride=block.port_stride,
                 words=words,
             )
-            self.sequences.weights.append(WeightItem(instruction, words=words))
+            self.sequences.weights.append(WeightItem(Draft(weights, where), words=words))
             self.weights_until = end
 
     # Compute and store engines --------------------------------------------------------------------------------------
@@ -195,50 +196,52 @@ class LayerSchedule:
             digits=digits,
         )
         output_slot, output_base = self.sequences.output.place(planes * piece.pixels)
-        fields = {
-            "base": address + (block.skip_rows + piece.row * block.window_step) * block.columns_in + left,
-            "pad_left": max(0, -left),
-            "width": block.columns_in - max(0, left),
-            "output_base": output_base,
-            "output_pitch": piece.pixels,
-        }
+        compute = dataclasses.replace(
+            walk.compute(Mode.MAXIMUM if parameters is None else Mode.CONVOLVE),
+            layer=layer.number,
+            base=address + (block.skip_rows + piece.row * block.window_step) * block.columns_in + left,
+            pad_left=max(0, -left),
+            width=block.columns_in - max(0, left),
+            output_base=output_base,
+            output_pitch=piece.pixels,
+        )
         residual_slot = None
-        if parameters is None:
-            instruction = maximum(layer.where, layer.number, walk, **fields)
-            releases = 0
-        else:
+        releases = 0
+        if parameters is not None:
             run = parameters.run_words[visit.tile]
             if layer.residual is not None:
-                residual_slot, fields["residual_base"] = self.loads.load_residual(visit, piece)
-                fields |= {
-                    "residual": 1,
-                    "residual_pitch": piece.pixels,
-                    "residual_digits": digits_of(layer.residual, geometry) - 1,
-                    "residual_scale": layer.convolution.residual_multiplier,
-                }
+                residual_slot, residual_base = self.loads.load_residual(visit, piece)
+                compute = dataclasses.replace(
+                    compute,
+                    residual=True,
+                    residual_base=residual_base,
+                    residual_pitch=piece.pixels,
+                    residual_digits=digits_of(layer.residual, geometry) - 1,
+                    residual_scale=layer.convolution.residual_multiplier,
+                )
             releases = run * parameters.digits if self.streams or (last and visit.frees_weights) else 0
-            instruction = convolve(
-                layer.where,
-                layer.number,
-                walk,
-                passes,
+            compute = dataclasses.replace(
+                compute,
+                shift_mask=passes.shift_mask,
+                count_mask=passes.count_mask,
+                weight_digit_mask=passes.weight_digit_mask,
+                final_mask=passes.final_mask,
                 weight_offset=self._older_words() + visit.first_word,
                 weight_words=run,
-                release=int(releases > 0),
-                release_constants=int(last and visit.frees_constants),
+                release=releases > 0,
+                release_constants=last and visit.frees_constants,
                 shift=layer.convolution.shift,
                 maximum=layer.target.maximum,
                 output_digits=self.target.digits - 1,
-                **fields,
             )
         item = ComputeItem(
-            instruction=instruction,
+            draft=Draft(compute, layer.where),
             stores=self._stores(visit, piece, output_base),
             weights=len(self.sequences.weights),
             maps=len(self.sequences.maps),
             steps=walk.steps,
             releases=releases,
-            releases_constants=instruction.fields.get("release_constants", 0),
+            releases_constants=int(compute.release_constants),
             input_slot=slot,
             residual_slot=residual_slot,
             output_slot=output_slot,
@@ -247,7 +250,7 @@ class LayerSchedule:
         self.stores += item.stores
         return item
 
-    def _stores(self, visit: Visit, piece: Piece, base: int) -> list[Instruction]:
+    def _stores(self, visit: Visit, piece: Piece, base: int) -> list[Draft[Store]]:
         """A STORE for each lane that has rows; or one for each of its digits where one cannot write both."""
         block, target = visit.block, self.target
         begin, end = self.outputs[visit.tile]
@@ -260,37 +263,36 @@ class LayerSchedule:
             if not count:
                 continue
             row = block.output_row(lane) + piece.row
-            place = {
-                "planes": end - begin,
-                "plane_stride": target.plane_bytes,
-                "chunks": 1 if contiguous else count,
-                "chunk_stride": 0 if contiguous else target.columns * target.word_bytes,
-                "chunk_words": count * piece.columns if contiguous else piece.columns,
-                "plane_pitch": piece.pixels,
-            }
+            place = Store(
+                layer=self.layer.number,
+                region=Region[target.region],
+                lane=lane,
+                planes=end - begin,
+                plane_stride=target.plane_bytes,
+                chunks=1 if contiguous else count,
+                chunk_stride=0 if contiguous else target.columns * target.word_bytes,
+                chunk_words=count * piece.columns if contiguous else piece.columns,
+                plane_pitch=piece.pixels,
+            )
             parts = target.digits
             if parts > 1 and end - begin == planes and contiguous and count == piece.rows:
                 # Planes follow one another on chip: they are the chunks, and the digits are the planes.
                 parts = 1
-                place |= {
-                    "planes": target.digits,
-                    "plane_stride": target.digit_bytes,
-                    "chunks": planes,
-                    "chunk_stride": target.plane_bytes,
-                    "plane_pitch": planes * piece.pixels,
-                }
-            for digit in range(parts):
-                stores.append(
-                    store(
-                        self.layer.where,
-                        self.layer.number,
-                        region=Region[target.region],
-                        address=place_in(target, target.plane(digit, begin), row, column),
-                        lane=lane,
-                        base=base + digit * planes * piece.pixels,
-                        **place,
-                    )
+                place = dataclasses.replace(
+                    place,
+                    planes=target.digits,
+                    plane_stride=target.digit_bytes,
+                    chunks=planes,
+                    chunk_stride=target.plane_bytes,
+                    plane_pitch=planes * piece.pixels,
                 )
+            for digit in range(parts):
+                store = dataclasses.replace(
+                    place,
+                    address=place_in(target, target.plane(digit, begin), row, column),
+                    base=base + digit * planes * piece.pixels,
+                )
+                stores.append(Draft(store, self.layer.where))
                 number = len(self.sequences.store_owner)
                 self.sequences.store_owner.append(len(self.sequences.computes))
             self.sequences.stored[target.name].add(

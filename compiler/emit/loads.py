@@ -1,7 +1,9 @@
 """The LOAD_MAPs of a layer: its input's blocks, and the residuals of its pieces."""
 
+import dataclasses
 import itertools
 
+from ...hdl.instructions import LoadMap
 from ...hdl.isa import KERNEL_WORDS, Region, Token
 from ..lower.layers import LoweredLayer
 from ..lower.on_load import stored_box
@@ -11,7 +13,7 @@ from ..plan.tile_passes import Visit
 from ..program.lane_groups import alternate, group_of, lanes_by_group
 from ..program.map_layout import MapLayout
 from .engine_queues import MapItem, Sequences
-from .instructions import Instruction, load_map
+from .instructions import Draft
 
 SEGMENTS = 4
 """Parts at most in which the last channel words of a layer's only block come."""
@@ -76,9 +78,9 @@ class MapLoads:
         loads[0][0].input_slot = slot
         if first and self.layer.on_load is not None:
             kernels = [self._load_kernels(lanes[0].lanes[0]) for lanes in groups]
-            loads[0][:0] = [MapItem(instruction, -1) for instruction in kernels]
+            loads[0][:0] = [MapItem(load, -1) for load in kernels]
         for items in loads.values():
-            items[-1].instruction.signal(Token.INPUT_READY)
+            items[-1].draft.gives(Token.INPUT_READY)
         return slot, address, loads
 
     def _load_shared(
@@ -97,12 +99,7 @@ class MapLoads:
             whole = source.dense and (begin, end) == (low, high) == (0, source.channel_words)
             for digit in range(1 if whole else source.digits):
                 plane = digit * (high - low) + begin - low
-                instruction = self._load(
-                    block,
-                    block.lane_image(shared.lanes[0]),
-                    range(shared.first, shared.first + shared.rows),
-                    columns,
-                    first_plane=source.plane(digit, begin),
+                taken = LoadMap(
                     planes=(end - begin) * (source.digits if whole else 1),
                     pad_top=shared.top,
                     pad_bottom=shared.bottom,
@@ -112,7 +109,9 @@ class MapLoads:
                     base=address + plane * block.plane_pitch,
                     plane_pitch=block.plane_pitch,
                 )
-                loads.append(MapItem(instruction, stored))
+                rows, image = range(shared.first, shared.first + shared.rows), block.lane_image(shared.lanes[0])
+                draft = self._load(block, image, rows, columns, source.plane(digit, begin), taken)
+                loads.append(MapItem(draft, stored))
         return loads
 
     def _load_segment(
@@ -131,12 +130,7 @@ class MapLoads:
             stored = self.sequences.stored[source.name].last(span, (0, source.columns), (begin, end))
             for digit in range(1 if whole else source.digits):
                 plane = digit * (high - low) + begin - low
-                instruction = self._load(
-                    block,
-                    image,
-                    rows,
-                    (0, source.columns),
-                    first_plane=source.plane(digit, begin),
+                taken = LoadMap(
                     planes=(end - begin) * (source.digits if whole else 1),
                     pad_top=part.top,
                     pad_bottom=part.bottom,
@@ -145,7 +139,8 @@ class MapLoads:
                     base=address + plane * block.plane_pitch + segment.begin * source.columns,
                     plane_pitch=block.plane_pitch,
                 )
-                loads[group_of(part.lane, self.geometry)].append(MapItem(instruction, stored))
+                draft = self._load(block, image, rows, (0, source.columns), source.plane(digit, begin), taken)
+                loads[group_of(part.lane, self.geometry)].append(MapItem(draft, stored))
         return alternate(loads)
 
     def _of_image(self, image: int, begin: int, end: int) -> tuple[int, int]:
@@ -173,47 +168,47 @@ class MapLoads:
         return ranges
 
     def _load(
-        self, block: Block, image: int, rows: range, columns: tuple[int, int], *, first_plane: int, **fields: int
-    ) -> Instruction:
-        """A LOAD_MAP of a box of an image of the input; rows as the block counts them."""
+        self, block: Block, image: int, rows: range, columns: tuple[int, int], first_plane: int, load: LoadMap
+    ) -> Draft[LoadMap]:
+        """A LOAD_MAP of a box of an image of the input; rows as the block counts them. `load` says what lanes take."""
         layout, row_step = self.source, block.row_step
         begin, count = rows[0] * row_step, len(rows)
-        fields |= {"row_words": columns[1] - columns[0]}
         taken, across = stored_box(self.layer, (begin, begin + count), columns)
         begin, count, width = taken.begin, taken.end - taken.begin, across.end - across.begin
         if (before := self.layer.on_load) is not None:
-            fields |= {
-                "depthwise": 1,
-                "kernel_base": (self.kernels[1] + first_plane) * KERNEL_WORDS,
-                "source_words": width,
-                "source_top": taken.before,
-                "source_bottom": taken.after,
-                "source_left": across.before,
-                "source_right": across.after,
-                "source_stride": before.stride[0],
-                "shift": before.convolution.shift,
-                "maximum": before.target.maximum,
-            }
+            load = dataclasses.replace(
+                load,
+                depthwise=True,
+                kernel_base=(self.kernels[1] + first_plane) * KERNEL_WORDS,
+                source_words=width,
+                source_top=taken.before,
+                source_bottom=taken.after,
+                source_left=across.before,
+                source_right=across.after,
+                source_stride=before.stride[0],
+                shift=before.convolution.shift,
+                maximum=before.target.maximum,
+            )
         contiguous = width == layout.columns and (row_step == 1 or count == 1)
-        return load_map(
-            self.layer.where,
-            self.layer.number,
+        load = dataclasses.replace(
+            load,
+            layer=self.layer.number,
             region=Region[layout.region],
             address=place_in(layout, first_plane, self._of_image(image, begin, begin)[0], across.begin),
             plane_stride=layout.plane_bytes,
             chunks=1 if contiguous else count,
             chunk_stride=0 if contiguous else row_step * layout.columns * layout.word_bytes,
             chunk_words=count * width if contiguous else width,
-            **fields,
+            row_words=columns[1] - columns[0],
         )
+        return Draft(load, self.layer.where)
 
-    def _load_kernels(self, lane: int) -> Instruction:
+    def _load_kernels(self, lane: int) -> Draft[LoadMap]:
         """A LOAD_MAP of all kernels of the layer that is computed on load, for the group that begins with a lane."""
         address, first = self.kernels
         words = self.source.channel_words * KERNEL_WORDS
-        return load_map(
-            self.layer.where,
-            self.layer.number,
+        load = LoadMap(
+            layer=self.layer.number,
             region=Region.PARAMETERS,
             address=address,
             planes=1,
@@ -223,8 +218,9 @@ class MapLoads:
             lane_rows=1,
             lane_mask=1 << lane,
             base=first * KERNEL_WORDS,
-            kernels=1,
+            kernels=True,
         )
+        return Draft(load, self.layer.where)
 
     def load_residual(self, visit: Visit, piece: Piece) -> tuple[int, int]:
         """Loads the residuals of a piece into a new slot: the slot's number and address.
@@ -254,9 +250,8 @@ class MapLoads:
                 for row in rows
             )
             for digit in range(layout.digits):
-                instruction = load_map(
-                    self.layer.where,
-                    self.layer.number,
+                load = LoadMap(
+                    layer=self.layer.number,
                     region=Region[layout.region],
                     address=place_in(layout, layout.plane(digit, begin), rows[0], column),
                     planes=end - begin,
@@ -268,14 +263,14 @@ class MapLoads:
                     lane_step=count if lanes > 1 else 0,
                     lane_rows=count,
                     lane_mask=(1 << lanes) - 1 << lane,
-                    residual=1,
+                    residual=True,
                     base=address + digit * tile_words * piece.pixels,
                     plane_pitch=piece.pixels,
                 )
-                by_group[group_of(lane, self.geometry)].append(MapItem(instruction, stored))
+                by_group[group_of(lane, self.geometry)].append(MapItem(Draft(load, self.layer.where), stored))
         loads = alternate(by_group)
         loads[0].residual_slot = slot
-        loads[-1].instruction.signal(Token.RESIDUAL_READY)
+        loads[-1].draft.gives(Token.RESIDUAL_READY)
         self.sequences.maps += loads
         return slot, address
 

@@ -8,6 +8,7 @@ Each layer of a turn has a CRC register of its own in every group of lanes: the 
 it, the last one writes its record.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,10 +43,11 @@ def schedule(turn: Turn, sequences: Sequences) -> None:
     for register, schedule in enumerate(schedules):
         started: set[int] = set()
         for store in schedule.stores:
-            store.fields["crc_register"] = register
-            if (group := group_of(store.fields["lane"], sequences.geometry)) not in started:
-                store.fields["crc_start"] = 1
-                started.add(group)
+            group = group_of(store.instruction.lane, sequences.geometry)
+            store.instruction = dataclasses.replace(
+                store.instruction, crc_register=register, crc_start=group not in started
+            )
+            started.add(group)
 
 
 class _Progress:

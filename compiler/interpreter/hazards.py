@@ -17,7 +17,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...hdl.geometry import Geometry
-from ...hdl.isa import Opcode, Token
+from ...hdl.instructions import Compute, LoadMap, Store
+from ...hdl.isa import Token
 from .compute import activation_addresses, residual_addresses
 from .machine import Effect
 from .state import InterpreterError
@@ -85,28 +86,31 @@ class HazardChecker:
         ------
         InterpreterError: an access may run before or beside one that it must follow; the field is `wait`.
         """
-        clock = self.clocks.get(effect.engine.name, np.full(len(Progress), _NEVER, np.int64)).copy()
-        for token in Token:
-            if effect.fields["wait"] >> token & 1:
-                np.maximum(clock, self.given[token].popleft(), out=clock)
-        self.clocks[effect.engine.name] = clock
-        check = {Opcode.LOAD_MAP: self._load_map, Opcode.COMPUTE: self._compute, Opcode.STORE: self._store}
-        if effect.opcode in check:
-            check[effect.opcode](effect, clock)
-        for token in Token:
-            if effect.fields["signal"] >> token & 1:
-                given = clock.copy()
-                given[list(_IMPLIED[token])] = effect.index
-                self.given[token].append(given)
+        instruction = effect.instruction
+        clock = self.clocks.get(instruction.engine.name, np.full(len(Progress), _NEVER, np.int64)).copy()
+        for token in instruction.wait:
+            np.maximum(clock, self.given[token].popleft(), out=clock)
+        self.clocks[instruction.engine.name] = clock
+        match instruction:
+            case LoadMap():
+                self._load_map(effect, instruction, clock)
+            case Compute():
+                self._compute(effect, instruction, clock)
+            case Store():
+                self._store(effect, instruction, clock)
+        for token in instruction.signal:
+            given = clock.copy()
+            given[list(_IMPLIED[token])] = effect.index
+            self.given[token].append(given)
 
-    def _load_map(self, effect: Effect, clock: np.ndarray) -> None:
+    def _load_map(self, effect: Effect, load: LoadMap, clock: np.ndarray) -> None:
         for region, address, size in effect.reads:
             span = slice(address, address + size)
             self._ordered(
                 effect, clock, Progress.STORED, self.written, region, span, "reads {} before a STORE has written it"
             )
             self.read[region][span] = effect.index
-        progress = Progress.COMPUTED if effect.fields["residual"] else Progress.READ
+        progress = Progress.COMPUTED if load.residual else Progress.READ
         for write in effect.writes:
             span = slice(write.address, write.address + len(write.words))
             self._ordered(
@@ -114,10 +118,10 @@ class HazardChecker:
             )
             self.written[write.memory][span] = effect.index
 
-    def _compute(self, effect: Effect, clock: np.ndarray) -> None:
+    def _compute(self, effect: Effect, compute: Compute, clock: np.ndarray) -> None:
         for memory, addresses in (
-            ("activation", activation_addresses(effect.fields)),
-            ("residual", residual_addresses(effect.fields, self.geometry.tile_words).ravel()),
+            ("activation", activation_addresses(compute)),
+            ("residual", residual_addresses(compute, self.geometry.tile_words).ravel()),
         ):
             self._ordered(
                 effect, clock, Progress.LOADED, self.written, memory, addresses, "reads {} before it is loaded"
@@ -130,11 +134,10 @@ class HazardChecker:
             )
             self.written["output"][span] = effect.index
 
-    def _store(self, effect: Effect, clock: np.ndarray) -> None:
-        fields = effect.fields
-        for plane in range(fields["planes"]):
-            start = fields["base"] + plane * fields["plane_pitch"]
-            span = slice(start, start + fields["chunks"] * fields["chunk_words"])
+    def _store(self, effect: Effect, store: Store, clock: np.ndarray) -> None:
+        for plane in range(store.planes):
+            start = store.base + plane * store.plane_pitch
+            span = slice(start, start + store.chunks * store.chunk_words)
             self._ordered(
                 effect, clock, Progress.COMPUTED, self.written, "output", span, "reads {} before it is computed"
             )
@@ -144,12 +147,11 @@ class HazardChecker:
                 continue  # the log, which no instruction reads
             span = slice(address, address + len(data))
             self._ordered(effect, clock, Progress.LOADED, self.read, region, span, "overwrites {} before it is loaded")
-            self._after_other_groups(effect, clock, region, span)
+            self._after_other_groups(effect, store.lane // self.geometry.group_lanes, clock, region, span)
             self.written[region][span] = effect.index
 
-    def _after_other_groups(self, effect: Effect, clock: np.ndarray, region: str, span: slice) -> None:
-        """What other groups have stored there must be in memory before a STORE overwrites it."""
-        own = effect.fields["lane"] // self.geometry.group_lanes
+    def _after_other_groups(self, effect: Effect, own: int, clock: np.ndarray, region: str, span: slice) -> None:
+        """What other groups have stored there must be in memory before a STORE of group `own` overwrites it."""
         for group, stored in enumerate(self.stored):
             if group == own:
                 stored[region][span] = effect.index
@@ -177,4 +179,4 @@ class HazardChecker:
             f"{what.format(f'{memory} {address}')}: no token orders it after instruction {accesses[late[0]]} in every "
             "schedule of the engines"
         )
-        raise InterpreterError(effect.index, effect.opcode, effect.fields["layer"], "wait", reason)
+        raise InterpreterError(effect.index, effect.instruction, "wait", reason)

@@ -5,11 +5,11 @@ can, so that none waits behind those of another one; tokens come in program orde
 """
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TypeVar
 
 from ...hdl.geometry import Geometry
-from ...hdl.isa import Opcode
+from ...hdl.instructions import LoadMap, Store
 
 T = TypeVar("T")
 
@@ -19,9 +19,10 @@ def group_of(lane: int, geometry: Geometry) -> int:
     return lane // geometry.group_lanes
 
 
-def map_group(opcode: Opcode, fields: Mapping[str, int], geometry: Geometry) -> int:
+def map_group(instruction: LoadMap | Store, geometry: Geometry) -> int:
     """The group that executes a LOAD_MAP or STORE."""
-    return group_of(fields["lane"] if opcode is Opcode.STORE else fields["lane_mask"].bit_length() - 1, geometry)
+    lane = instruction.lane if isinstance(instruction, Store) else instruction.lane_mask.bit_length() - 1
+    return group_of(lane, geometry)
 
 
 def log_slots(layer: int, geometry: Geometry) -> range:

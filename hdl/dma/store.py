@@ -27,7 +27,7 @@ BUFFERED_WORDS = 8
 """Words read from output memory and not yet packed, at most."""
 
 BUFFERED_REQUESTS = 4
-RECORD_BYTES = 16
+RECORD_SHIFT = isa.LOG_RECORD_BYTES.bit_length() - 1
 
 _TAG = data.StructLayout({"layer": 12, "final": 1, "stored": 1})
 
@@ -130,8 +130,8 @@ class StoreReader(wiring.Component):
             self.requests.valid.eq((sound & chunk_begins) | (recording & ~self.stop)),
             read.eq(sound & (~chunk_begins | self.requests.ready)),
             chunk_end.eq(read & last_word),
-            request.address.eq(Mux(recording, self.log + (kept.crc_slot << 4), address)),
-            request.bytes.eq(Mux(recording, RECORD_BYTES, times(kept.chunk_words, g.word_bytes))),
+            request.address.eq(Mux(recording, self.log + (kept.crc_slot << RECORD_SHIFT), address)),
+            request.bytes.eq(Mux(recording, isa.LOG_RECORD_BYTES, times(kept.chunk_words, g.word_bytes))),
             request.tag.layer.eq(kept.layer),
             request.tag.final.eq(recording | (last_chunk & last_plane & ~kept.crc_emit)),
             request.tag.stored.eq(kept.signal[isa.Token.STORED]),
@@ -277,7 +277,7 @@ class StoreEngine(wiring.Component):
         state = Signal(_State)
         moved = Signal()
         register, layer = Signal(range(isa.CRC_REGISTERS)), Signal(12)
-        record_beats = max(1, 8 * RECORD_BYTES // g.maps_bus_bits)
+        record_beats = max(1, 8 * isa.LOG_RECORD_BYTES // g.maps_bus_bits)
         record_beat = Signal(range(record_beats))
         record = Cat(crc.crc, layer, Signal(20), crc.words, self.cycle)
         m.d.comb += [

@@ -10,10 +10,11 @@ from intramix.compiler.compile import compile_graph
 from intramix.hdl.accelerator import TOP, accelerator_verilog
 from intramix.hdl.encoding import encode_weights, pack_weight_words
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
-from intramix.hdl.isa import CONSTANT_LAYOUT, Opcode, Region, Token, encode, pack
+from intramix.hdl.isa import CONSTANT_LAYOUT, Opcode, Region, Token, pack
 from intramix.quant.graph.formats import FIXED4, SP2_4
 from intramix.quant.graph.random_graph import FormatMix, random_graph
 from tests.support.accelerator_bench import Bench
+from tests.support.raw_instructions import encode
 
 READ = {"araddr": "A", "arlen": 8, "arsize": 3, "arburst": 2, "arcache": 4, "arprot": 3, "arvalid": 1, "rready": 1}
 READ_ANSWER = {"arready": 1, "rdata": "D", "rresp": 2, "rlast": 1, "rvalid": 1}

@@ -8,7 +8,7 @@ import pytest
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.program.log_records import selftest_codes
 from intramix.compiler.selftest import with_selftest
-from intramix.hdl.isa import Opcode, Region
+from intramix.hdl.instructions import LoadMap, LoadWeights
 from intramix.quant.graph.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import ProgramError
@@ -38,11 +38,11 @@ def simulated(program):
         yield device, driver
 
 
-def instructions(program, number, opcode):
-    """Fields of a layer's instructions of one kind."""
-    for found, fields in program.decoded():
-        if found is opcode and fields["layer"] == number:
-            yield fields
+def instructions(program, number, kind):
+    """A layer's instructions of one kind."""
+    for instruction in program.decoded():
+        if isinstance(instruction, kind) and instruction.layer == number:
+            yield instruction
 
 
 def readers(program, layout):
@@ -51,9 +51,8 @@ def readers(program, layout):
         layer.number
         for layer in program.layers
         if any(
-            Region(fields["region"]).name == layout.region
-            and layout.offset <= fields["address"] < layout.offset + layout.bytes
-            for fields in instructions(program, layer.number, Opcode.LOAD_MAP)
+            load.region.name == layout.region and layout.offset <= load.address < layout.offset + layout.bytes
+            for load in instructions(program, layer.number, LoadMap)
         )
     ]
 
@@ -114,10 +113,10 @@ def test_flipped_bit_in_weights_in_memory(simulated, program, graph):
     assert selftest(driver).passed
     named = 0
     for layer in program.layers:
-        loads = list(instructions(program, layer.number, Opcode.LOAD_WEIGHTS))
+        loads = list(instructions(program, layer.number, LoadWeights))
         if not loads:
             continue
-        place = loads[0]["address"] + 1
+        place = loads[0].address + 1
         weights = driver.memory.shared["PARAMETERS"].view
         weights[place] ^= 0x08
         report = selftest(driver)

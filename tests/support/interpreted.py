@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from intramix.compiler.interpreter.interpret import InterpreterError, Machine
+from intramix.compiler.interpreter.interpret import InterpretedMachine, InterpreterError
 from intramix.hdl.geometry import ISA_VERSION, Geometry
 from intramix.hdl.isa import INSTRUCTION_BYTES, Engine, Error, Region
 from intramix.hdl.registers import MAGIC, OFFSET, REGISTERS, Access, Control, Status
@@ -96,7 +96,7 @@ class InterpretedDevice(Device):
     def _run(self) -> None:
         memory = {name: self._at(name) for name in (*Region.__members__, "LOG")}
         code, count = bytes(self._at("PROGRAM")), self.registers["INSTRUCTIONS"]
-        machine = Machine(self.geometry, memory)
+        machine = InterpretedMachine(self.geometry, memory)
         self.registers["ERROR_INSTRUCTION"] = count
         for index in range(count):
             instruction = code[index * INSTRUCTION_BYTES : (index + 1) * INSTRUCTION_BYTES]

@@ -9,6 +9,7 @@ from intramix.hdl import isa
 from intramix.hdl.dma.groups import UNDER_WAY, MapsGroups, StoreGroups
 from intramix.hdl.geometry import Geometry
 from tests.support.dma import maps_bench, store_bench
+from tests.support.raw_instructions import encode
 
 READY, FREE, STORED = (1 << token for token in (isa.Token.INPUT_READY, isa.Token.OUTPUT_FREE, isa.Token.STORED))
 
@@ -193,7 +194,7 @@ def test_a_token_waits_for_the_other_groups_earlier_store(lanes):
     bench = StoreBench(geometry(), 1, latency=60)
     bench.add(STORE | {"layer": 1, "lane": lanes[0], "chunk_words": 150, "address": 0})
     bench.add(STORE | {"layer": 2, "lane": lanes[1], "chunk_words": 1, "address": 1000, "signal": FREE | STORED})
-    bench.codes.append(isa.encode(isa.Opcode.FINISH))
+    bench.codes.append(encode(isa.Opcode.FINISH))
 
     async def check(ctx):
         while len(bench.tokens) < 2:
@@ -211,7 +212,7 @@ def test_a_token_waits_for_the_other_groups_earlier_store(lanes):
 def test_finish_waits_for_both_groups(lane):
     bench = StoreBench(geometry(), 1, latency=60)
     bench.add(STORE | {"layer": 3, "lane": lane, "chunk_words": 100, "address": 0, "crc_emit": 1, "crc_slot": 5})
-    bench.codes.append(isa.encode(isa.Opcode.FINISH))
+    bench.codes.append(encode(isa.Opcode.FINISH))
 
     async def check(ctx):
         while not bench.finished:
@@ -249,8 +250,8 @@ def test_abort_of_stores_comes_to_rest_and_writes_nothing_else(seed, abort_and_r
 
 def test_other_opcodes_are_refused_by_both():
     maps, stores = MapsBench(geometry(), 2), StoreBench(geometry(), 2)
-    maps.codes = [isa.encode(isa.Opcode.STORE, layer=5, planes=1, chunks=1, chunk_words=1)]
-    stores.codes = [isa.encode(isa.Opcode.LOAD_WEIGHTS, layer=5, words=1)]
+    maps.codes = [encode(isa.Opcode.STORE, layer=5, planes=1, chunks=1, chunk_words=1)]
+    stores.codes = [encode(isa.Opcode.LOAD_WEIGHTS, layer=5, words=1)]
     for bench in (maps, stores):
         bench.memory.quiet = True
         bench.run(bench.rest, background=[bench.issue])
