@@ -17,16 +17,13 @@ from amaranth.hdl import UnusedElaboratable
 from ..compiler.program.program import Program
 from ..hdl.array.array import Array
 from ..hdl.compute.drain import DrainTiming
-from ..hdl.control.queue import QUEUE_INSTRUCTIONS
 from ..hdl.geometry import Geometry
 from ..hdl.instructions import Compute, Finish, LoadConstants, LoadWeights, Store
-from ..hdl.isa import INSTRUCTION_BYTES, Engine, Token
+from ..hdl.isa import FETCH_CYCLES, INSTRUCTION_BYTES, QUEUE_INSTRUCTIONS, Engine, Token
 from .jobs import ComputeJob, Job, job_of
 
 SHORTEST_STEP, LONGEST_STEP = 8.0, 256.0
 """Cycles of a step of the model: it ends when something may change, within these limits."""
-FETCH_CYCLES = 8
-"""Cycles in which an instruction is fetched."""
 LOAD_OVERHEAD = 14
 """Cycles from a load's start to its first word, and from a STORE's last word to its token, beside the memory's."""
 

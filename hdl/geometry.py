@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from .isa import CONSTANT_LAYOUT
+
 ISA_VERSION = 4
 """Version of the instruction set and the register map; part of the hardware signature."""
 
-CONSTANT_BITS = 64
-"""Bits of one filter's requantization constants (see `isa.CONSTANT_LAYOUT`)."""
+CONSTANT_BITS = sum(field.width for field in CONSTANT_LAYOUT)
+"""Bits of one filter's requantization constants."""
 
 
 class GeometryError(ValueError):
@@ -52,6 +54,13 @@ class Dsp(enum.Enum):
     """UltraScale+: 27 × 18."""
     NONE = "none"
     """No DSP primitive in the netlist; multipliers are left to logic. Packs like DSP48E1."""
+
+
+_CHOICES: Mapping[str, tuple[LaneClass | Dsp, ...]] = {
+    "lut_scheme": tuple(lane for lane in LaneClass if lane.is_lut),
+    "dsp": tuple(Dsp),
+}
+"""Fields of a geometry that are members of an enumeration, and which of them they can be."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -207,12 +216,12 @@ class Geometry:
         if unknown := sorted(set(fields) - known):
             raise GeometryError(f"geometry field {unknown[0]!r} is unknown; the fields are {', '.join(sorted(known))}")
         values = dict(fields)
-        for name, kind in (("lut_scheme", LaneClass), ("dsp", Dsp)):
+        for name, choices in _CHOICES.items():
             if name in values:
                 try:
-                    values[name] = kind(values[name])
+                    values[name] = type(choices[0])(values[name])
                 except ValueError:
-                    legal = ", ".join(member.value for member in kind)
+                    legal = ", ".join(member.value for member in choices)
                     raise GeometryError(f"geometry field {name} must be one of {legal}, not {values[name]!r}") from None
         try:
             return cls(**values)
@@ -226,6 +235,10 @@ def _check(geometry: Geometry) -> None:
         value = getattr(g, field.name)
         if field.type in (int, "int") and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
             raise GeometryError(f"geometry field {field.name} must be a non-negative integer, not {value!r}")
+        choices = _CHOICES.get(field.name)
+        if choices and not isinstance(value, type(choices[0])):
+            legal = ", ".join(str(member) for member in choices)
+            raise GeometryError(f"geometry field {field.name} must be one of {legal}, not {value!r}")
 
     def require(condition: bool, field: str, reason: str) -> None:
         if not condition:

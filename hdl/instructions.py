@@ -11,7 +11,7 @@ import typing
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from .isa import ENGINE_OF, INSTRUCTION_BYTES, LAYOUTS, Engine, Mode, Opcode, Region, Token
+from .isa import ENGINE_OF, INSTRUCTION_BYTES, LAYOUTS, OPCODE_BITS, Engine, Mode, Opcode, Region, Token
 
 Tokens = frozenset[Token]
 NO_TOKENS: Tokens = frozenset()
@@ -225,7 +225,7 @@ class _Codec:
         if ["opcode", *names] != listed:
             raise TypeError(f"{kind.__name__} must have the fields of {kind.opcode.name}, {listed[1:]}, not {names}")
         types = typing.get_type_hints(kind)
-        position = layout[0].width
+        position = OPCODE_BITS
         self.fields: list[tuple[str, int, int, int, int]] = []  # name, position, mask, lowest and highest value
         self.signed: list[tuple[str, int]] = []
         self.typed: list[tuple[str, Sequence[Any]]] = []
@@ -281,7 +281,7 @@ def _meanings(kind: Any, width: int) -> Sequence[Any] | None:
     return None
 
 
-_OPCODE_MASK = (1 << LAYOUTS[Opcode.FINISH][0].width) - 1
+_OPCODE_MASK = (1 << OPCODE_BITS) - 1
 _TOKENS_OF = tuple(frozenset(token for token in Token if mask >> token & 1) for mask in range(1 << len(Token)))
 _MASK_OF = {tokens: mask for mask, tokens in enumerate(_TOKENS_OF)}
 _CODECS: dict[int, _Codec] = {kind.opcode: _Codec(kind) for kind in INSTRUCTIONS}

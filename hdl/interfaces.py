@@ -4,7 +4,7 @@ Every engine is a component with an `instruction` stream (a raw 512-bit instruct
 `engine_members` below, and its own data ports. Directions are the producer's; flip with `In(…)` at the consumer.
 """
 
-from amaranth.hdl import signed, unsigned
+from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,6 +23,11 @@ def struct_layout(layout: isa.Layout) -> data.StructLayout:
     })  # fmt: skip
 
 
+def field_shape(layout: isa.Layout, name: str) -> Shape:
+    """The shape of one of a packed word's fields, where a part of the hardware keeps a copy of it."""
+    return Shape.cast(struct_layout(layout)[name].shape)
+
+
 def instruction_layout(layout: isa.Layout) -> data.StructLayout:
     """An instruction's fields as a 512-bit struct; the rest is `reserved`."""
     fields = struct_layout(layout)
@@ -33,8 +38,8 @@ class EngineError(data.Struct):
     """An error report: valid for one cycle."""
 
     valid: unsigned(1)
-    code: unsigned(8)
-    layer: unsigned(12)
+    code: unsigned(isa.ERROR_BITS)
+    layer: unsigned(isa.LAYER_BITS)
 
 
 def engine_members() -> dict[str, wiring.Member]:
@@ -51,7 +56,7 @@ def engine_members() -> dict[str, wiring.Member]:
     """
     return {
         "instruction": In(stream.Signature(unsigned(isa.INSTRUCTION_BITS))),
-        "signals": Out(8),
+        "signals": Out(isa.TOKEN_MASK_BITS),
         "error": Out(EngineError),
         "abort": In(1),
         "idle": Out(1),
@@ -111,7 +116,7 @@ def output_read_signature(geometry: Geometry) -> wiring.Signature:
     return wiring.Signature({
         "enable": Out(1),
         "lane": Out(range(geometry.group_lanes)),
-        "address": Out(12),
+        "address": Out(field_shape(isa.STORE, "base")),
         "data": In(geometry.word_bits),
     })
 

@@ -2,8 +2,8 @@
 
 Executed one at a time in program order, every instruction can start at once: its tokens are there, its weights are in
 the ring, what it loads has room. Within that, instructions of the two loading engines come as early as they can, so
-that they run while the array computes; a few at a time, since an engine's queue holds sixteen and a full one holds up
-all others.
+that they run while the array computes; a few at a time, since an engine's queue holds `QUEUE_INSTRUCTIONS` and a full
+one holds up all others.
 
 Groups of pixel lanes (`lane_groups`) change none of this: their LOAD_MAPs and STOREs leave the engine's queue in
 program order, and take their tokens then; and a token comes when its instruction and all before it are done, whatever
@@ -14,16 +14,16 @@ import collections
 import itertools
 
 from ...hdl.instructions import Finish, Instruction, LoadMap, Store
-from ...hdl.isa import Token
+from ...hdl.isa import QUEUE_INSTRUCTIONS, TOKEN_LIMIT, Token
 from ..errors import CompileError
 from .engine_queues import MapItem, Sequences, WeightItem
 from .instructions import Draft
 
-AHEAD = 14
+AHEAD = QUEUE_INSTRUCTIONS - 2
 """Instructions of a loading engine that may come earlier than the next COMPUTE needs."""
 MILESTONES = 64
 """STOREs of one layer at most, for each image, that loads of another one wait for; more would only be finer."""
-PENDING = 200
+PENDING = TOKEN_LIMIT - 55
 """Tokens of a channel that may be pending in program order. Engines run ahead of it by what their queues hold, far less
 than the 55 that are left."""
 

@@ -2,8 +2,10 @@
 
 import itertools
 
-OUTSTANDING = 128
-"""Slots at most that are filled and not yet free, however small they are: a counter of tokens holds 255."""
+from ...hdl.isa import TOKEN_LIMIT
+
+OUTSTANDING = TOKEN_LIMIT // 2 + 1
+"""Slots at most that are filled and not yet free, however small they are: a counter of tokens holds `TOKEN_LIMIT`."""
 
 
 class SlotRing:

@@ -9,6 +9,7 @@ from ...hdl.isa import DIGIT_BITS
 from ...quant.graph.graph import Convolution, IntegerGraph, MaxPool, TensorType
 from ..errors import CompileError
 from ..program.input_fold import InputFold
+from ..program.lane_groups import most_layers
 from .input_rewrite import Stem, choose_stem
 
 
@@ -100,9 +101,9 @@ def lower(
         reason = f"activation_bits = {geometry.activation_bits} cannot hold a digit"
         raise CompileError("geometry", reason, f"use {DIGIT_BITS} or more")
     stem = choose_stem(graph, geometry)
-    if len(graph.computing) > 1 << 12:
-        reason = f"has {len(graph.computing)} layers, more than a program can number"
-        raise CompileError(f"graph {graph.name!r}", reason, "cut it in graphs of at most 4096 layers")
+    if len(graph.computing) > (most := most_layers(geometry)):
+        reason = f"has {len(graph.computing)} layers, more than can be numbered with {geometry.maps_ports} maps_ports"
+        raise CompileError(f"graph {graph.name!r}", reason, f"cut it in graphs of at most {most} layers")
     layers = tuple(_lower(number, layer, graph, stem, geometry, images) for number, layer in enumerate(graph.computing))
     return layers, stem.fold if stem else None
 

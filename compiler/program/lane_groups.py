@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from ...hdl.geometry import Geometry
 from ...hdl.instructions import LoadMap, Store
+from ...hdl.isa import LAYER_BITS, STORE
 
 T = TypeVar("T")
 
@@ -28,6 +29,12 @@ def map_group(instruction: LoadMap | Store, geometry: Geometry) -> int:
 def log_slots(layer: int, geometry: Geometry) -> range:
     """The slots of the log that a layer's records go to, by group."""
     return range(layer * geometry.maps_ports, (layer + 1) * geometry.maps_ports)
+
+
+def most_layers(geometry: Geometry) -> int:
+    """Layers that a program can number: each has a number, and a slot of the log in every group."""
+    slots = next(1 << field.width for field in STORE if field.name == "crc_slot")
+    return min(1 << LAYER_BITS, slots // geometry.maps_ports)
 
 
 def lanes_by_group(count: int, geometry: Geometry) -> list[range]:

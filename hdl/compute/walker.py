@@ -4,6 +4,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .. import isa
+from ..interfaces import field_shape
+
 
 class AddressWalker(wiring.Component):
     """base + plane · pitch + n for the words of group n = 0, 1, … of an instruction, planes in order.
@@ -20,8 +23,8 @@ class AddressWalker(wiring.Component):
     """
 
     take: In(1)
-    base: In(12)
-    pitch: In(12)
+    base: In(field_shape(isa.COMPUTE, "output_base"))
+    pitch: In(field_shape(isa.COMPUTE, "output_pitch"))
     last_word: In(1)
     last_group: In(1)
     address: Out(16)

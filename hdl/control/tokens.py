@@ -27,7 +27,7 @@ class Tokens(wiring.Component):
     give: In(len(isa.Token))
     available: Out(len(isa.Token))
     overflow: Out(1)
-    overflow_engine: Out(4)
+    overflow_engine: Out(isa.ENGINE_BITS)
 
     def elaborate(self, platform):
         m = Module()

@@ -697,8 +697,8 @@ def test_tokens():
     refused(machine, "wait", "no OUTPUT_READY token is pending", Opcode.STORE, wait=bit(Token.OUTPUT_READY), **store)
     refused(machine, "wait", r"names a channel that STORE may not \(OUTPUT_READY legal\)", Opcode.STORE,
             wait=bit(Token.STORED), **store)  # fmt: skip
-    refused(machine, "signal", r"STORE may not \(OUTPUT_FREE, STORED legal\)", Opcode.STORE, signal=bit(Token.OUTPUT_READY),
-            **store)  # fmt: skip
+    refused(machine, "signal", r"STORE may not \(OUTPUT_FREE, STORED legal\)", Opcode.STORE,
+            signal=bit(Token.OUTPUT_READY), **store)  # fmt: skip
     refused(machine, "signal", r"WEIGHTS may not \(none legal\)", Opcode.LOAD_WEIGHTS, signal=1, words=1)
     machine.tokens.counts[Token.STORED] = 255
     refused(machine, "signal", "more than 255 STORED tokens", Opcode.STORE, signal=bit(Token.STORED), **store)
