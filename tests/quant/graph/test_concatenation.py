@@ -12,7 +12,7 @@ from intramix.quant.assignment.lane_mix import LaneMix, joint_groups
 from intramix.quant.data.data import Dataset
 from intramix.quant.frontend.capture import CaptureError, capture
 from intramix.quant.frontend.fold import fold, run_folded
-from intramix.quant.graph.concatenation import Chains, Segment, Tie, leaves_of, operand_ties, segment_classes
+from intramix.quant.graph.concatenation import Chains, ChannelSegment, Tie, leaves_of, operand_ties, segment_classes
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.graph import Concatenation, GraphError, IntegerGraph
 from intramix.quant.graph.random_graph import random_graph
@@ -71,10 +71,12 @@ def test_segments_share_an_order_through_ties() -> None:
     channels = {"a": 3, "b": 4, "ab": 7, "c": 7}
     ties = [*operand_ties("ab", ("a", "b"), channels), Tie("c", "ab", 7)]
     assert segment_classes(channels, ties) == [
-        [Segment("a", 0, 3), Segment("ab", 0, 3), Segment("c", 0, 3)],
-        [Segment("b", 0, 4), Segment("ab", 3, 4), Segment("c", 3, 4)],
+        [ChannelSegment("a", 0, 3), ChannelSegment("ab", 0, 3), ChannelSegment("c", 0, 3)],
+        [ChannelSegment("b", 0, 4), ChannelSegment("ab", 3, 4), ChannelSegment("c", 3, 4)],
     ]
-    assert segment_classes({"a": 2, "b": 2}, [Tie("a", "b", 2)]) == [[Segment("a", 0, 2), Segment("b", 0, 2)]]
+    assert segment_classes({"a": 2, "b": 2}, [Tie("a", "b", 2)]) == [
+        [ChannelSegment("a", 0, 2), ChannelSegment("b", 0, 2)]
+    ]
 
 
 # Models ---------------------------------------------------------------------------------------------------------------
