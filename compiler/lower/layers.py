@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 
 from ...hdl.geometry import Geometry
-from ...hdl.isa import DIGIT_BITS
 from ...quant.graph.graph import Convolution, IntegerGraph, MaxPool, TensorType
 from ..errors import CompileError
 from ..program.input_fold import InputFold
@@ -96,9 +95,6 @@ def lower(
     ------
     CompileError: a layer is outside what the machine does.
     """
-    if geometry.activation_bits < DIGIT_BITS:
-        reason = f"activation_bits = {geometry.activation_bits} cannot hold a digit"
-        raise CompileError("geometry", reason, f"use {DIGIT_BITS} or more")
     stem = choose_stem(graph, geometry)
     if len(graph.computing) > 1 << 12:
         reason = f"has {len(graph.computing)} layers, more than a program can number"
