@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 import torch
 from torch import Tensor
 
-from ..frontend.fold import FoldedConcatenation, FoldedConvolution, FoldedGraph
+from ..frontend.folded import FoldedConcatenation, FoldedConvolution, FoldedGraph
 from ..graph.concatenation import Tie, operand_ties, segment_classes
 from ..graph.formats import FIXED4, FIXED8, SP2_4, WeightFormat
 from ..network.model import QuantizedNetwork

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..graph.formats import WeightFormat
 from ..graph.layers.sums import accumulator_interval
-from .model import QuantizedConvolution, QuantizedNetwork
+from .model import QuantizedNetwork
+from .quantized_convolution import QuantizedConvolution
 from .quantizers import QuantizationError
 
 _SUMMED_AT_ONCE = 1 << 18

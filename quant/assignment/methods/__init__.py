@@ -18,7 +18,7 @@ from .method import Method, MethodError, Request
 from .msq import MSQ
 from .own import BASELINES, OUTPUT_ERROR, VARIANCE
 
-__all__ = ["METHODS", "Method", "MethodError", "Request", "assign", "find_method"]
+__all__ = ["METHODS", "Method", "MethodError", "Request", "assign", "check_budget", "find_method"]
 
 METHODS: dict[str, Method] = {
     method.name: method for method in (VARIANCE, OUTPUT_ERROR, MSQ, ILMPQ, FILM_QNN, HBP, HAWQ_V3, *BASELINES)
@@ -56,10 +56,20 @@ def assign(
         )
     if preset.needs_images and images is None:
         raise MethodError(f"method {method!r} needs images; use variance where there are none")
-    if budget is not None and not preset.takes_budget:
+    check_budget(method, budget)
+    return preset.assign(Request(network=network, mix=mix, images=images, budget=budget))
+
+
+def check_budget(method: str, budget: Budget | None) -> None:
+    """Checks that a method works under a budget, if there is one.
+
+    Raises
+    ------
+    MethodError: it does not, or is unknown; the message lists those that do.
+    """
+    if budget is not None and not find_method(method).takes_budget:
         able = ", ".join(name for name, entry in METHODS.items() if entry.takes_budget)
         raise MethodError(f"method {method!r} takes no budget (its ratio is the lanes'); {able} do")
-    return preset.assign(Request(network=network, mix=mix, images=images, budget=budget))
 
 
 def find_method(name: str) -> Method:

@@ -11,13 +11,15 @@ from torch.nn import functional
 from intramix.quant.assignment.lane_mix import LaneMix, joint_groups
 from intramix.quant.data.data import Dataset
 from intramix.quant.frontend.capture import CaptureError, capture
-from intramix.quant.frontend.fold import fold, run_folded
+from intramix.quant.frontend.fold import fold
+from intramix.quant.frontend.folded_execution import run_folded
 from intramix.quant.graph.concatenation import Chains, ChannelSegment, Tie, leaves_of, operand_ties, segment_classes
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.graph import Concatenation, GraphError, IntegerGraph
 from intramix.quant.graph.random_graph import random_graph
 from intramix.quant.graph.reference import ReferenceNetwork
 from intramix.quant.network.model import QuantizedNetwork
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
 
 # Chains ---------------------------------------------------------------------------------------------------------------
@@ -163,7 +165,8 @@ def test_folding_keeps_the_function(build: type[nn.Module]) -> None:
 def test_whole_way_to_integers(build: type[nn.Module]) -> None:
     """Executor = plain torch on integers, all codes; and fake quantization differs from them by rounding alone."""
     images = torch.randint(0, 256, (12, 3, 8, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    result = quantize(plausible(build), Dataset("noise", images[:8], images[8:]), lane_mix=LaneMix(1, 3, 4))
+    plan = QuantizationPlan(lane_mix=LaneMix(1, 3, 4))
+    result = quantize(plausible(build), Dataset("noise", images[:8], images[8:]), plan)
     found = execute(result.graph, images[8:].numpy())
     for name, value in ReferenceNetwork(result.graph)(images[8:]).items():
         assert np.array_equal(found[name], value.numpy()), name
