@@ -100,7 +100,7 @@ def measure(program: Program, image: np.ndarray, clock_hz: float, *, frames: int
     memory = driver.memory.frames[0]
     return {
         "prepare_seconds": _seconds(lambda: memory.write_input(program, quantize(image, program.input)), frames),
-        "read_seconds": _seconds(lambda: driver.collect(memory, {}), frames),
+        "read_seconds": _seconds(lambda: driver.loaded.collect(memory, {}), frames),
         "paused_seconds": pause,
         "frame_seconds": whole,
         "register_accesses": accesses,

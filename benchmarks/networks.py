@@ -31,6 +31,7 @@ from intramix.quant.data.data import Dataset
 from intramix.quant.graph.fileformat import load
 from intramix.quant.graph.graph import IntegerGraph
 from intramix.quant.models import load_model
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
 
 from .roofline import plot
@@ -59,10 +60,10 @@ def seeded_network(
     _settle(model, images[:CALIBRATION_IMAGES].float() / 255)
     data = Dataset(f"generated, seed {seed}", images[:CALIBRATION_IMAGES], images[CALIBRATION_IMAGES:])
     with step(f"Quantize {name}"):
-        result = quantize(
-            model, data, lane_mix=lane_mix(geometry), scale_method="maximum",
-            accumulator_bits=geometry.accumulator_bits, name=name,
-        )  # fmt: skip
+        plan = QuantizationPlan(
+            lane_mix=lane_mix(geometry), scale_method="maximum", accumulator_bits=geometry.accumulator_bits, name=name
+        )
+        result = quantize(model, data, plan)
     show_narrowed(result.narrowed, geometry.accumulator_bits)
     return result.graph, images[CALIBRATION_IMAGES:].numpy()
 

@@ -16,6 +16,8 @@ from .isa import CONSTANT_LAYOUT
 ISA_VERSION = 4
 """Version of the instruction set and the register map; part of the hardware signature."""
 
+SLOT_BITS = range(4, 7)
+"""Bits that an activation slot may have: a digit fills at least 4, and a packed multiplier takes at most 6."""
 CONSTANT_BITS = sum(field.width for field in CONSTANT_LAYOUT)
 """Bits of one filter's requantization constants."""
 
@@ -247,9 +249,10 @@ def _check(geometry: Geometry) -> None:
     require(g.word_channels in (4, 8, 16, 32, 64), "word_channels", "must be 4, 8, 16, 32 or 64")
     require(g.pixel_lanes in (1, 2, 4, 8, 16), "pixel_lanes", "must be 1, 2, 4, 8 or 16")
     require(
-        4 <= g.activation_bits <= 6,
+        g.activation_bits in SLOT_BITS,
         "activation_bits",
-        "a slot must be 4 … 6 bits, what a packed multiplier takes; wider maps travel as 4-bit digits",
+        f"a slot must be {SLOT_BITS[0]} … {SLOT_BITS[-1]} bits, what a packed multiplier takes; wider maps travel as "
+        "4-bit digits",
     )
     require(g.word_bits % 8 == 0, "activation_bits", "a word (word_channels × activation_bits) must be whole bytes")
     require(g.lut_scheme.is_lut, "lut_scheme", "must be lut-fixed-4, lut-sp2-4 or lut-pot-4")

@@ -6,7 +6,7 @@ import math
 import zlib
 from functools import cached_property
 
-from ..hdl.geometry import LaneClass
+from ..hdl.geometry import SLOT_BITS, LaneClass
 from ..platforms.boards import BOARDS, Board
 from .errors import HlsError
 from .performance import TileModel
@@ -67,7 +67,8 @@ class HlsBuild:
             if not condition:
                 raise HlsError(f"HLS build {self.name}: {field} = {getattr(self, field)}: {reason}")
 
-        require(4 <= self.activation_bits <= 6, "activation_bits", "must be 4 … 6, what a packed field holds")
+        slots = f"{SLOT_BITS[0]} … {SLOT_BITS[-1]}"
+        require(self.activation_bits in SLOT_BITS, "activation_bits", f"must be {slots}, what a packed field holds")
         require(self.port_bits in (32, 64, 128, 256, 512), "port_bits", "must be 32, 64, 128, 256 or 512")
         require(
             self.channels * self.activation_bits <= self.port_bits,

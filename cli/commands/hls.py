@@ -7,6 +7,7 @@ from typing import Any
 import click
 import numpy as np
 
+from ...hdl.geometry import SLOT_BITS
 from ...hls_reference.builds import BUILDS, HlsBuild, build_for
 from ...hls_reference.csim import NETWORK_BENCH, UNIT_BENCHES, BenchRun, compile_benches, run_bench
 from ...hls_reference.generate import VECTORS, write_project
@@ -27,7 +28,8 @@ from ..shared.output import write_json
 @click.command()
 @click.option("--board", "board_name", default="pynq-z2", show_default=True, metavar="NAME",
               help=f"Board to build for: {', '.join(BUILDS)}.")
-@click.option("--activation-bits", type=click.IntRange(4, 6), help="Bits of an activation slot (board's: 5).")
+@click.option("--activation-bits", type=click.IntRange(SLOT_BITS[0], SLOT_BITS[-1]),
+              help="Bits of an activation slot (board's: 5).")
 @click.option("--lut-scheme", type=click.Choice(sorted(LUT_SCHEMES)), help="Number scheme of the LUT filters.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="FOLDER",
               help="Folder for the project.")
@@ -97,6 +99,7 @@ def _demo(build: HlsBuild, images: int, seed: int) -> tuple[IntegerGraph, np.nda
     from ...quant.data.data import load_data
     from ...quant.models import load_model
     from ...quant.network.export import image_codes
+    from ...quant.plan import QuantizationPlan
     from ...quant.quantize import quantize
     from ...quant.training.train import TrainingOptions, train
 
@@ -105,9 +108,8 @@ def _demo(build: HlsBuild, images: int, seed: int) -> tuple[IntegerGraph, np.nda
     torch.manual_seed(seed)
     network = load_model("demo", channels=1, classes=10)
     train(network, data.train_images, data.train_labels, TrainingOptions(epochs=2, seed=seed))
-    result = quantize(
-        network, data, lane_mix=lane_mix(build), activation_bits=build.activation_bits, method="variance", name="demo"
-    )
+    plan = QuantizationPlan(lane_mix=lane_mix(build), activation_bits=build.activation_bits, name="demo")
+    result = quantize(network, data, plan)
     return result.graph, image_codes(data.test_images[:images])
 
 

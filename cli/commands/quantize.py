@@ -105,7 +105,7 @@ def quantize(
     started = time.monotonic()
     limit = Budget.parse(budget) if budget else None
     options = find_method(method).options(**training.recipe)
-    device = parallel.find_device(training.machine.device)
+    device = training.device.find()
     with parallel.process_group(device):
         console.quiet = parallel.rank() > 0
         geometry = _with_scheme(geometry, board, method)
@@ -132,7 +132,7 @@ def quantize(
                 **{key: value for key, value in chosen.items() if value is not None},
                 precision=options.precision, augmentation=options.augmentation, seed=options.seed,
             )  # fmt: skip
-            train_float(network, dataset, recipe, log, checkpoint=saved("float"), machine=training.machine)
+            train_float(network, dataset, recipe, log, checkpoint=saved("float"), device=training.device)
         findings = inspect_model(network, dataset.image_shape)
         show_findings(findings, whole=bool(report))
         conditions |= {
@@ -142,7 +142,7 @@ def quantize(
         result = quantize_for(
             network, dataset, geometry, activation_bits=hidden_bits, method=method, ratio=mix_given, budget=limit,
             options=options, refined=refine, name=name, log=log, checkpoint=saved("quantized"),
-            machine=training.machine,
+            device=training.device,
         )  # fmt: skip
         if parallel.rank():
             return

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import click
 
 from ...compiler.place.lanes import LUT_FORMATS
-from ...hdl.geometry import Geometry
+from ...hdl.geometry import SLOT_BITS, Geometry
 from ...platforms.boards import BOARDS, Board
 from ...platforms.boards import board as find_board
 from .output import json_option
@@ -44,7 +44,8 @@ def board_options(default: str) -> Callable:
     def decorate(command: Callable) -> Callable:
         @click.option("--board", "board_name", default=default, show_default=True, metavar="NAME",
                       help=f"Board whose geometry to use: {', '.join(BOARDS)}.")
-        @click.option("--activation-bits", type=click.IntRange(4, 7), help="Bits of an activation slot (board's: 5).")
+        @click.option("--activation-bits", type=click.IntRange(SLOT_BITS[0], SLOT_BITS[-1]),
+                      help="Bits of an activation slot (board's: 5).")
         @click.option("--lut-scheme", type=click.Choice(sorted(LUT_SCHEMES)),
                       help="Number scheme of the LUT lanes, if not the board's.")
         @functools.wraps(command)

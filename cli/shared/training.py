@@ -12,10 +12,14 @@ from ...hdl.geometry import Geometry
 from ...quant.assignment.allocation import Budget
 from ...quant.assignment.lane_mix import LaneMix
 from ...quant.data.data import Dataset
-from ...quant.quantize import QuantizationResult, quantize
+from ...quant.plan import QuantizationPlan
+from ...quant.quantize import QuantizationCallbacks, QuantizationResult, quantize
 from ...quant.training.checkpoint import Checkpoint, TrainingStopped
+from ...quant.training.device import CPU, TrainingDevice
+from ...quant.training.predict import accuracy
+from ...quant.training.progress import TrainingProgress
 from ...quant.training.recipe import TrainingOptions
-from ...quant.training.train import Machine, Progress, accuracy, train
+from ...quant.training.train import train
 from .console import Advance, bar
 from .errors import Stopped
 from .lanes import lane_mix
@@ -24,7 +28,7 @@ from .training_log import TrainingLog
 
 def train_float(
     model: nn.Module, data: Dataset, options: TrainingOptions, log: TrainingLog, *,
-    checkpoint: Checkpoint | None = None, machine: Machine | None = None,
+    checkpoint: Checkpoint | None = None, device: TrainingDevice = CPU,
 ) -> float:  # fmt: skip
     """Trains the float model in place; its accuracy on the test images."""
     assert data.train_labels is not None
@@ -32,7 +36,7 @@ def train_float(
     with _stoppable(), bar("Train in float") as advance:
         train(
             model, data.train_images, data.train_labels, options, test=(data.test_images, data.test_labels),
-            checkpoint=checkpoint, machine=machine, progress=_moving(advance), after_epoch=log.of("float"),
+            checkpoint=checkpoint, device=device, progress=_moving(advance), after_epoch=log.of("float"),
         )  # fmt: skip
     return accuracy(model, data.test_images, data.test_labels)
 
@@ -41,27 +45,27 @@ def quantize_for(
     model: nn.Module, data: Dataset, geometry: Geometry, *, activation_bits: int | None = None, method: str,
     ratio: LaneMix | None = None, budget: Budget | None = None, options: TrainingOptions,
     refined: bool = False, name: str, log: TrainingLog | None = None, checkpoint: Checkpoint | None = None,
-    machine: Machine | None = None,
+    device: TrainingDevice = CPU,
 ) -> QuantizationResult:  # fmt: skip
     """Quantizes a trained model for a geometry's lanes (or a ratio), with a bar while it is fine-tuned."""
+    plan = QuantizationPlan(
+        lane_mix=ratio or lane_mix(geometry), activation_bits=activation_bits or geometry.activation_bits,
+        method=method, budget=budget, training=options, refined=refined, accumulator_bits=geometry.accumulator_bits,
+        name=name,
+    )  # fmt: skip
     title = "Quantize and fine-tune" if options.epochs else "Quantize (calibrate)"
     with _stoppable(), bar(title) as advance:
         return quantize(
             model,
             data,
-            lane_mix=ratio or lane_mix(geometry),
-            activation_bits=activation_bits or geometry.activation_bits,
-            method=method,
-            budget=budget,
-            options=options,
-            refined=refined,
-            accumulator_bits=geometry.accumulator_bits,
+            plan,
             checkpoint=checkpoint,
-            machine=machine,
-            progress=_moving(advance),
-            after_epoch=log.of("quantized") if log else None,
-            stage=lambda what, done, total: advance(done, total, what),
-            name=name,
+            device=device,
+            callbacks=QuantizationCallbacks(
+                progress=_moving(advance),
+                after_epoch=log.of("quantized") if log else None,
+                stage=lambda what, done, total: advance(done, total, what),
+            ),
         )
 
 
@@ -89,7 +93,7 @@ def _stoppable() -> Iterator[None]:
 
 
 def _moving(advance: Advance) -> Any:
-    def moved(progress: Progress) -> None:
+    def moved(progress: TrainingProgress) -> None:
         steps = (progress.epoch - 1) * progress.steps + progress.step
         note = f"epoch {progress.epoch}, loss {progress.loss:.3f}"
         advance(steps, progress.epochs * progress.steps, note)

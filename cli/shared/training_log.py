@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...quant.training import parallel
-from ...quant.training.train import Epoch, EpochCallback
+from ...quant.training.progress import Epoch, EpochCallback
 from .output import write_whole
 
 PHASES = {"float": "#0b7285", "quantized": "#f08c00"}

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from ...quant.training.device import TrainingDevice
 from ...quant.training.recipe import AUGMENTATIONS, OPTIMIZERS, PRECISIONS
-from ...quant.training.train import Machine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class TrainingChoice:
     -------
     float_epochs, float_learning_rate: of the float training before.
     recipe: fields of `TrainingOptions` for the fine-tuning; None where the method's recipe decides.
-    machine: where to train.
+    device: where to train.
     checkpoint, resume: folder to save in (None: nowhere); whether to go on from it.
     log: file for the figures of every epoch.
     """
@@ -28,7 +28,7 @@ class TrainingChoice:
     float_epochs: int
     float_learning_rate: float | None
     recipe: dict[str, Any]
-    machine: Machine
+    device: TrainingDevice
     checkpoint: Path | None
     resume: bool
     log: Path | None
@@ -89,10 +89,10 @@ def training_options(command: Callable) -> Callable:
         chosen = {name: arguments.pop(name) for name in NAMES}
         if chosen["resume"] and chosen["checkpoint"] is None:
             raise click.UsageError("--resume goes on from a checkpoint: give --checkpoint FOLDER too")
-        machine = Machine(device=chosen["device"], workers=chosen["workers"])
+        device = TrainingDevice(name=chosen["device"], workers=chosen["workers"])
         rest = {name: chosen[name] for name in NAMES if name not in (*_RECIPE, "device", "workers")}
         recipe = {name: chosen[name] for name in _RECIPE}
-        return command(training=TrainingChoice(recipe=recipe, machine=machine, **rest), **arguments)
+        return command(training=TrainingChoice(recipe=recipe, device=device, **rest), **arguments)
 
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)

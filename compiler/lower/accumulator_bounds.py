@@ -4,9 +4,8 @@ Only the accumulator needs a proof for each layer. acc·M + r·R + B always fits
 widest accumulator |acc·M| ≤ 2^(26 + 17), |r·R| < 2^(8 + 17) and |B| ≤ 2^43, in all less than 2^45.
 """
 
-import numpy as np
-
 from ...hdl.geometry import Geometry
+from ...quant.graph.layers.sums import accumulator_interval
 from ..errors import CompileError
 from .layers import LoweredLayer
 
@@ -14,12 +13,6 @@ from .layers import LoweredLayer
 def signed_bits(value: int) -> int:
     """Bits of the narrowest two's complement number that holds a value."""
     return (value if value >= 0 else ~value).bit_length() + 1
-
-
-def accumulator_interval(weight: np.ndarray, maximum: int) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest Σ w·q of every filter over all q in 0 … maximum (int64)."""
-    flat = weight.reshape(len(weight), -1)
-    return np.minimum(flat, 0).sum(axis=1) * maximum, np.maximum(flat, 0).sum(axis=1) * maximum
 
 
 def check_bounds(layer: LoweredLayer, geometry: Geometry) -> None:

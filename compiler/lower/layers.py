@@ -1,11 +1,12 @@
 """Layers as the scheduler sees them: windows over stored maps, the stem folded, shapes resolved."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ...hdl.geometry import Geometry
-from ...hdl.isa import DIGIT_BITS
 from ...quant.graph.graph import Convolution, IntegerGraph, MaxPool, TensorType
 from ..errors import CompileError
 from ..program.input_fold import InputFold
@@ -97,36 +98,55 @@ def lower(
     ------
     CompileError: a layer is outside what the machine does.
     """
-    if geometry.activation_bits < DIGIT_BITS:
-        reason = f"activation_bits = {geometry.activation_bits} cannot hold a digit"
-        raise CompileError("geometry", reason, f"use {DIGIT_BITS} or more")
     stem = choose_stem(graph, geometry)
     if len(graph.computing) > (most := most_layers(geometry)):
         reason = f"has {len(graph.computing)} layers, more than can be numbered with {geometry.maps_ports} maps_ports"
         raise CompileError(f"graph {graph.name!r}", reason, f"cut it in graphs of at most {most} layers")
-    layers = tuple(_lower(number, layer, graph, stem, geometry, images) for number, layer in enumerate(graph.computing))
+    lowering = _Lowering(graph, stem, geometry, images)
+    layers = tuple(LOWERINGS[type(layer)](lowering, number, layer) for number, layer in enumerate(graph.computing))
     return layers, stem.fold if stem else None
 
 
-def _lower(
-    number: int, layer: Convolution | MaxPool, graph: IntegerGraph, stem: Stem | None, geometry: Geometry, images: int
-) -> LoweredLayer:
-    source, target = graph.tensors[layer.input], graph.tensors[layer.output]
-    residual = None
-    weight, kernel, stride = None, layer.kernel, layer.stride
-    pad = (layer.padding.top, layer.padding.left)
-    if isinstance(layer, Convolution):
-        weight = layer.weight
-        residual = None if layer.residual is None else graph.tensors[layer.residual]
-        if layer.input == graph.input and stem:
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Lowering:
+    """Lowers layers, a method for each type; members: the arguments of `lower`, and how the input is rewritten."""
+
+    graph: IntegerGraph
+    stem: Stem | None
+    geometry: Geometry
+    images: int
+
+    def convolution(self, number: int, layer: Convolution) -> LoweredLayer:
+        tensors, stem = self.graph.tensors, self.stem
+        source, weight = tensors[layer.input], layer.weight
+        kernel, stride, pad = layer.kernel, layer.stride, (layer.padding.top, layer.padding.left)
+        if layer.input == self.graph.input and stem:
             source, weight = stem.source(source), stem.weight(layer)
             kernel, stride = (weight.shape[2], weight.shape[3]), (stem.rows.stride, stem.columns.stride)
             pad = (stem.rows.pad, stem.columns.pad)
-    elif digits_of(source, geometry) > 1:
-        raise CompileError(
-            f"layer {layer.name!r}",
-            f"is a max pool of {source.bits}-bit codes, which a geometry with activation_bits = "
-            f"{geometry.activation_bits} stores as two digits; a maximum of digits is not the digits of the maximum",
-            f"quantize tensor {source.name!r} to {geometry.activation_bits} bits, or put a layer between",
+        residual = None if layer.residual is None else tensors[layer.residual]
+        return LoweredLayer(
+            number, layer, source, tensors[layer.output], residual, weight, kernel, stride, *pad, self.images
         )
-    return LoweredLayer(number, layer, source, target, residual, weight, kernel, stride, *pad, images)
+
+    def max_pool(self, number: int, layer: MaxPool) -> LoweredLayer:
+        source, target = self.graph.tensors[layer.input], self.graph.tensors[layer.output]
+        if digits_of(source, self.geometry) > 1:
+            slot = self.geometry.activation_bits
+            raise CompileError(
+                f"layer {layer.name!r}",
+                f"is a max pool of {source.bits}-bit codes, which a geometry with activation_bits = {slot} stores as "
+                "two digits; a maximum of digits is not the digits of the maximum",
+                f"quantize tensor {source.name!r} to {slot} bits, or put a layer between",
+            )
+        pad = (layer.padding.top, layer.padding.left)
+        return LoweredLayer(
+            number, layer, source, target, None, None, layer.kernel, layer.stride, *pad, self.images
+        )  # fmt: skip
+
+
+LOWERINGS: dict[type, Callable[[_Lowering, int, Any], LoweredLayer]] = {
+    Convolution: _Lowering.convolution,
+    MaxPool: _Lowering.max_pool,
+}
+"""How each layer type that computes is lowered."""

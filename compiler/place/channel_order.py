@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...hdl.geometry import Geometry
-from ...quant.graph.concatenation import Segment, Tie, operand_ties, segment_classes
+from ...quant.graph.concatenation import ChannelSegment, Tie, operand_ties, segment_classes
 from ..errors import CompileError
 from ..lower.layers import LoweredLayer, digits_of
 from .lanes import Placement, lane_masks, minimum_tiles, natural, place
@@ -62,7 +62,7 @@ class _Writer:
         return pixels * self.run_words * digits_of(self.layer.source, geometry)
 
 
-_Class = list[Segment]
+_Class = list[ChannelSegment]
 
 
 def choose_orders(
@@ -95,9 +95,9 @@ class _Chooser:
         }
         self.channels = _channels(layers, concatenations)
         self.tied = {layer.name for layer in layers if layer.depthwise and layer.keeps_order}
-        self.words: dict[Segment, int] = {}
+        self.words: dict[ChannelSegment, int] = {}
         """Channel words of segments, as far as known."""
-        self.segments: dict[str, list[Segment]] = {}
+        self.segments: dict[str, list[ChannelSegment]] = {}
         """Of every tensor, in order."""
 
     def untie(self) -> None:
@@ -115,7 +115,7 @@ class _Chooser:
     def place(self) -> Orders:
         """The orders. Raises CompileError."""
         result = Orders({}, {}, {})
-        placed: dict[Segment, Placement | None] = {}
+        placed: dict[ChannelSegment, Placement | None] = {}
         for classes in self._components():
             writers = [self._writers(members) for members in classes]
             choice = _choose_digits(writers, self.geometry)
@@ -137,7 +137,7 @@ class _Chooser:
                         self._join(name, placed, result)
         return result
 
-    def _join(self, name: str, placed: Mapping[Segment, Placement | None], result: Orders) -> None:
+    def _join(self, name: str, placed: Mapping[ChannelSegment, Placement | None], result: Orders) -> None:
         """The placement and order of a tensor, from those of its segments."""
         placements = [placed[segment] for segment in self.segments[name]]
         starts = [segment.first for segment in self.segments[name]]
@@ -179,7 +179,7 @@ class _Chooser:
         return [together for _, together in components]
 
     def _writers(self, members: _Class) -> list[_Writer]:
-        firsts: dict[str, list[Segment]] = {}
+        firsts: dict[str, list[ChannelSegment]] = {}
         for segment in members:
             firsts.setdefault(segment.tensor, []).append(segment)
         return [

@@ -2,7 +2,7 @@
 
 Channels that meet in an add or a max pool, and a depthwise layer with its input, share one order in the hardware: they
 are assigned jointly, one class for each channel index. What meets a concatenated map meets its operands, each with a
-part of its channels. `methods.py` says by what measures.
+part of its channels. `methods/` says by what measures.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 import torch
 from torch import Tensor
 
-from ..frontend.fold import FoldedConcatenation, FoldedConvolution, FoldedGraph
+from ..frontend.folded import FoldedConcatenation, FoldedConvolution, FoldedGraph
 from ..graph.concatenation import Tie, operand_ties, segment_classes
 from ..graph.formats import FIXED4, FIXED8, SP2_4, WeightFormat
 from ..network.model import QuantizedNetwork

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
-class Segment:
+class ChannelSegment:
     """`channels` channels of a tensor from `first` on."""
 
     tensor: str
@@ -41,7 +41,7 @@ def operand_ties(output: str, operands: Sequence[str], channels: Mapping[str, in
         first += channels[operand]
 
 
-def segment_classes(channels: Mapping[str, int], ties: Iterable[Tie]) -> list[list[Segment]]:
+def segment_classes(channels: Mapping[str, int], ties: Iterable[Tie]) -> list[list[ChannelSegment]]:
     """All channels of all tensors as segments, in classes that share one order (and one number of channels).
 
     Parameters
@@ -75,11 +75,11 @@ def segment_classes(channels: Mapping[str, int], ties: Iterable[Tie]) -> list[li
             if tie.left_first <= cut < tie.left_first + tie.channels:
                 place = find((tie.right, cut - tie.left_first + tie.right_first))
                 parent[find((tie.left, cut))] = place
-    classes: dict[tuple[str, int], list[Segment]] = {}
+    classes: dict[tuple[str, int], list[ChannelSegment]] = {}
     for name in channels:
         ordered = sorted(cuts[name])
         for first, end in itertools.pairwise(ordered):
-            classes.setdefault(find((name, first)), []).append(Segment(name, first, end - first))
+            classes.setdefault(find((name, first)), []).append(ChannelSegment(name, first, end - first))
     return list(classes.values())
 
 

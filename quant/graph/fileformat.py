@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from .formats import WeightFormat
-from .graph import Concatenation, Convolution, GraphError, IntegerGraph, Layer, MaxPool, Padding, TensorType
+from .graph import GraphError, IntegerGraph, Layer, TensorType
+from .layers import OPERATORS
 
 FORMAT = "intramix integer graph"
 VERSION = 1
 MANIFEST, TENSORS = "manifest.json", "tensors.safetensors"
 
-_ARRAYS = ("weight", "multiplier", "bias")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -43,8 +42,7 @@ def save(graph: IntegerGraph, path: "str | os.PathLike[str]") -> None:
     arrays = {
         f"{layer.name}.{field}": _narrow(getattr(layer, field))
         for layer in graph.layers
-        if isinstance(layer, Convolution)
-        for field in _ARRAYS
+        for field in layer.ARRAYS
     }
     tensors = safetensors.numpy.save(arrays)
     manifest = {
@@ -55,7 +53,7 @@ def save(graph: IntegerGraph, path: "str | os.PathLike[str]") -> None:
         "input": graph.input,
         "outputs": list(graph.outputs),
         "tensors": [_tensor_entry(tensor) for tensor in graph.tensors.values()],
-        "layers": [_layer_entry(layer) for layer in graph.layers],
+        "layers": [{"operator": layer.OPERATOR} | layer.entry() for layer in graph.layers],
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -121,29 +119,6 @@ def _tensor_entry(tensor: TensorType) -> dict[str, Any]:
     return {"name": tensor.name, **entry, "scale": float(tensor.scale)}
 
 
-def _layer_entry(layer: Layer) -> dict[str, Any]:
-    if isinstance(layer, Concatenation):
-        return {"operator": "concatenation"} | dataclasses.asdict(layer)
-    entry: dict[str, Any] = {
-        "operator": "max_pool" if isinstance(layer, MaxPool) else "convolution",
-        "name": layer.name,
-        "kind": layer.kind,
-        "input": layer.input,
-        "output": layer.output,
-        "stride": [int(number) for number in layer.stride],
-        "padding": {side: int(number) for side, number in dataclasses.asdict(layer.padding).items()},
-    }
-    if isinstance(layer, MaxPool):
-        return entry | {"kernel": [int(number) for number in layer.kernel]}
-    return entry | {
-        "groups": int(layer.groups),
-        "shift": int(layer.shift),
-        "residual": layer.residual,
-        "residual_multiplier": int(layer.residual_multiplier),
-        "formats": [kind.name for kind in layer.formats],
-    }
-
-
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
@@ -189,21 +164,13 @@ def _graph(path: str, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -
 
 
 def _layer(path: str, entry: dict[str, Any], arrays: dict[str, np.ndarray]) -> Layer:
-    if entry["operator"] == "concatenation":
-        return Concatenation(entry["name"], tuple(entry["inputs"]), entry["output"], entry["kind"])
-    common = {field: entry[field] for field in ("name", "kind", "input", "output")}
-    common |= {"stride": tuple(entry["stride"]), "padding": Padding(**entry["padding"])}
-    if entry["operator"] == "max_pool":
-        return MaxPool(**common, kernel=tuple(entry["kernel"]))
-    if entry["operator"] != "convolution":
+    kind = OPERATORS.get(entry["operator"])
+    if kind is None:
         raise FileFormatError(f"{path}: layer {entry['name']!r} has operator {entry['operator']!r}, which is unknown")
-    for field in _ARRAYS:
+    own: dict[str, np.ndarray] = {}
+    for field in kind.ARRAYS:
         name = f"{entry['name']}.{field}"
         if name not in arrays:
             raise FileFormatError(f"{path}: lacks tensor {name!r}; export the graph again")
-        common[field] = arrays[name].astype(np.int64)
-    return Convolution(
-        **common,
-        formats=tuple(WeightFormat.parse(name) for name in entry["formats"]),
-        **{field: entry[field] for field in ("groups", "shift", "residual", "residual_multiplier")},
-    )
+        own[field] = arrays[name].astype(np.int64)
+    return kind.from_entry(entry, own)

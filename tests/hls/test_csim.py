@@ -21,6 +21,7 @@ from intramix.quant.graph.graph import IntegerGraph, Padding
 from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph, single_convolution
 from intramix.quant.models import load_model
 from intramix.quant.network.export import image_codes
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
 from tests.support.kernels import KERNEL_KINDS
 
@@ -122,7 +123,8 @@ def test_a_wrong_weight_is_found(benches, vectors):
 def test_demo_network_from_pytorch(benches, build, tmp_path):
     torch.manual_seed(0)
     data = load_data("digits")
-    result = quantize(load_model("demo", channels=1, classes=10), data, lane_mix=lane_mix(build), name="demo")
+    plan = QuantizationPlan(lane_mix=lane_mix(build), name="demo")
+    result = quantize(load_model("demo", channels=1, classes=10), data, plan)
     tables = make_tables(result.graph, build)
     write_vectors(tmp_path, tables, reference_codes(tables, image_codes(data.test_images[:2])))
     run = simulate(benches, tmp_path, tables)

@@ -11,7 +11,8 @@ from torch.nn import functional
 from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.assignment.methods import assign
 from intramix.quant.frontend.capture import capture
-from intramix.quant.frontend.fold import fold, run_folded
+from intramix.quant.frontend.fold import fold
+from intramix.quant.frontend.folded_execution import run_folded
 from intramix.quant.graph.graph import Convolution
 from intramix.quant.network.export import agreement, align_scales, export
 from intramix.quant.quantize import prepare
