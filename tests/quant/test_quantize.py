@@ -18,6 +18,8 @@ from intramix.quant.network.quantizers import QuantizationError
 from intramix.quant.quantize import quantize
 from intramix.quant.training.train import Progress, TrainingOptions, accuracy, train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:

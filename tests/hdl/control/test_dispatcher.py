@@ -7,6 +7,8 @@ from intramix.hdl import isa
 from intramix.hdl.control.dispatcher import Dispatcher
 from intramix.hdl.isa import Engine, Opcode, Token
 
+pytestmark = pytest.mark.slow
+
 OPCODE = {
     Engine.WEIGHTS: Opcode.LOAD_WEIGHTS,
     Engine.MAPS: Opcode.LOAD_MAP,

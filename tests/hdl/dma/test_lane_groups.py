@@ -10,6 +10,8 @@ from intramix.hdl.dma.lane_groups import UNDER_WAY, MapsLaneGroups, StoreLaneGro
 from intramix.hdl.geometry import Geometry
 from tests.support.dma import maps_bench, store_bench
 
+pytestmark = pytest.mark.slow
+
 READY, FREE, STORED = (1 << token for token in (isa.Token.INPUT_READY, isa.Token.OUTPUT_FREE, isa.Token.STORED))
 
 

@@ -11,6 +11,8 @@ from intramix.hdl.geometry import Geometry
 from intramix.sim.axi_memory import AxiMemory
 from tests.support.dma.engine_bench import hand_over, simulator_of
 
+pytestmark = pytest.mark.slow
+
 BASE = 0x0100_0000
 
 

@@ -20,6 +20,8 @@ from intramix.quant.network.refine import refine, round_compensated
 from intramix.quant.quantize import prepare, quantize
 from intramix.quant.training.train import TrainingOptions, train
 
+pytestmark = pytest.mark.slow
+
 FORMATS = (FIXED4, SP2_4, POT_4, FIXED4)
 
 
