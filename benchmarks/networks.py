@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from intramix.cli.report.quantization import show_narrowed
 from intramix.cli.shared.console import console, step, table
@@ -27,57 +25,23 @@ from intramix.explore.bounds import bounds
 from intramix.hdl.geometry import Geometry
 from intramix.platforms.boards import BOARDS
 from intramix.platforms.boards import board as find_board
-from intramix.quant.data.data import Dataset
 from intramix.quant.graph.fileformat import load
 from intramix.quant.graph.graph import IntegerGraph
-from intramix.quant.models import load_model
-from intramix.quant.plan import QuantizationPlan
-from intramix.quant.quantize import quantize
 
 from .roofline import plot
-
-CALIBRATION_IMAGES = 4
-
-
-def generated_images(count: int, size: int, seed: int) -> torch.Tensor:
-    """Smooth coloured noise at several scales: uint8, count × 3 × size × size."""
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.zeros(count, 3, size, size)
-    for cells in (2, 7, 28, 112):
-        noise = torch.rand(count, 3, min(cells, size), min(cells, size), generator=generator) - 0.5
-        images += nn.functional.interpolate(noise, size=(size, size), mode="bilinear", align_corners=False)
-    low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
-    return ((images - low) / (high - low) * 255).round().to(torch.uint8)
+from .seeded import generated_images, quantize_seeded
 
 
 def seeded_network(
     name: str, geometry: Geometry, *, size: int, batch: int, seed: int
 ) -> tuple[IntegerGraph, np.ndarray]:
     """A network of the zoo with seeded weights as an integer graph, and images for it."""
-    torch.manual_seed(seed)
-    model = load_model(name, channels=3, classes=1000)
-    images = generated_images(CALIBRATION_IMAGES + batch, size, seed)
-    _settle(model, images[:CALIBRATION_IMAGES].float() / 255)
-    data = Dataset(f"generated, seed {seed}", images[:CALIBRATION_IMAGES], images[CALIBRATION_IMAGES:])
     with step(f"Quantize {name}"):
-        plan = QuantizationPlan(
-            lane_mix=lane_mix(geometry), scale_method="maximum", accumulator_bits=geometry.accumulator_bits, name=name
+        result, images = quantize_seeded(
+            name, lane_mix(geometry), accumulator_bits=geometry.accumulator_bits, size=size, seed=seed, images=batch
         )
-        result = quantize(model, data, plan)
     show_narrowed(result.narrowed, geometry.accumulator_bits)
-    return result.graph, images[CALIBRATION_IMAGES:].numpy()
-
-
-@torch.no_grad()
-def _settle(model: nn.Module, images: torch.Tensor) -> None:
-    """Gives every batch norm the statistics of these images, so that activations neither die nor explode."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean
-    model.train()
-    model(images)
-    model.eval()
+    return result.graph, images.numpy()
 
 
 def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, model: Path | None) -> dict[str, Any]:

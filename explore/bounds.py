@@ -13,9 +13,9 @@ def bounds(program: Program, *, bytes_per_cycle: float) -> dict[int, dict[str, f
     """By layer number, the least cycles that each resource needs for it in a run (of all images that the program
     computes), however well everything overlaps.
 
-    compute: the steps of its COMPUTEs. drain: the groups' captures, one in `drain_cycles`. weights, maps, residual,
-    stores: bytes over the rate of the bus that carries them, of maps a word a cycle at most (residuals share the maps'
-    bus), and of the groups of pixel lanes the one that has most. memory: all bytes over the DDR's rate.
+    compute: the steps of its COMPUTEs. drain: one accumulator group in `drain_cycles`. weights, maps, residual, stores:
+    bytes over the rate of the bus that carries them, of maps a word a cycle at most (residuals share the maps' bus),
+    and of the lane groups the one that has most. memory: all bytes over the DDR's rate.
     """
     geometry = program.geometry
     maps_rate = geometry.word_bytes / geometry.cycles_per_word

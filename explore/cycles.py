@@ -1,7 +1,7 @@
 """The cycle model: when each engine executes each instruction of a program, and so how long every layer takes.
 
 Engines are simulated instruction by instruction: queues, tokens, rings, the drain's spacing and the memory's shared
-rate count; single beats and bursts do not. Of MAPS and STORE each group of pixel lanes has a *unit*, fed from the
+rate count; single beats and bursts do not. Of MAPS and STORE each lane group has a *unit*, fed from the
 engine's one queue; a token comes when its instruction and all before it have ended. A whole network takes seconds,
 without a simulator of the RTL. Against the RTL's cycles: docs/decisions/0006-turns.md.
 """
@@ -40,7 +40,7 @@ class Estimate:
     -------
     cycles: of the whole program.
     layers: by layer number, cycles from the end of the layer that ended before it to its own end.
-    busy: by engine, cycles in which it worked; of groups of pixel lanes the one that worked longest.
+    busy: by engine, cycles in which it worked; of lane groups the one that worked longest.
     """
 
     cycles: int

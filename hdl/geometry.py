@@ -81,14 +81,14 @@ class Geometry:
     activation_depth, residual_depth, output_depth: words of a pixel lane's activation, residual and output memory.
     weight_depth: steps held in the weight ring; a power of two.
     constant_tiles: tiles held in the ring of requantization constants; a power of two.
-    post_units: requantizers per pixel lane; 0 chooses one per output word of a tile.
+    post_units: U, requantizers per pixel lane; 0 chooses one per output word of a tile.
     logic_addends: those of them that compute the residual's share in logic and so need one DSP, not two.
     depthwise_channels: channels a cycle of the unit, one for each of `maps_ports`, that convolves maps depthwise while
         they are loaded; 0: no such unit.
     accumulator_bits: width of every accumulator.
     maps_bus_bits, weights_bus_bits: data width of the AXI4 masters (the instruction master is always 64 bits).
     weight_ports: AXI4 masters that load weights, each an equal slice of a weight word.
-    maps_ports: AXI4 masters for maps. Each loads and stores those of a group of pixel lanes, an equal share of them;
+    maps_ports: AXI4 masters for maps. Each loads and stores those of a lane group, an equal share of the pixel lanes;
         the groups are independent of each other.
     address_bits: width of AXI4 addresses.
     maximum_burst: beats of a burst (16 for the AXI3 ports of Zynq-7000).
@@ -175,17 +175,17 @@ class Geometry:
 
     @property
     def drain_cycles(self) -> int:
-        """Cycles in which a group's accumulators leave: To / post units."""
+        """Cycles in which an accumulator group leaves: To / requantizers of a pixel lane."""
         return self.tile_filters // self.post_units
 
     @property
     def group_lanes(self) -> int:
-        """Pixel lanes of a group: those that share one of `maps_ports`."""
+        """Pixel lanes of a lane group: those that share one of `maps_ports`."""
         return self.pixel_lanes // self.maps_ports
 
     @property
     def group(self) -> "Geometry":
-        """The geometry that the engines of one group are built for: its lanes are all there are."""
+        """The geometry that the engines of one lane group are built for: its lanes are all there are."""
         return dataclasses.replace(self, pixel_lanes=self.group_lanes, maps_ports=1)
 
     @property

@@ -70,7 +70,7 @@ def bases_layout(geometry: Geometry) -> data.ArrayLayout:
 
 
 def lane_write_signature(geometry: Geometry) -> wiring.Signature:
-    """MAPS writes one word into any activation or residual memories of a group's lanes, each at its own address."""
+    """MAPS writes one word into any activation or residual memories of a lane group, each at its own address."""
     return wiring.Signature({
         "enable": Out(geometry.group_lanes),
         "residual": Out(1),
@@ -97,7 +97,7 @@ def weight_read_signature(geometry: Geometry) -> wiring.Signature:
 
 def constant_read_signature(geometry: Geometry) -> wiring.Signature:
     """COMPUTE reads the ring of constants: in the cycle after `enable`, the constants of drain cycle `row` of a tile,
-    post unit 0 least significant. `written` and `released` count tiles modulo 2 · constant_tiles.
+    requantizer 0 least significant. `written` and `released` count tiles modulo 2 · constant_tiles.
     """
     tiles = geometry.constant_tiles
     return wiring.Signature({
@@ -111,8 +111,8 @@ def constant_read_signature(geometry: Geometry) -> wiring.Signature:
 
 
 def output_read_signature(geometry: Geometry) -> wiring.Signature:
-    """STORE reads a word a cycle from the output memory of one of a group's lanes, which are counted from 0: `data`
-    comes OUTPUT_READ_LATENCY cycles after `enable`."""
+    """STORE reads a word a cycle from the output memory of one lane of a lane group, counted from its first:
+    `data` comes OUTPUT_READ_LATENCY cycles after `enable`."""
     return wiring.Signature({
         "enable": Out(1),
         "lane": Out(range(geometry.group_lanes)),
@@ -140,9 +140,9 @@ def array_signature(geometry: Geometry) -> wiring.Signature:
 
     step, activations, weights: operands of a step, together. `activations[p][c]` is channel slot c of pixel lane p;
         `weights` is the weight word as stored.
-    captured: high for one cycle when the results of a group (the one whose last step came LATENCY cycles ago) are in
-        `accumulators[p][f]` and `sums[p]`. They stay until the array's HOLD-th cycle after the *next* group's last step
-        (see `Array`).
+    captured: high for one cycle when the results of an accumulator group (the one whose last step came LATENCY cycles
+        ago) are in `accumulators[p][f]` and `sums[p]`. They stay until the array's HOLD-th cycle after the *next*
+        accumulator group's last step (see `Array`).
     """
     g = geometry
     word = data.ArrayLayout(unsigned(g.activation_bits), g.word_channels)

@@ -22,7 +22,7 @@ _DEPTHWISE_LANE, _DEPTHWISE_CHOICE, _DEPTHWISE_UNIT = (275.0, 345.0), 90.0, 350.
 """A lane of the depthwise unit with activations of 4 and of 5 bits, each time that the channels of a lane double, and
 what it takes beside its lanes."""
 _MAPS_PORT = 800.0
-"""The maps and store engines of a second group of lanes."""
+"""The maps and store engines of a second lane group."""
 
 LUT_ERROR = 0.10
 """Largest relative error of the model on the geometries that were synthesised."""

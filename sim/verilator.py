@@ -156,7 +156,7 @@ def _verilator_command(top: str, options: BuildOptions) -> list[str]:
 def _hierarchy(verilog: str, top: str) -> str:
     """Verilator's configuration: in a large design, large modules with several instances are one piece of C++ each.
 
-    Empty for designs that are small enough to be inlined, which may run faster. docs/decisions/0005-hierarchy.md.
+    Empty for designs that are small enough to be inlined, which may run faster. docs/decisions/0007-hierarchy.md.
     """
     found = re.finditer(r"^module (\\?\S+?) ?\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
     modules = {module[1]: module[0] for module in found}

@@ -27,17 +27,18 @@ class _Lane(NamedTuple):
 class Array(wiring.Component):
     """The array of a geometry; ports as `hdl.interfaces.array_signature` says, seen from the array.
 
-    Steps come at most one a cycle, with gaps wherever `step.valid` is low; the first step of a group may follow the
-    last of the one before in the next cycle. Results are final (multiplied by 16 between digits), not offset-corrected:
-    accumulators hold Σ stored weight · code modulo 2^accumulator_bits, as `golden.array_group` computes.
+    Steps come at most one a cycle, with gaps wherever `step.valid` is low; the first step of an accumulator group may
+    follow the last of the one before in the next cycle. Results are final (multiplied by 16 between digits), not
+    offset-corrected: accumulators hold Σ stored weight · code modulo 2^accumulator_bits, as `golden.array_group`
+    computes.
 
     With Dsp.NONE, fixed-point lanes are LUT lanes of 4 or 8 bit planes.
 
     Members
     -------
     LATENCY: cycles from a step with `last` to its `captured`; results are valid in that same cycle.
-    HOLD: results stay as they are for HOLD − 1 cycles after the next group's `last` step, may change in the HOLD-th.
-        (Lane classes have pipelines of different depths; each captures its results when they are ready.)
+    HOLD: results stay as they are for HOLD − 1 cycles after the next accumulator group's `last` step, may change in the
+        HOLD-th. (Lane classes have pipelines of different depths; each captures its results when they are ready.)
     """
 
     def __init__(self, geometry: Geometry) -> None:

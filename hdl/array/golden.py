@@ -1,4 +1,4 @@
-"""What a group leaves in the array's accumulators, from stored codes: the golden function of `Array`."""
+"""What an accumulator group leaves in the array's accumulators, from stored codes: the golden function of `Array`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def lane_weight(lane: LaneClass, code: int) -> int:
 
 
 def array_group(geometry: Geometry, steps: Sequence[StepOperands]) -> tuple[np.ndarray, np.ndarray]:
-    """Accumulators (P × To) and Σq (P) of a group, int64, modulo 2^accumulator_bits; not offset-corrected."""
+    """The accumulators (P × To) and Σq (P) of a window, int64, modulo 2^accumulator_bits; not offset-corrected."""
     modulus = 1 << geometry.accumulator_bits
     tables = np.zeros((geometry.tile_filters, 256), np.int64)
     for row, lane in zip(tables, geometry.lanes, strict=True):

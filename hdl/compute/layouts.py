@@ -16,7 +16,7 @@ def constant_layout() -> data.StructLayout:
 
 
 class ResidualParameters(data.Struct):
-    """What prefetching a group's residual words needs."""
+    """What prefetching an accumulator group's residual words needs."""
 
     layer: unsigned(isa.LAYER_BITS)
     final: unsigned(1)
@@ -28,7 +28,7 @@ class ResidualParameters(data.Struct):
 
 
 def row_parameters(geometry: Geometry) -> data.StructLayout:
-    """What requantizing a group's accumulators needs. `release` frees the oldest tile of constants afterwards."""
+    """What requantizing an accumulator group needs. `release` frees the oldest tile of constants afterwards."""
     return data.StructLayout({
         "tile": unsigned((geometry.constant_tiles - 1).bit_length()),
         "release": unsigned(1),
@@ -42,7 +42,7 @@ def row_parameters(geometry: Geometry) -> data.StructLayout:
 
 
 class WriteParameters(data.Struct):
-    """What writing a group's output words needs."""
+    """What writing an accumulator group's output words needs."""
 
     layer: unsigned(isa.LAYER_BITS)
     final: unsigned(1)
@@ -55,7 +55,7 @@ class WriteParameters(data.Struct):
 
 
 def group_parameters(geometry: Geometry) -> data.StructLayout:
-    """A group, as the sequencer hands it to the drain with its last step."""
+    """An accumulator group, as the sequencer hands it to the drain with its last step."""
     return data.StructLayout({
         "residual": ResidualParameters,
         "row": row_parameters(geometry),

@@ -172,7 +172,7 @@ class MapsEngine(wiring.Component):
 
     Parameters
     ----------
-    geometry: with one group of lanes; of more, what a group sees (`Geometry.group`).
+    geometry: with one lane group; of more, what a lane group sees (`Geometry.group`).
 
     Members
     -------

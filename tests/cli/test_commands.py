@@ -14,6 +14,8 @@ from intramix.cli.main import LazyGroup
 from intramix.compiler.program.fileformat import load
 from intramix.quant.graph.fileformat import load as load_graph
 
+pytestmark = pytest.mark.slow
+
 
 def intramix(*arguments, cwd=None):
     command = [sys.executable, "-m", "intramix.cli.main", *map(str, arguments)]
@@ -178,6 +180,7 @@ def test_export_qonnx_writes_a_file_that_is_read_again(model):
     assert figures["formats"]["fixed-8"] == {"bits": 8, "scale": 1 / 128}
 
 
+@pytest.mark.simulator
 def test_simulate_compares_every_value(model):
     run = intramix(
         "simulate", model, "--board", "small", "--data", "data.npz", "--images", 2, "--stalls", 0.1,
@@ -191,6 +194,7 @@ def test_simulate_compares_every_value(model):
     assert "</html>" in (model.parent / "s.html").read_text()
 
 
+@pytest.mark.simulator
 def test_batches(model):
     """Three images by a program that computes two at once: figures of a frame are those of an image."""
     folder = model.parent
@@ -240,7 +244,9 @@ def test_elaborate_writes_verilog(folder):
         (["quantize", "nosuch:thing", "--data", "data.npz", "-o", "x.imx"], "importing nosuch failed"),
         (["quantize", "mynet:strange", "--data", "data.npz", "--epochs", "0", "-o", "x.imx"], "silu"),
         (["quantize", "mynet:build", "--data", "none.npz", "-o", "x.imx"], "none.npz does not exist"),
-        (["simulate", "my.imx", "--board", "small", "--data", "digits"], "shape"),
+        pytest.param(
+            ["simulate", "my.imx", "--board", "small", "--data", "digits"], "shape", marks=pytest.mark.simulator
+        ),
         (["quantize", "mynet:build", "--data", "data.npz", "--ratio", "a:b:c", "-o", "x.imx"], "not 'a:b:c'"),
         (["quantize", "mynet:build", "--data", "data.npz", "--method", "hbp", "--budget", "size=9%", "--epochs", "0",
           "-o", "x.imx"], "25.00 % of 8 bits everywhere"),

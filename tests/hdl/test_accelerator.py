@@ -16,6 +16,8 @@ from intramix.quant.graph.random_graph import FormatMix, random_graph
 from tests.support.accelerator_bench import Bench
 from tests.support.raw_instructions import encode
 
+pytestmark = pytest.mark.slow
+
 READ = {"araddr": "A", "arlen": 8, "arsize": 3, "arburst": 2, "arcache": 4, "arprot": 3, "arvalid": 1, "rready": 1}
 READ_ANSWER = {"arready": 1, "rdata": "D", "rresp": 2, "rlast": 1, "rvalid": 1}
 WRITE = {"awaddr": "A", "awlen": 8, "awsize": 3, "awburst": 2, "awcache": 4, "awprot": 3, "awvalid": 1,

@@ -16,6 +16,8 @@ from intramix.quant.graph.random_graph import FormatMix, random_graph
 from tests.support.accelerator_bench import Bench
 from tests.support.raw_instructions import decode, encode
 
+pytestmark = pytest.mark.slow
+
 GEOMETRY = Geometry(
     word_channels=4, pixel_lanes=1, fixed8_lanes=0, fixed4_lanes=2, lut_lanes=2, activation_bits=4,
     activation_depth=256, residual_depth=64, output_depth=64, weight_depth=64, constant_tiles=4,

@@ -25,6 +25,8 @@ from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
 from tests.support.kernels import KERNEL_KINDS
 
+pytestmark = pytest.mark.slow
+
 
 def simulate(benches, folder, tables, **options):
     return run_bench(benches["network_tb"], folder, layers=tables.names, **options)

@@ -73,6 +73,7 @@ def width_of(value, widths):
     return widths[value.strip()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTINCT)
 def test_every_pin_exists_and_has_its_width(cells, tmp_path, name):
     geometry = board(name).geometry

@@ -17,6 +17,8 @@ from intramix.quant.graph.graph import Convolution
 from intramix.quant.network.export import agreement, align_scales, export
 from intramix.quant.quantize import prepare
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (2, 8, 8)
 
 

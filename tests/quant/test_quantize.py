@@ -23,6 +23,8 @@ from intramix.quant.training.predict import accuracy
 from intramix.quant.training.progress import TrainingProgress
 from intramix.quant.training.train import TrainingOptions, train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:

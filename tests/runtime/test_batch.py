@@ -210,6 +210,7 @@ def test_figures_of_a_frame_are_those_of_one_image(programs, graph):
 
 
 @pytest.mark.parametrize(("batch", "keep_maps"), [(2, True), (3, False)])
+@pytest.mark.simulator
 def test_on_simulated_rtl(graph, batch, keep_maps):
     program = with_selftest(compile_graph(graph, SMALL, batch=batch, keep_maps=keep_maps), graph)
     with SimulatedDevice(SMALL, FAST) as device:

@@ -107,6 +107,7 @@ def test_memory_reused(graph):
     assert selftest(driver).passed
 
 
+@pytest.mark.simulator
 def test_flipped_bit_in_weights_in_memory(simulated, program, graph):
     """For every convolution in turn: the upper bit of one weight."""
     _, driver = simulated
@@ -132,6 +133,7 @@ def test_flipped_bit_in_weights_in_memory(simulated, program, graph):
     assert verify(driver, graph, random_codes(graph, 1)).passed
 
 
+@pytest.mark.simulator
 def test_fault_in_the_read_path(simulated, program):
     """Reads of one byte of a map give a wrong bit: the layer that reads it is named."""
     device, driver = simulated
@@ -154,6 +156,7 @@ def test_fault_in_the_read_path(simulated, program):
     assert selftest(driver).passed
 
 
+@pytest.mark.simulator
 def test_flipped_bit_in_a_map_in_memory(simulated, program):
     """A bit of a stored map flips before it is read: its reader is named, not the layer that stored it."""
     device, driver = simulated

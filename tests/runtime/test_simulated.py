@@ -23,6 +23,8 @@ from intramix.sim.conditions import DdrConditions
 from intramix.sim.simulation import FaultMode
 from tests.support.small import FAST, SMALL, check_outputs
 
+pytestmark = pytest.mark.simulator
+
 FIXED8_ONLY = Geometry(word_channels=4, pixel_lanes=1, fixed8_lanes=8, fixed4_lanes=0, lut_lanes=0, activation_bits=4)
 WIDE = Geometry(
     word_channels=16, pixel_lanes=4, fixed8_lanes=2, fixed4_lanes=8, lut_lanes=22, weight_ports=2,

@@ -8,6 +8,8 @@ from intramix.hdl.geometry import Geometry
 from intramix.sim.cocotb_runner import run_cocotb
 from intramix.sim.errors import BuildError
 
+pytestmark = pytest.mark.simulator
+
 SMALL = Geometry(
     word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_depth=1024,
     residual_depth=512, output_depth=512, weight_depth=256, weights_bus_bits=32, maps_bus_bits=32,

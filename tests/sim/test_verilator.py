@@ -14,6 +14,8 @@ from intramix.sim.ports import MasterPort, master_ports
 from intramix.sim.verilator import BuildOptions, build_library, verilator_environment
 from tests.support import copying
 
+pytestmark = pytest.mark.simulator
+
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):

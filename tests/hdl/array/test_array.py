@@ -11,6 +11,8 @@ from intramix.hdl.array.golden import StepOperands, array_group, random_step
 from intramix.hdl.encoding import encode_weights, offset_code, pack_weight_words, weight_of
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
 
+pytestmark = pytest.mark.slow
+
 SMALL = Geometry(word_channels=4, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_bits=4)
 
 

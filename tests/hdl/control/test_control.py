@@ -9,6 +9,8 @@ from intramix.hdl.registers import Control, Status
 from tests.support.control.bench import BASE, Bench, random_program
 from tests.support.raw_instructions import encode
 
+pytestmark = pytest.mark.slow
+
 COUNTER_NAMES = ("WEIGHTS_BUSY", "MAPS_BUSY", "MAPS_WAIT", "COMPUTE_WAIT", "STORE_BUSY", "STORE_WAIT")
 
 

@@ -8,6 +8,8 @@ from intramix.hdl.control.dispatcher import Dispatcher
 from intramix.hdl.isa import Engine, Opcode, Token
 from tests.support.raw_instructions import encode
 
+pytestmark = pytest.mark.slow
+
 OPCODE = {
     Engine.WEIGHTS: Opcode.LOAD_WEIGHTS,
     Engine.MAPS: Opcode.LOAD_MAP,

@@ -18,6 +18,8 @@ from tests.support.dma.maps_bench import (
 )  # fmt: skip
 from tests.support.raw_instructions import encode
 
+pytestmark = pytest.mark.slow
+
 
 def geometry(**fields) -> Geometry:
     return Geometry(**{"word_channels": 4, "pixel_lanes": 2, "fixed8_lanes": 0, "fixed4_lanes": 4, "lut_lanes": 0,

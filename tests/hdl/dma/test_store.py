@@ -9,6 +9,8 @@ from intramix.hdl.geometry import Geometry
 from tests.support.dma.store_bench import BASE, LOG, SOUND, Bench, check_abort, check_stores
 from tests.support.raw_instructions import encode
 
+pytestmark = pytest.mark.slow
+
 
 def geometry(**fields) -> Geometry:
     return Geometry(**{"word_channels": 4, "pixel_lanes": 2, "fixed8_lanes": 0, "fixed4_lanes": 4, "lut_lanes": 0,

@@ -12,6 +12,8 @@ from intramix.sim.axi_memory import AxiMemory
 from tests.support.dma.engine_bench import hand_over, simulator_of
 from tests.support.raw_instructions import decode, encode
 
+pytestmark = pytest.mark.slow
+
 BASE = 0x0100_0000
 
 

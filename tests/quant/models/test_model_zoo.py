@@ -15,6 +15,8 @@ from intramix.quant.models import ZOO, load_model
 from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
 
+pytestmark = pytest.mark.slow
+
 # Parameters and entries of the state dict: torchvision 0.20's documentation and `len(model.state_dict())`.
 SIZES = {
     "resnet18": (11_689_512, 122),

@@ -12,6 +12,8 @@ from intramix.quant.network.quantizers import QuantizationError
 from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import QuantizationResult, quantize
 
+pytestmark = pytest.mark.slow
+
 INPUTS = 12 * 12
 BITS = 20
 """144 weights of 127 times 255 reach 2^22; those of one filter below are nearly all small."""

@@ -16,6 +16,8 @@ from intramix.quant.network.layer_report import layer_reports
 from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_operator_of_the_demo_has_a_place() -> None:
     findings = {entry.name: entry for entry in inspect_model(Demo(), (1, 16, 16))}

@@ -12,6 +12,8 @@ from intramix.quant.models import Demo
 from intramix.quant.network.model import QuantizedNetwork, image_values
 from intramix.quant.network.quantizers import QuantizationError
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (1, 16, 16)
 IMAGES = torch.randint(0, 256, (6, *SHAPE), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
 

@@ -21,6 +21,8 @@ from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import prepare, quantize
 from intramix.quant.training.train import TrainingOptions, train
 
+pytestmark = pytest.mark.slow
+
 FORMATS = (FIXED4, SP2_4, POT_4, FIXED4)
 
 

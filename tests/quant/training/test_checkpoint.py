@@ -18,6 +18,8 @@ from intramix.quant.training.progress import Epoch, TrainingProgress
 from intramix.quant.training.recipe import TrainingError, TrainingOptions
 from intramix.quant.training.train import train
 
+pytestmark = pytest.mark.slow
+
 GENERATOR = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(0, 256, (50, 2, 6, 6), generator=GENERATOR, dtype=torch.uint8)
 LABELS = torch.randint(0, 3, (50,), generator=GENERATOR)

@@ -20,6 +20,8 @@ from intramix.quant.training import parallel
 from intramix.quant.training.recipe import TrainingError, TrainingOptions
 from intramix.quant.training.train import train
 
+pytestmark = pytest.mark.slow
+
 GENERATOR = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(0, 256, (41, 2, 6, 6), generator=GENERATOR, dtype=torch.uint8)
 LABELS = torch.arange(41) % 3

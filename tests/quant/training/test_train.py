@@ -11,6 +11,8 @@ from intramix.quant.training.progress import Epoch, TrainingProgress
 from intramix.quant.training.recipe import TrainingError, TrainingOptions
 from intramix.quant.training.train import train
 
+pytestmark = pytest.mark.slow
+
 GENERATOR = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(0, 256, (96, 1, 4, 4), generator=GENERATOR, dtype=torch.uint8)
 LABELS = torch.arange(96) % 2

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intramix.hdl.compute.golden import output_words, requantize, wrap
-from intramix.hdl.compute.post import Requantizer
+from intramix.hdl.compute.requantizer import Requantizer
 from intramix.hdl.geometry import Dsp, Geometry
 
 

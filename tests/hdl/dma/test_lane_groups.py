@@ -6,10 +6,12 @@ from collections import Counter
 import pytest
 
 from intramix.hdl import isa
-from intramix.hdl.dma.groups import UNDER_WAY, MapsGroups, StoreGroups
+from intramix.hdl.dma.lane_groups import UNDER_WAY, MapsLaneGroups, StoreLaneGroups
 from intramix.hdl.geometry import Geometry
 from tests.support.dma import maps_bench, store_bench
 from tests.support.raw_instructions import encode
+
+pytestmark = pytest.mark.slow
 
 READY, FREE, STORED = (1 << token for token in (isa.Token.INPUT_READY, isa.Token.OUTPUT_FREE, isa.Token.STORED))
 
@@ -30,7 +32,7 @@ GEOMETRIES = {
 class MapsBench(maps_bench.Bench):
     """Both maps engines; a token comes with how many words each lane had been given."""
 
-    engine = MapsGroups
+    engine = MapsLaneGroups
 
     def __init__(self, g: Geometry, seed: int, **conditions) -> None:
         super().__init__(g, seed, **conditions)
@@ -171,7 +173,7 @@ def test_abort_of_loads_comes_to_rest(seed, abort_and_rest):
 
 
 class StoreBench(store_bench.Bench):
-    engine = StoreGroups
+    engine = StoreLaneGroups
 
     def surroundings(self) -> list:
         outputs = [self.output_memory(output, group * self.g.group_lanes)

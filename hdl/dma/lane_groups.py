@@ -1,4 +1,4 @@
-"""The maps and store engines of two groups of pixel lanes, as one engine each towards control."""
+"""The maps and store engines of two lane groups, as one engine each towards control."""
 
 from collections.abc import Iterable, Sequence
 
@@ -21,7 +21,7 @@ from .maps import MapsEngine
 from .store import StoreEngine
 
 UNDER_WAY = 16
-"""Instructions of all groups whose tokens are not given yet, at most."""
+"""Instructions of all lane groups whose tokens are not given yet, at most."""
 
 
 class TokenOrder(wiring.Component):
@@ -64,10 +64,10 @@ class TokenOrder(wiring.Component):
         return m
 
 
-class _Groups(wiring.Component):
-    """What both have in common: one engine for each group, errors, abort and rest.
+class _LaneGroups(wiring.Component):
+    """What both have in common: one engine for each lane group, errors, abort and rest.
 
-    Instructions are handed out in order, each to the engine of its group, and run side by side.
+    Instructions are handed out in order, each to the engine of its lane group, and run side by side.
     """
 
     engines: Sequence[MapsEngine | StoreEngine]
@@ -93,7 +93,7 @@ class _Groups(wiring.Component):
         return stop
 
     def _hand_out(self, m: Module, group: Value, instructions: Sequence[Value], ready: Value) -> Signal:
-        """Hands the instruction to the engine of its group, as that sees it, when `ready`; returns whether it goes."""
+        """Hands the instruction to its lane group's engine, as that sees it, when `ready`; returns whether it goes."""
         goes = Signal()
         m.d.comb += goes.eq(self.instruction.valid & self.instruction.ready)
         for number, (engine, instruction) in enumerate(zip(self.engines, instructions)):
@@ -106,15 +106,15 @@ class _Groups(wiring.Component):
         return goes
 
 
-class MapsGroups(_Groups):
-    """The maps engines of both groups.
+class MapsLaneGroups(_LaneGroups):
+    """The maps engines of both lane groups.
 
     Members
     -------
     `interfaces.engine_members`, and
     bases: base address by region.
-    lane_write: by group, words to the lanes' memories.
-    axi: by group, the read master.
+    lane_write: by lane group, words to the lanes' memories.
+    axi: by lane group, the read master.
     """
 
     def __init__(self, geometry: Geometry) -> None:
@@ -160,15 +160,15 @@ class MapsGroups(_Groups):
         return m
 
 
-class StoreGroups(_Groups):
-    """The store engines of both groups. FINISH goes to the first one when all before it is done.
+class StoreLaneGroups(_LaneGroups):
+    """The store engines of both lane groups. FINISH goes to the first one when all before it is done.
 
     Members
     -------
     `interfaces.engine_members`, and
     bases, log, cycle, finished: as `StoreEngine`'s.
-    output: by group, output memory.
-    axi: by group, the write master.
+    output: by lane group, output memory.
+    axi: by lane group, the write master.
     """
 
     def __init__(self, geometry: Geometry) -> None:
