@@ -105,9 +105,7 @@ class StoreReader(wiring.Component):
             name: shape for name, shape in shapes.items()
             if name not in ("wait", "region", "address", "base", "planes")
         }))
-        planes, chunks_left, words_left = (
-            Signal(shapes["planes"]), Signal(shapes["chunks"]), Signal(shapes["chunk_words"])
-        )
+        planes, chunks_left, words_left = Signal(12), Signal(shapes["chunks"]), Signal(shapes["chunk_words"])
         plane_address, address = Signal(g.address_bits), Signal(g.address_bits)
         plane_local, local = Signal(13), Signal(13)
         chunk_begins = Signal()
