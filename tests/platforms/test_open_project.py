@@ -154,6 +154,7 @@ def test_preset_without_dsps():
     assert geometry.lut_lanes
 
 
+@pytest.mark.slow
 def test_multipliers_without_dsps():
     """Yosys would take DSPs for them, whatever their attributes say, and must be told."""
     verilog = generate(MultiplyAdd(Dsp.NONE, a_bits=9, b_bits=18), "multiply")

@@ -10,6 +10,8 @@ from intramix.hdl.compute.golden import output_words, requantize, wrap
 from intramix.hdl.compute.requantizer import Requantizer
 from intramix.hdl.geometry import Dsp, Geometry
 
+pytestmark = pytest.mark.slow
+
 
 def geometry(**fields):
     return Geometry(**{

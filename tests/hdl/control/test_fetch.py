@@ -11,6 +11,8 @@ from intramix.hdl.isa import ENGINE_OF, INSTRUCTION_BYTES, Engine, Error, Opcode
 from intramix.sim.axi_memory import AxiMemory
 from tests.support.raw_instructions import encode
 
+pytestmark = pytest.mark.slow
+
 BASE = 0x4000_0000
 
 
