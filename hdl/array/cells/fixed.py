@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In
 
 from ...lane_classes import LaneClass
 from ...modules import module_name
-from ..arithmetic import add_shifted, register, tree_levels
+from ..arithmetic import Term, add_shifted, register, tree_levels
 from .cell import LutCell
 from .chains import Chains
 
@@ -47,14 +47,18 @@ class FixedCell(LutCell):
             q_first, q_second = (self.codes[2 * pair + i] for i in range(2))
             return Mux(second, Mux(first, self.pairs[pair], q_second), Mux(first, q_first, 0))
 
-        level = [
+        planes = [
             self._chain_sum(m, partial(selected, plane), bits=self._bits + 1, unit_maximum=2 * self._largest)
             for plane in range(self._lane.weight_bits)
         ]
-        shift = 1
+        self._accumulate(m, self._weighted(m, planes))
+        return m
+
+    def _weighted(self, m: Module, planes: list[Term]) -> Value:
+        """The sums of planes, each times the weight of its bit, added: `_tail` cycles later."""
+        level, shift = planes, 1
         while len(level) > 1:
             pairs = zip(level[::2], level[1::2], strict=True)
             level = [register(m, add_shifted(low, high, shift)) for low, high in pairs]
             shift *= 2
-        self._accumulate(m, level[0].value)
-        return m
+        return level[0].value

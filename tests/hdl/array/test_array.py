@@ -122,7 +122,7 @@ def test_groups_equal_golden(name):
         np.testing.assert_array_equal(sums, expected_sums)
 
 
-@pytest.mark.parametrize("scheme", [LaneClass.LUT_FIXED4, LaneClass.LUT_SP2, LaneClass.LUT_POT])
+@pytest.mark.parametrize("scheme", [lane for lane in LaneClass if lane.is_lut])
 def test_signed_dot_products(scheme):
     """Offset correction of the array's results gives the plain integer dot product of signed weights."""
     g = dataclasses.replace(SMALL, lut_scheme=scheme)
