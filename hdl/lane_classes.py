@@ -47,6 +47,12 @@ def offset_binary(bits: int) -> WeightCode:
     return WeightCode(tuple(range(-half, half)), half)
 
 
+def two_complement(bits: int) -> WeightCode:
+    """The same weights in two's complement: products are signed, and nothing is owed."""
+    half = 1 << (bits - 1)
+    return WeightCode((*range(half), *range(-half, 0)), 0)
+
+
 def sign_magnitude(magnitudes: Sequence[int], *, offset: int) -> WeightCode:
     """A magnitude's place in the list, below a sign bit that is set for negative weights."""
     return WeightCode((*magnitudes, *(-magnitude for magnitude in magnitudes)), offset)
@@ -105,6 +111,7 @@ class LaneClass(enum.Enum):
         sign_magnitude((0, 1, 2, 4, 8, 16, 32, 64), offset=0),
         LutCost(mac=(20.4, 22.5), decoder=4.6),
     )
+    LUT_FIXED3 = "lut-fixed-3", two_complement(3), LutCost(mac=(10.6, 12.2), decoder=0.0)
 
     @property
     def weight_bits(self) -> int:

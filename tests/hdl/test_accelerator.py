@@ -41,6 +41,9 @@ GEOMETRIES = {
         | {"word_channels": 8, "activation_bits": 5, "fixed4_lanes": 3, "lut_lanes": 4, "lut_scheme": LaneClass.LUT_SP2}
         | {"dsp": Dsp.DSP48E2, "accumulator_bits": 24, "maps_bus_bits": 32}
     ),
+    "fixed3, A6": Geometry(
+        **SMALL | {"activation_bits": 6, "fixed4_lanes": 1, "lut_lanes": 6, "lut_scheme": LaneClass.LUT_FIXED3}
+    ),
 }
 
 
@@ -158,6 +161,7 @@ def test_a_program_written_by_hand(stall):
         ("two weight ports", ("depthwise",), 0.1),
         ("one lane", ("stem",), 0.5),
         ("sp2, A5", ("residual",), 0.0),
+        ("fixed3, A6", ("convolution3",), 0.2),
     ],
 )
 def test_compiled_networks(name, kinds, stall):
