@@ -11,6 +11,7 @@ from ...hdl.isa import CONSTANT_LAYOUT, INSTRUCTION_BITS, LAYOUTS, TOKEN_LIMIT, 
 
 Kind = TypeVar("Kind", bound=Instruction, covariant=True)
 
+
 class InterpreterError(ValueError):
     """A program that breaks a rule of the machine.
 
