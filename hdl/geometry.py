@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from .isa import CONSTANT_LAYOUT
+from .lane_classes import LaneClass
 
 ISA_VERSION = 4
 """Version of the instruction set and the register map; part of the hardware signature."""
@@ -24,27 +25,6 @@ CONSTANT_BITS = sum(field.width for field in CONSTANT_LAYOUT)
 
 class GeometryError(ValueError):
     """A geometry that cannot be built; the message names the field, the reason and a legal value."""
-
-
-class LaneClass(enum.Enum):
-    """What a filter lane is made of and which weights it takes natively."""
-
-    FIXED8 = "fixed-8"
-    """Two adjacent half-lanes of packed DSPs; offset-binary weights w + 128."""
-    FIXED4 = "fixed-4"
-    """One half-lane of packed DSPs; offset-binary weights w + 8."""
-    LUT_FIXED4 = "lut-fixed-4"
-    LUT_SP2 = "lut-sp2-4"
-    LUT_POT = "lut-pot-4"
-
-    @property
-    def weight_bits(self) -> int:
-        """Bits of one stored weight."""
-        return 8 if self is LaneClass.FIXED8 else 4
-
-    @property
-    def is_lut(self) -> bool:
-        return self in (LaneClass.LUT_FIXED4, LaneClass.LUT_SP2, LaneClass.LUT_POT)
 
 
 class Dsp(enum.Enum):
@@ -255,7 +235,8 @@ def _check(geometry: Geometry) -> None:
         "4-bit digits",
     )
     require(g.word_bits % 8 == 0, "activation_bits", "a word (word_channels × activation_bits) must be whole bytes")
-    require(g.lut_scheme.is_lut, "lut_scheme", "must be lut-fixed-4, lut-sp2-4 or lut-pot-4")
+    lut_classes = ", ".join(kind.value for kind in LaneClass if kind.is_lut)
+    require(g.lut_scheme.is_lut, "lut_scheme", f"must be one of {lut_classes}")
     require(g.tile_filters > 0, "fixed4_lanes", "a tile needs at least one filter lane")
     require(
         g.tile_filters % g.word_channels == 0,

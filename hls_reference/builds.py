@@ -6,7 +6,8 @@ import math
 import zlib
 from functools import cached_property
 
-from ..hdl.geometry import SLOT_BITS, LaneClass
+from ..hdl.geometry import SLOT_BITS
+from ..hdl.lane_classes import LaneClass
 from ..platforms.boards import BOARDS, XC7Z020, Board
 from .errors import HlsError
 from .performance import TileModel
@@ -17,6 +18,13 @@ REQUANTIZER_BITS = 48
 """A DSP's accumulator. acc·M + r·R + B always fits: |acc·M| ≤ 2^(26 + 17), |r·R| < 2^(8 + 17), |B| ≤ 2^43."""
 ACCUMULATION_LATENCY = 4
 """Iterations after which an accumulator is used again at the earliest: what its adder may take at II = 1."""
+
+LUT_PRODUCTS = {
+    LaneClass.LUT_FIXED4: "lut_multiply_fixed4",
+    LaneClass.LUT_SP2: "lut_multiply_sp2",
+    LaneClass.LUT_POT: "lut_multiply_pot",
+}
+"""The function of include/intramix/lut_multiply.h that multiplies by a weight of the class."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,7 +90,8 @@ class HlsBuild:
             f"the {self.filters} filters of a tile must be whole beats of them",
         )
         require(16 <= self.accumulator_bits <= 27, "accumulator_bits", "must be 16 … 27, a multiplier's input")
-        require(self.lut_scheme.is_lut, "lut_scheme", "must be a scheme of LUT lanes")
+        known = ", ".join(kind.value for kind in LUT_PRODUCTS)
+        require(self.lut_scheme in LUT_PRODUCTS, "lut_scheme", f"the kernels have products for {known}")
 
     # What follows from it ---------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The HTML report of a run: one file, plots inside."""
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,16 +13,21 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from ...hdl.lane_classes import LaneClass
 from ..shared.tables import frames, layer_name, mix, percent
 
 _INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
-_COLOURS = {
-    "fixed-8": "#0b7285",
-    "fixed-4": "#3bc9db",
-    "lut-fixed-4": "#f08c00",
-    "lut-sp2-4": "#e8590c",
-    "lut-pot-4": "#c2255c",
-}
+_DSP_COLOURS = ("#0b7285", "#3bc9db")
+_LUT_COLOURS = ("#f08c00", "#e8590c", "#c2255c", "#862e9c", "#5c940d")
+
+
+def _lane_colours() -> dict[str, str]:
+    dsp, lut = iter(_DSP_COLOURS), itertools.cycle(_LUT_COLOURS)
+    return {kind.value: next(lut if kind.is_lut else dsp) for kind in LaneClass}
+
+
+_COLOURS = _lane_colours()
+"""By class of lanes: cold where it is made of DSPs, warm where of LUTs, in the classes' order."""
 
 
 def render(figures: Mapping[str, Any], *, history: Sequence[Mapping[str, Any]] = ()) -> str:

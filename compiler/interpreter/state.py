@@ -5,12 +5,12 @@ from typing import Generic, NoReturn, TypeVar
 
 import numpy as np
 
-from ...hdl.encoding import weight_of
-from ...hdl.geometry import CONSTANT_BITS, Geometry, LaneClass
+from ...hdl.geometry import CONSTANT_BITS, Geometry
 from ...hdl.instructions import Instruction, InstructionError, LoadConstants, decode
 from ...hdl.isa import CONSTANT_LAYOUT, INSTRUCTION_BITS, LAYOUTS, TOKEN_LIMIT, OffsetCode, Token, unpack
 
 Kind = TypeVar("Kind", bound=Instruction, covariant=True)
+
 
 class InterpreterError(ValueError):
     """A program that breaks a rule of the machine.
@@ -95,8 +95,7 @@ class WeightRing:
     Members
     -------
     words: uint8, places × bytes of a stored word; depth places, or more once a longer load has streamed through.
-    weights: int16, places × To × Ti, what the lanes multiply codes by: offset binary for fixed-point and SP2 lanes
-        (w + 8, w + 128), signed for PoT.
+    weights: int16, places × To × Ti, what the lanes multiply codes by (`WeightCode.multiplicands`).
     written, released: unbounded counters; word n lies at n mod places.
     """
 
@@ -132,19 +131,9 @@ def stored_weights(geometry: Geometry, words: np.ndarray) -> np.ndarray:
         width = kind.weight_bits
         field = bits[:, position : position + channels * width].reshape(len(words), channels, width)
         codes = (field.astype(np.int64) << np.arange(width)).sum(axis=2)
-        result[:, lane] = _multiplicands(kind)[codes]
+        result[:, lane] = np.array(kind.code.multiplicands, np.int16)[codes]
         position += channels * width
     return result
-
-
-def _multiplicands(lane: LaneClass) -> np.ndarray:
-    """By stored code: the code itself (offset binary) for fixed-point, w + 8 for SP2, w for PoT."""
-    codes = range(1 << lane.weight_bits)
-    if lane is LaneClass.LUT_POT:
-        return np.array([weight_of(lane, code) for code in codes], np.int16)
-    if lane is LaneClass.LUT_SP2:
-        return np.array([weight_of(lane, code) + 8 for code in codes], np.int16)
-    return np.array(codes, np.int16)
 
 
 class ConstantRing:

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 from amaranth.hdl import Elaboratable, Module, Signal, Value
 from amaranth.lib import data, wiring
 
-from ..geometry import Dsp, Geometry, LaneClass
+from ..geometry import Dsp, Geometry
 from ..interfaces import Step, array_signature
+from ..lane_classes import LaneClass
 from ..modules import place
-from . import dsp_lanes, lut_weights
+from . import dsp_lanes
 from .arithmetic import Control, delay
 from .channel_sum import ChannelSum
 from .packing import WEIGHT_BITS, packing_plan
@@ -135,18 +136,18 @@ class Array(wiring.Component):
                 ]
 
     def _connect_lut(self, m: Module, platform: object, kind: LaneClass, lane_weights: Any, control: Any) -> None:
-        g = self.geometry
-        channels, bits = g.word_channels, g.activation_bits
+        bits = self.geometry.activation_bits
         rows = [(lane, row) for lane, row in self._lut_rows if lane.kind is kind]
-        delays = lut_weights.channel_delays(kind, channels)
+        first = rows[0][1]
         name = kind.name.lower()
         shared: dict[str, list[Any]] = {"codes": [], "pairs": [], "step_sums": []}
         for pixel, source in enumerate(self._channel_sums):
+            delays = first.chains.channel_delays
             shared["codes"].append(skewed(m, platform, f"{name}_codes_{pixel}", source.codes, bits, delays))
-            if kind is LaneClass.LUT_SP2:
-                shared["step_sums"].append(delay(m, source.step_sum, rows[0][1].depth - 2 - source.depth))
-            elif kind is not LaneClass.LUT_POT:
-                units = lut_weights.unit_delays(kind, channels)
+            if first.takes("step_sums"):
+                shared["step_sums"].append(delay(m, source.step_sum, first.depth - 2 - source.depth))
+            if first.takes("pairs"):
+                units = first.chains.unit_delays
                 shared["pairs"].append(skewed(m, platform, f"{name}_pairs_{pixel}", source.pairs, bits + 1, units))
         for lane, row in rows:
             m.submodules[f"row_{lane.number}"] = place(platform, row)

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from .formats import Scheme, WeightFormat
+from .formats import WeightFormat
 from .graph import Concatenation, Convolution, IntegerGraph, MaxPool, Padding
 
 DOMAIN = "qonnx.custom_op.general"
@@ -67,7 +67,7 @@ def export_qonnx(graph: IntegerGraph, path: "str | os.PathLike[str]", *, batch: 
 def quantizer_of(kind: WeightFormat) -> tuple[int, float]:
     """Bits and scale of the Quant that holds a format's integer levels; the scale is a power of two."""
     top = int(kind.levels[-1])
-    if kind.scheme is Scheme.FIXED:
+    if kind.scheme.uniform:
         return kind.bits, 2.0 ** -(kind.bits - 1)
     return top.bit_length() + 1, 2.0 ** -math.ceil(math.log2(top))
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..graph.formats import Scheme, WeightFormat
+from ..graph.formats import WeightFormat
 from .straight_through import QuantizeWeight
 
 Formats = tuple[WeightFormat, ...]
@@ -128,7 +128,7 @@ def _levels(weight: Tensor, scale: Tensor, formats: Formats) -> Tensor:
 def _grid(formats: Formats, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, tuple]:
     """Each filter's smallest and largest level, and the filters of each format that leaves out integers."""
     high = torch.tensor([float(kind.levels[-1]) for kind in formats], dtype=dtype, device=device)
-    others = tuple((kind, rows) for kind, rows in _rows(formats, device) if kind.scheme is not Scheme.FIXED)
+    others = tuple((kind, rows) for kind, rows in _rows(formats, device) if not kind.scheme.uniform)
     return -high, high, others
 
 
@@ -143,7 +143,7 @@ def _rows(formats: Formats, device: torch.device) -> tuple[tuple[WeightFormat, T
 
 def _project(ratio: Tensor, kind: WeightFormat) -> Tensor:
     top = int(kind.levels[-1])
-    if kind.scheme is Scheme.FIXED:
+    if kind.scheme.uniform:
         return ratio.round().clamp_(-top, top)
     index = (ratio * 2).ceil_().add_(2 * top).to(torch.int32).clamp_(0, 4 * top)
     return _nearest(kind, ratio.dtype, ratio.device).index_select(0, index.flatten()).view_as(ratio)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from intramix.compiler.compile import compile_graph
+from intramix.compiler.place.lanes import LUT_FORMATS
 from intramix.explore.cycles import estimate
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
 from intramix.hdl.isa import Error
 from intramix.hdl.registers import Status
 from intramix.quant.graph.executor import execute
-from intramix.quant.graph.formats import FIXED4, POT_4, SP2_4
 from intramix.quant.graph.random_graph import KINDS, FormatMix, random_codes, random_graph, single_convolution
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import AcceleratorError, DeviceError, RejectedError, RunTimeout, SignatureMismatch
@@ -56,10 +56,8 @@ def stalled(seed: int, probability: float = 0.3) -> DdrConditions:
 
 def mix_of(geometry: Geometry) -> FormatMix:
     """Filters in the shares of the geometry's lanes."""
-    kinds = {LaneClass.LUT_FIXED4: FIXED4, LaneClass.LUT_SP2: SP2_4, LaneClass.LUT_POT: POT_4}
-    return FormatMix(
-        geometry.fixed8_lanes, geometry.fixed4_lanes, geometry.lut_lanes, lut_format=kinds[geometry.lut_scheme]
-    )
+    kind = LUT_FORMATS[geometry.lut_scheme]
+    return FormatMix(geometry.fixed8_lanes, geometry.fixed4_lanes, geometry.lut_lanes, lut_format=kind)
 
 
 def network(geometry: Geometry, seed: int, **options):

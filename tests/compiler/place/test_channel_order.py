@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from intramix.compiler.errors import CompileError
 from intramix.compiler.lower.layers import lower
 from intramix.compiler.place.channel_order import choose_orders
-from intramix.compiler.place.lanes import lane_classes, lane_masks, minimum_tiles, natural, place
+from intramix.compiler.place.lanes import LUT_FORMATS, lane_classes, lane_masks, minimum_tiles, natural, place
 from intramix.hdl.encoding import code_table
 from intramix.hdl.geometry import Geometry, LaneClass
 from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4
@@ -81,7 +81,7 @@ def test_placement_stores_only_words_with_channels():
     assert (placement.order[placement.position] == np.arange(6)).all()
 
 
-@pytest.mark.parametrize("scheme", [LaneClass.LUT_FIXED4, LaneClass.LUT_SP2, LaneClass.LUT_POT])
+@pytest.mark.parametrize("scheme", LUT_FORMATS)
 def test_masks_hold_exactly_what_lanes_hold(scheme):
     geometry = tiny(1, 1, 2, scheme)
     weights = np.array([[0, 1], [7, -7], [-8, 0], [8, -8], [64, 0], [127, -128], [128, 0], [3, 0], [6, 5]])

@@ -72,7 +72,7 @@ def test_illegal_mixes() -> None:
         LaneMix(0, 0, 0)
     with pytest.raises(ValueError, match="fixed4 must be an integer of at least 0, not -1"):
         LaneMix(1, -1, 0)
-    with pytest.raises(ValueError, match="lut_format must have 4 bits, not sp2-6"):
+    with pytest.raises(ValueError, match="lut_format must have at most 4 bits, not sp2-6"):
         LaneMix(1, 1, 1, WeightFormat.parse("sp2-6"))
 
 
