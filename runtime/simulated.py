@@ -12,7 +12,7 @@ from ..sim.errors import SimulationError
 from ..sim.ports import master_ports
 from ..sim.simulation import PortTraffic, Simulation
 from ..sim.verilator import BuildOptions, Progress
-from .device import ALIGNMENT, Buffer, Device
+from .device import ALIGNMENT, Buffer, Device, DeviceKind
 from .errors import DeviceError
 
 _BASE = 1 << 20
@@ -67,7 +67,7 @@ class SimulatedDevice(Device):
     BusViolation: from all methods that run cycles.
     """
 
-    simulated = True
+    kind = DeviceKind.SIMULATED
 
     def __init__(
         self,
