@@ -25,6 +25,7 @@ class LazyGroup(click.Group):
         "simulate": "An integer model on the simulated RTL, every value compared.",
         "run": "A program in simulation, interpreted, or on a board: predictions, frames/s.",
         "selftest": "Every layer's CRC on the device against the integer model's.",
+        "explain": "A value of a layer: the instructions, words and cycles that make it; waves of them.",
         "profile": "Cycles of every layer, and what the engines waited for.",
         "hls": "The Vivado HLS reference kernels as a project, C-simulated.",
         "boards": "Boards, their parts and geometries.",

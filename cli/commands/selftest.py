@@ -47,6 +47,8 @@ def selftest(program: Program, opened: Callable, json_path: Path | None) -> None
         console.print(f"[bold green]All {len(report.layers)} layers are right[/], {cycles}.")
     else:
         console.print(f"[bold red]The device is wrong:[/] {report}")
+        console.print("Which value is wrong first, and what it is made of, with the model that PROGRAM comes from: "
+                      "intramix explain PROGRAM --model MODEL.imx --device …")
     if json_path:
         write_json(json_path, _figures(report) | ({} if measured else {"cycles": None}))
     if not report.passed:

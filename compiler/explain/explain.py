@@ -9,7 +9,7 @@ from ..program.lane_groups import group_of
 from ..program.map_layout import MapLayout
 from ..program.program import LayerRecord, Program
 from .errors import ExplainError
-from .explanation import Explanation, Position, ResidualDigit, Standing, StoredDigit, WindowStep
+from .explanation import Explanation, FilterPlace, Position, ResidualDigit, Standing, StoredDigit, WindowStep
 from .history import ComputedWord, History
 from .places import Source, Unwritten, Zero, ZeroKind
 from .rings import Rings, weight_bits
@@ -49,13 +49,9 @@ class Explainer:
         stored = tuple(find_store(self.history, record, word, bits) for word, bits in words)
         computed = self._computed(stored, findings)
         compute, lane = computed.compute, stored[0].lane
-        slot = place % self.geometry.word_channels
-        plane = computed.plane if compute.mode is Mode.MAXIMUM else computed.plane % self.geometry.tile_words
-        filter_lane = None if compute.mode is Mode.MAXIMUM else plane * self.geometry.word_channels + slot
-        word = place // self.geometry.word_channels
+        word, slot = divmod(place, self.geometry.word_channels)
         if compute.layer != record.number:
             findings.append(f"COMPUTE {computed.number} is of layer {compute.layer}, not {record.number}")
-        steps = self._steps(computed, lane, findings)
         return Explanation(
             layer=record, tensor=layout.name, bits=layout.bits, position=position,
             channel_word=word, slot=slot, stored=stored,
@@ -63,16 +59,24 @@ class Explainer:
             compute_number=computed.number, compute=compute,
             group=computed.group, output_y=computed.group // compute.outputs_x,
             output_x=computed.group % compute.outputs_x,
-            tile=-(-(word - plane) // self.geometry.tile_words) if filter_lane is not None else word - plane,
-            tile_word=plane,
-            filter_lane=filter_lane,
-            lane_class=None if filter_lane is None else self.geometry.lanes[filter_lane],
+            filter=self._filter(computed, word, slot, findings),
             standing=self._standing(computed, lane),
-            steps=steps,
-            weight_bits=None if filter_lane is None else weight_bits(self.geometry, filter_lane),
-            constants=None if filter_lane is None else self.rings.constants(computed.number, compute, filter_lane),
-            residual=self._residual(computed, lane, plane, findings),
+            steps=self._steps(computed, lane, findings),
+            residual=self._residual(computed, lane, findings),
             findings=tuple(findings),
+        )  # fmt: skip
+
+    def _filter(self, computed: ComputedWord, word: int, slot: int, findings: list[str]) -> FilterPlace | None:
+        if computed.compute.mode is Mode.MAXIMUM:
+            return None
+        plane = computed.plane % self.geometry.tile_words
+        lane = plane * self.geometry.word_channels + slot
+        constants = self.rings.constants(computed.number, computed.compute, lane)
+        if constants.source is None:
+            findings.append(f"tile {constants.tile} of constants is used, but never loaded")
+        return FilterPlace(
+            tile=-(-(word - plane) // self.geometry.tile_words), word=plane, lane=lane,
+            lane_class=self.geometry.lanes[lane], weight_bits=weight_bits(self.geometry, lane), constants=constants,
         )  # fmt: skip
 
     # The value and where it is stored ---------------------------------------------------------------------------------
@@ -180,12 +184,11 @@ class Explainer:
                                    address=address, source=found, weights=weights))  # fmt: skip
         return tuple(made)
 
-    def _residual(
-        self, computed: ComputedWord, lane: int, word: int, findings: list[str]
-    ) -> tuple[ResidualDigit, ...]:
+    def _residual(self, computed: ComputedWord, lane: int, findings: list[str]) -> tuple[ResidualDigit, ...]:
         compute = computed.compute
         if not compute.residual:
             return ()
+        word = computed.plane % self.geometry.tile_words
         planes = [digit * self.geometry.tile_words + word for digit in range(1 + compute.residual_digits)]
         addresses = [compute.residual_base + plane * compute.residual_pitch + computed.group for plane in planes]
         sources = self.history.sources(lane, np.array(addresses), computed.number, residual=True)

@@ -76,6 +76,26 @@ class ResidualDigit:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class FilterPlace:
+    """The filter that makes a value.
+
+    Members
+    -------
+    tile: number of the layer's tile. word: the output word of the tile that the channel is in.
+    lane, lane_class: the filter lane.
+    weight_bits: of each weight word, those of the lane's Ti weights.
+    constants: where M, B and the offset are.
+    """
+
+    tile: int
+    word: int
+    lane: int
+    lane_class: LaneClass
+    weight_bits: BitField
+    constants: Constants
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Standing:
     """Where in the layer and in the program a COMPUTE and a position of it stand.
 
@@ -106,12 +126,9 @@ class Explanation:
     pixel_lane, lane_group: that compute it.
     compute_number, compute: the instruction and its number in the program.
     group, output_y, output_x: the position among those that the COMPUTE computes: its number, row and column.
-    tile: number of the layer's tile. tile_word: the output word of the tile that the channel is in.
-    filter_lane, lane_class: that compute the channel; None in a max pool, which has no filters.
+    filter: that makes the channel; None in a max pool, which has none.
     standing: of the COMPUTE.
     steps: every step of the window, pass by pass.
-    weight_bits: of each weight word, those of the filter lane's Ti weights; None in a max pool.
-    constants: None in a max pool.
     residual: by digit; empty without a residual.
     findings: what is not as a healthy program has it, in words.
     """
@@ -130,14 +147,9 @@ class Explanation:
     group: int
     output_y: int
     output_x: int
-    tile: int
-    tile_word: int
-    filter_lane: int | None
-    lane_class: LaneClass | None
+    filter: FilterPlace | None
     standing: Standing
     steps: tuple[WindowStep, ...]
-    weight_bits: BitField | None
-    constants: Constants | None
     residual: tuple[ResidualDigit, ...]
     findings: tuple[str, ...]
 

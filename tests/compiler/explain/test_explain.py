@@ -9,6 +9,7 @@ import pytest
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.explain.errors import ExplainError
 from intramix.compiler.explain.evaluate import evaluate
+from intramix.compiler.explain.expected import expected_memory, wrong_words
 from intramix.compiler.explain.explain import Explainer, explain
 from intramix.compiler.explain.explanation import Position
 from intramix.compiler.explain.places import Convolved, Loaded, Zero, ZeroKind
@@ -24,29 +25,14 @@ PLACES = 8
 """Values that are explained of every layer."""
 
 
-def memory_after(program, codes, tensors):
-    """Every region as a run that keeps all maps leaves it, from the executor's tensors alone."""
-    memory = {name: bytearray(size) for name, size in program.sizes.items()}
-    memory["PARAMETERS"] = bytearray(program.parameters)
-    written = [(program.input, codes), *((program.maps[record.output], tensors[record.output])
-                                         for record in program.layers)]  # fmt: skip
-    for layout, values in written:
-        packed, size = layout.pack(values.reshape(layout.shape)), layout.channel_words * layout.plane_bytes
-        for digit in range(layout.digits):  # other maps' digits may lie between
-            begin = digit * layout.digit_bytes
-            memory[layout.region][layout.offset + begin :][:size] = packed[begin : begin + size]
-            place = slice(layout.offset + begin, layout.offset + begin + size)
-            memory[layout.region][place] = packed[begin : begin + size]
-    return memory
-
-
 def check(graph, geometry, seed=1, *, batch=1, places=PLACES):
     """Explains values of every layer at random places, and computes each from the words named: the explanations."""
     program = compile_graph(graph, geometry, batch=batch)
     images = random_codes(graph, seed, images=batch)
     each = [execute(graph, image) for image in images]
     tensors = {name: np.stack([one[name] for one in each]) for name in each[0]}
-    memory = memory_after(program, images, tensors)
+    memory = expected_memory(program, {name: codes.reshape(layout.shape) for name, codes in tensors.items()
+                                       if (layout := program.maps.get(name, program.input)).name == name})  # fmt: skip
     dice, explainer, found = random.Random(seed), Explainer(program), []
     for record in program.layers:
         shape = tensors[record.output].shape
@@ -72,6 +58,7 @@ def options(seed, geometry):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_random_networks(geometry, seed):
     graph = random_graph(
@@ -81,6 +68,7 @@ def test_random_networks(geometry, seed):
     check(graph, geometry, seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [2, 3])
 def test_images_of_a_batch(geometry, batch):
     graph = random_graph(batch, blocks=4, **options(batch, geometry))
@@ -88,6 +76,7 @@ def test_images_of_a_batch(geometry, batch):
     assert {explanation.position.image for explanation in found} == set(range(batch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_depthwise_on_load(geometry, seed):
     unit = dataclasses.replace(geometry, depthwise_channels=geometry.word_channels >> seed % 3)
@@ -104,6 +93,7 @@ def test_depthwise_on_load(geometry, seed):
         explain(program, on_load, Position(channel=0, row=0, column=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape",
     [
@@ -121,6 +111,7 @@ def test_single_layers(geometry, shape):
     check(single_convolution(3, **({"input_bits": 4, "output_bits": 4} | shape)), geometry, places=20)
 
 
+@pytest.mark.slow
 def test_what_is_reached(geometries):
     """The tests above see what they are meant to: every kind of layer, source and digit."""
     kinds, sources, digits, residuals, passes = set(), set(), set(), set(), set()
@@ -132,7 +123,7 @@ def test_what_is_reached(geometries):
                         for step in explanation.steps}  # fmt: skip
             digits.add(len(explanation.stored))
             residuals.add(len(explanation.residual))
-            passes.add(explanation.compute.passes if explanation.filter_lane is not None else 0)
+            passes.add(explanation.compute.passes if explanation.filter else 0)
     assert kinds >= {"convolution", "max_pool", "add", "average_pool", "linear"}
     assert sources >= {ZeroKind.ROW, ZeroKind.COLUMN, Loaded}
     assert digits == {1, 2}
@@ -168,10 +159,10 @@ def test_lanes_tile_and_steps(program):
     geometry, record = program.geometry, program.layers[0]
     explainer = Explainer(program)
     made = [explainer.explain(record.name, Position(channel=channel, row=3, column=2)) for channel in range(24)]
-    lanes = {(e.tile, e.filter_lane) for e in made}
+    lanes = {(e.filter.tile, e.filter.lane) for e in made}
     assert len(lanes) == 24
     assert {tile for tile, _ in lanes} == set(range(1 + max(tile for tile, _ in lanes)))
-    assert all(e.lane_class is geometry.lanes[e.filter_lane] for e in made)
+    assert all(e.filter.lane_class is geometry.lanes[e.filter.lane] for e in made)
     last = max((explainer.explain(record.name, Position(channel=channel, row=row, column=8))
                 for channel in range(24) for row in range(8)), key=lambda e: e.standing.steps_before)  # fmt: skip
     assert last.standing.steps_before + last.compute.group_steps == record.steps
@@ -213,8 +204,9 @@ def test_a_wrong_word_makes_another_value(program):
     memory = {region: bytearray(b"\x55" * size) for region, size in program.sizes.items()}
     memory["PARAMETERS"] = bytearray(program.parameters)
     before = evaluate(explanation, program.geometry, memory)
-    bit = explanation.weight_bits.first
+    bit = explanation.filter.weight_bits.first
     word = explanation.steps[0].weights.slices[bit // (8 * explanation.steps[0].weights.slices[0].size)]
     memory["PARAMETERS"][word.address + bit % (8 * word.size) // 8] ^= 1 << bit % 8
     after = evaluate(explanation, program.geometry, memory)
+    assert wrong_words(explanation, memory, memory | {"PARAMETERS": program.parameters}) == (word,)
     assert abs(after.accumulator - before.accumulator) == before.codes[0][0]
