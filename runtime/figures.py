@@ -105,6 +105,12 @@ def speed_figures(program: Program, runs: Sequence[ProgramRun], *, clock_hz: flo
     }
 
 
+def unmeasured(program: Program) -> dict[str, Any]:
+    """The keys of `speed_figures` for a device that measures no cycles."""
+    keys = ("clock_hz", "cycles_per_run", "cycles_per_frame", "frames_per_second")
+    return {"batch": program.batch, **dict.fromkeys(keys)}
+
+
 def utilisation(macs: int, cycles: float, program: Program) -> float:
     """Share of the array's multiply-accumulates that the model asks of it."""
     return macs / (cycles * program.geometry.macs_per_cycle) if cycles else 0.0

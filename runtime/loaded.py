@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..compiler.program.program import Program
+from ..hdl.isa import Region
 from ..hdl.registers import WATCHDOG_DEFAULT
 from .control import ControlPort, text
 from .device import Buffer, Device
@@ -138,6 +139,15 @@ class LoadedProgram:
         buffer = self._buffer("LOG")
         buffer.from_device()
         return decode_log(buffer.view, self.program)
+
+    def read_regions(self) -> dict[str, np.ndarray]:
+        """Bytes of every region as they are in memory after the last run, by name: uint8, at least its size."""
+        views = {}
+        for region in Region:
+            buffer = self._buffer(region.name)
+            buffer.from_device()
+            views[region.name] = buffer.view
+        return views
 
     def _buffer(self, name: str) -> Buffer:
         """The buffer of a region, as the last run saw it."""

@@ -8,11 +8,14 @@ from ..hdl import geometry as geometry_module
 from ..hdl.geometry import Geometry
 from .cache import cache_directory, digest, locked, store_text
 from .ports import master_ports
-from .verilator import BuildOptions, Progress, build_library, verilator_environment
+from .verilator import BuildOptions, Progress, build_library, design_characters, verilator_environment
 
 TOP = "accelerator"
 """Name of the top module."""
 
+_TRACE_HEADER, _TRACE_CYCLE = 0.5, 0.01
+"""Bytes of a VCD file by characters of Verilog, every instance counted: of its header, and of a cycle. Measured on two
+geometries of 2 pixel lanes and 8 filters: 0.46 and 0.55, 0.0078 and 0.0105."""
 _HDL = pathlib.Path(geometry_module.__file__).parent
 
 
@@ -47,6 +50,11 @@ def accelerator_text(geometry: Geometry, *, progress: Progress | None = None) ->
 def primitives_text() -> str:
     """Simulation models of the vendor's cells that the accelerator instantiates."""
     return (_HDL / "array" / "primitives.v").read_text()
+
+
+def trace_bytes(geometry: Geometry, cycles: float) -> float:
+    """About the size of a VCD file of all signals in cycles in which the array works, by the size of the design."""
+    return design_characters(accelerator_text(geometry), TOP) * (_TRACE_HEADER + _TRACE_CYCLE * cycles)
 
 
 def accelerator_library(

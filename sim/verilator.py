@@ -158,6 +158,29 @@ def _hierarchy(verilog: str, top: str) -> str:
 
     Empty for designs that are small enough to be inlined, which may run faster. docs/decisions/0007-hierarchy.md.
     """
+    modules, instances = _modules(verilog)
+    if top not in modules or design_characters(verilog, top) < _INLINED_CHARACTERS:
+        return ""
+    counts: Counter[str] = sum(instances.values(), Counter())
+    shared = [
+        name for name, text in modules.items() if len(text) >= _SHARED_CHARACTERS and counts[name] >= _SHARED_INSTANCES
+    ]
+    return "`verilator_config\n" + "".join(f'no_inline -module "{name}"\n' for name in shared)
+
+
+def design_characters(verilog: str, top: str) -> int:
+    """Size of a design's text, the text of every instance counted."""
+    modules, instances = _modules(verilog)
+
+    @functools.cache
+    def characters(name: str) -> int:
+        return len(modules[name]) + sum(count * characters(kind) for kind, count in instances[name].items())
+
+    return characters(top)
+
+
+def _modules(verilog: str) -> tuple[dict[str, str], dict[str, Counter[str]]]:
+    """The text of every module by name, and how many instances of which others it has."""
     found = re.finditer(r"^module (\\?\S+?) ?\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
     modules = {module[1]: module[0] for module in found}
     instances = {
@@ -166,18 +189,7 @@ def _hierarchy(verilog: str, top: str) -> str:
         )
         for name, text in modules.items()
     }  # fmt: skip
-
-    @functools.cache
-    def characters(name: str) -> int:
-        return len(modules[name]) + sum(count * characters(kind) for kind, count in instances[name].items())
-
-    if top not in modules or characters(top) < _INLINED_CHARACTERS:
-        return ""
-    counts: Counter[str] = sum(instances.values(), Counter())
-    shared = [
-        name for name, text in modules.items() if len(text) >= _SHARED_CHARACTERS and counts[name] >= _SHARED_INSTANCES
-    ]
-    return "`verilator_config\n" + "".join(f'no_inline -module "{name}"\n' for name in shared)
+    return modules, instances
 
 
 def _make_flags(options: BuildOptions) -> list[str]:

@@ -41,7 +41,7 @@ ORDERS = {
     "compiler": (
         ("errors", "program"),
         ("lower", "interpreter"),
-        ("place",),
+        ("place", "explain"),
         ("plan",),
         ("emit",),
         ("compile", "selftest"),

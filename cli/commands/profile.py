@@ -11,6 +11,7 @@ from ...compiler.program.program import Program
 from ...runtime.figures import engine_figures, layer_figures, mean_cycles, run_figures
 from ..shared.console import console, table
 from ..shared.device import device_options, load_images, run_images
+from ..shared.errors import UserError
 from ..shared.output import write_json, write_whole
 from ..shared.tables import frames, layer_name, percent, show_latency
 
@@ -38,6 +39,11 @@ def profile(
     """
     images = load_images(data, program, limit or program.batch)[0] if data else selftest_codes(program.input)
     with opened() as driver:
+        if not driver.device.kind.measures_cycles:
+            raise UserError(
+                "the interpreter measures no cycles, so there is nothing to profile: take --device sim, or --device "
+                "pynq on a board; `intramix compile --estimate` has the cycle model's estimate in seconds"
+            )
         result = run_images(driver, images)
     layers = layer_figures(program, mean_cycles(program, result.runs), {}, {})
     for layer in layers:

@@ -8,7 +8,8 @@ import click
 import numpy as np
 
 from ...compiler.program.program import Program
-from ...runtime.figures import speed_figures
+from ...runtime.device import DeviceKind
+from ...runtime.figures import speed_figures, unmeasured
 from ...runtime.results import RunResult
 from ..shared.console import console, table
 from ..shared.device import device_options, load_images, run_images
@@ -33,6 +34,7 @@ def run(
 
     \b
     In simulation:  intramix run net.imp --data images.npz --images 4
+    In software:    intramix run --device interpreted net.imp --data images.npz
     On a board:     intramix run --device pynq --overlay intramix.bit net.imp --data images.npz
 
     While a frame, or the batch that PROGRAM computes at once, goes on, the host prepares the next and reads the one
@@ -42,16 +44,11 @@ def run(
     images, labels = load_images(data, program, limit)
     with opened() as driver:
         result = run_images(driver, images, counters=False)
-        simulated = driver.device.simulated
-    figures = _figures(program, result, labels, simulated=simulated)
+        kind = driver.device.kind
+    figures = _figures(program, result, labels, kind)
     if figures["predictions"] is not None:
         _print_predictions(figures, labels, show)
-    speed = f"[bold]{figures['frames_per_second']:,.1f}[/] frames/s at {figures['clock_hz'] / 1e6:g} MHz"
-    console.print(f"[bold]{figures['cycles_per_frame']:,.0f}[/] cycles a frame · {speed}, the accelerator alone"
-                  + (", simulated" if simulated else ""))
-    show_latency(figures)
-    if not simulated:
-        console.print(f"[bold]{figures['host_frames_per_second']:,.1f}[/] frames/s with the driver")
+    _print_speed(figures, kind)
     if figures["accuracy"] is not None:
         console.print(f"accuracy {percent(figures['accuracy'])} of {len(images)} images")
     if output:
@@ -63,7 +60,7 @@ def run(
 
 
 def _figures(
-    program: Program, result: RunResult, labels: np.ndarray | None, *, simulated: bool
+    program: Program, result: RunResult, labels: np.ndarray | None, kind: DeviceKind
 ) -> dict[str, Any]:
     name = program.outputs[0].name
     scores = result.codes[name]
@@ -73,17 +70,30 @@ def _figures(
     accuracy = None
     if predictions is not None and labels is not None:
         accuracy = float((predictions == labels).mean())
+    measured = kind.measures_cycles
     return {
         "network": program.name,
-        "device": "sim" if simulated else "pynq",
+        "device": kind.value,
         "images": result.images,
-        **speed_figures(program, result.runs, clock_hz=result.clock_hz),
-        "host_frames_per_second": None if simulated else result.images / result.seconds,
+        **(speed_figures(program, result.runs, clock_hz=result.clock_hz) if measured else unmeasured(program)),
+        "host_frames_per_second": None if kind.is_software else result.images / result.seconds,
         "host_seconds": result.seconds,
         "predictions": None if predictions is None else predictions.tolist(),
         "accuracy": accuracy,
         "outputs": {output.name: list(result.codes[output.name].shape) for output in program.outputs},
     }
+
+
+def _print_speed(figures: dict[str, Any], kind: DeviceKind) -> None:
+    if not kind.measures_cycles:
+        console.print("cycles and frames/s: not measured, the instructions were interpreted")
+        return
+    speed = f"[bold]{figures['frames_per_second']:,.1f}[/] frames/s at {figures['clock_hz'] / 1e6:g} MHz"
+    console.print(f"[bold]{figures['cycles_per_frame']:,.0f}[/] cycles a frame · {speed}, the accelerator alone"
+                  + (", simulated" if kind is DeviceKind.SIMULATED else ""))
+    show_latency(figures)
+    if not kind.is_software:
+        console.print(f"[bold]{figures['host_frames_per_second']:,.1f}[/] frames/s with the driver")
 
 
 def _print_predictions(figures: dict[str, Any], labels: np.ndarray | None, show: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...compiler.program.fileformat import load
 from ...compiler.program.program import Program
-from ...runtime.device import Device
+from ...runtime.device import Device, DeviceKind
 from ...runtime.driver import Driver
 from ...runtime.images import check
 from ...runtime.results import RunResult
@@ -31,8 +31,10 @@ def device_options(command: Callable) -> Callable:
     """
 
     @click.argument("program_path", metavar="PROGRAM", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    @click.option("--device", "kind", type=click.Choice(["sim", "pynq"]), default="sim", show_default=True,
-                  help="sim: the simulated RTL of the program's geometry. pynq: the board that this runs on.")
+    @click.option("--device", "kind", type=click.Choice([kind.value for kind in DeviceKind]), show_default=True,
+                  default=DeviceKind.SIMULATED.value,
+                  help="sim: the simulated RTL of the program's geometry. interpreted: the instructions in software, "
+                       "every value and CRC in seconds, without cycles. pynq: the board that this runs on.")
     @click.option("--overlay", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
                   help="pynq: the bitstream to load, with its .hwh beside it. (intramix.bit beside PROGRAM)")
     @click.option("--board", "board_name", metavar="NAME",
@@ -45,8 +47,7 @@ def device_options(command: Callable) -> Callable:
 
         @contextlib.contextmanager
         def opened() -> Iterator[Driver]:
-            device = _board(overlay) if kind == "pynq" else _simulated(program, board_name)
-            with device:
+            with open_device(DeviceKind(kind), program, overlay=overlay, board_name=board_name) as device:
                 driver = Driver(device)
                 driver.load(program)
                 yield driver
@@ -61,9 +62,10 @@ def run_images(driver: Driver, images: np.ndarray, *, counters: bool = True) -> 
     """Runs images under a progress bar."""
     images = check(images, driver.program.input)
     batch = driver.program.batch
-    size = batch if driver.device.simulated else -(-_ROUND // batch) * batch
+    kind = driver.device.kind
+    size = batch if kind.is_software else -(-_ROUND // batch) * batch
     parts: list[RunResult] = []
-    with bar("Run images on the simulated RTL" if driver.device.simulated else "Run images") as advance:
+    with bar("Run images on the simulated RTL" if kind is DeviceKind.SIMULATED else "Run images") as advance:
         for start in range(0, len(images), size):
             advance(start, len(images), "")
             parts.append(driver.run(images[start : start + size], counters=counters))
@@ -123,6 +125,33 @@ def _data_set(name: str) -> tuple[np.ndarray, np.ndarray | None]:
         ) from error
     data = load_data(name)
     return image_codes(data.test_images), None if data.test_labels is None else data.test_labels.numpy()
+
+
+def open_device(kind: DeviceKind, program: Program, *, overlay: Path, board_name: str | None) -> Device:
+    """A device that a program runs on.
+
+    Parameters
+    ----------
+    overlay: the bitstream, for a board.
+    board_name: the board whose memory and clock a simulation is to have; None: those of a PYNQ-Z2.
+
+    Raises
+    ------
+    UserError: what the device needs is not installed.
+    """
+    if kind is DeviceKind.BOARD:
+        return _board(overlay)
+    return _simulated(program, board_name) if kind is DeviceKind.SIMULATED else _interpreted(program)
+
+
+def _interpreted(program: Program) -> Device:
+    try:
+        from ...runtime.interpreted import InterpretedDevice
+    except ImportError as error:
+        raise UserError(
+            f"the interpreter needs the whole of Intramix, not only its runtime ({error}); here use --device pynq"
+        ) from error
+    return InterpretedDevice(program.geometry)
 
 
 def _board(overlay: Path) -> Device:

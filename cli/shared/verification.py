@@ -3,7 +3,6 @@
 import itertools
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,10 @@ from ...sim.conditions import DdrConditions
 from .console import bar, console, step
 
 
-def build(program: Program, conditions: DdrConditions, *, trace: Path | None = None) -> SimulatedDevice:
+def build(program: Program, conditions: DdrConditions) -> SimulatedDevice:
     """The Verilated accelerator of a program's geometry, built if it is not in the cache."""
     with step("Build the simulator") as note:
-        return SimulatedDevice(program.geometry, conditions, trace=trace, progress=note)
+        return SimulatedDevice(program.geometry, conditions, progress=note)
 
 
 def check(

@@ -19,6 +19,7 @@ class InterpreterError(ValueError):
     -------
     index: the instruction's place in the program, from 0.
     opcode: its `isa.Opcode`, or None where it has none.
+    layer: its layer, or None where it has none.
     field: the field at fault.
     """
 
@@ -27,6 +28,7 @@ class InterpreterError(ValueError):
         super().__init__(f"instruction {index} ({what}): {field}: {reason}")
         self.index, self.field = index, field
         self.opcode = None if instruction is None else instruction.opcode
+        self.layer = None if instruction is None else instruction.layer
 
 
 @dataclasses.dataclass(frozen=True)

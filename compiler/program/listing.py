@@ -14,8 +14,8 @@ from ...hdl.instructions import (
     Tokens,
 )  # fmt: skip
 from ...hdl.isa import INSTRUCTION_BYTES, Mode
-from .map_layout import MapLayout
 from .program import LayerRecord, Program
+from .tensor_places import TensorPlaces
 
 
 def listing(program: Program) -> str:
@@ -42,7 +42,7 @@ def _lines(program: Program) -> Iterator[str]:
         f"geometry {geometry.word_channels} channels × {geometry.tile_filters} filters × {geometry.pixel_lanes} pixel "
         f"lanes, A{geometry.activation_bits}, signature {geometry.signature:#010x}"
     )
-    tensors = _Tensors(program)
+    tensors = TensorPlaces(program)
     rings = _Rings(geometry)
     records = {record.number: record for record in program.layers}
     shown = -1
@@ -72,32 +72,6 @@ def _tokens(tokens: Tokens) -> str:
     return "+".join(token.name for token in sorted(tokens))
 
 
-class _Tensors:
-    """Names the tensor and the place in it that an address means; of concatenated ones, the operand."""
-
-    def __init__(self, program: Program) -> None:
-        layouts = [program.input, *(program.maps[record.output] for record in program.layers)]
-        self._layouts = sorted(layouts, key=lambda layout: (layout.region, layout.offset))
-        self._written = {record.output: record.number for record in program.layers}
-
-    def place(self, instruction: LoadMap | Store) -> str:
-        """`tensor[plane, row, column]`; of tensors that share memory, the one written last before the layer."""
-        region, address, layer = instruction.region.name, instruction.address, instruction.layer
-        found: MapLayout | None = None
-        for layout in self._layouts:
-            inside = layout.region == region and layout.holds(address)
-            born = self._written.get(layout.name, -1)
-            if inside and born <= layer and (found is None or born > self._written.get(found.name, -1)):
-                found = layout
-        if found is None:
-            return f"{region}+{address:#x}"
-        plane, rest = divmod(address - found.offset, found.plane_bytes)
-        row, column = divmod(rest // found.word_bytes, found.columns)
-        image, row = divmod(row, found.image_rows)
-        place = (plane, row, column) if found.images == 1 else (plane, image, row, column)
-        return f"{found.name}{list(place)}"
-
-
 class _Rings:
     """How full the rings are, in program order."""
 
@@ -119,7 +93,7 @@ class _Rings:
         return [f"ring {self.words}/{self.geometry.weight_depth}", f"{self.tiles}/{self.geometry.constant_tiles} tiles"]
 
 
-def _describe(instruction: Instruction, tensors: _Tensors, geometry: Geometry) -> str:
+def _describe(instruction: Instruction, tensors: TensorPlaces, geometry: Geometry) -> str:
     match instruction:
         case LoadWeights():
             return f"{instruction.words} words from PARAMETERS+{instruction.address:#x}"
@@ -135,7 +109,7 @@ def _describe(instruction: Instruction, tensors: _Tensors, geometry: Geometry) -
     return "when every write is acknowledged"
 
 
-def _load_map(load: LoadMap, tensors: _Tensors, geometry: Geometry) -> str:
+def _load_map(load: LoadMap, tensors: TensorPlaces, geometry: Geometry) -> str:
     if load.kernels:
         lane = load.lane_mask.bit_length() - 1
         return (
@@ -150,7 +124,7 @@ def _load_map(load: LoadMap, tensors: _Tensors, geometry: Geometry) -> str:
         stride, top, bottom = load.source_stride, load.source_top, load.source_bottom
         across = f"{load.source_words}, 3×3/{stride} with {top}+{bottom} rows of zeros to rows of {across}"
     return (
-        f"{tensors.place(load)} {load.planes} planes × {load.pad_top}+{rows}+{load.pad_bottom} rows × "
+        f"{tensors.of(load)} {load.planes} planes × {load.pad_top}+{rows}+{load.pad_bottom} rows × "
         f"{across} → {memory}@{load.base}, {load.lane_rows} rows a lane, lanes "
         f"{lanes[0]} … {lanes[-1]}"
     )
@@ -167,9 +141,9 @@ def _compute(compute: Compute) -> str:
     return text
 
 
-def _store(store: Store, tensors: _Tensors) -> str:
+def _store(store: Store, tensors: TensorPlaces) -> str:
     text = (
-        f"lane {store.lane} output@{store.base} → {tensors.place(store)} {store.planes} planes × "
+        f"lane {store.lane} output@{store.base} → {tensors.of(store)} {store.planes} planes × "
         f"{store.chunks * store.chunk_words} words"
     )
     return text + (f", CRC to slot {store.crc_slot}" if store.crc_emit else "")

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from ...hdl.geometry import Geometry
-from ...hdl.instructions import Instruction, decode
+from ...hdl.instructions import Compute, Instruction, decode
 from ...hdl.isa import INSTRUCTION_BYTES
 from .map_layout import MapLayout
 
@@ -79,6 +79,10 @@ class Program:
     def batch(self) -> int:
         """Images that a run computes."""
         return self.input.images
+
+    def computes(self) -> Iterator[Compute]:
+        """Every COMPUTE, in program order. Raises what `decoded` raises."""
+        return (instruction for instruction in self.decoded() if isinstance(instruction, Compute))
 
     def decoded(self) -> Iterator[Instruction]:
         """Every instruction, in program order.

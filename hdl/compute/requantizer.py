@@ -18,7 +18,7 @@ _MULTIPLIER_LAG = 1
 class Requantizer(wiring.Component):
     """y = clip((a·M + r·R + B) >> S, 0, maximum), a = acc − {0, 8, 128}[offset]·Σq in accumulator_bits, signed.
 
-    DESIGN section 3. One result a cycle, `LATENCY` cycles after its operands; exact for all operands (the sum fits
+    docs/numbers.md. One result a cycle, `LATENCY` cycles after its operands; exact for all operands (the sum fits
     the 48 bits of a DSP). Two multipliers: r·R + B, and a·M on top of it, through the cascade or, where r·R + B is
     logic, through port C. Offset code 3, which no program has, subtracts 128·Σq.
 

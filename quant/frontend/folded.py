@@ -132,7 +132,7 @@ def can_be_negative(tensor: str, layers: Mapping[str, FoldedLayer]) -> bool:
 
 
 def padding_fault(graph: FoldedGraph, layer: FoldedConvolution) -> tuple[str, str] | None:
-    """Why a layer cannot pad its input with zeros, and what would work; None if it can (DESIGN section 3)."""
+    """Why a layer cannot pad its input with zeros, and what would work; None if it can (docs/numbers.md)."""
     if not (layer.padding and graph.signed[layer.input]):
         return None
     name = layer.input

@@ -1,8 +1,9 @@
 """What concatenation asks of memory and of the order of channels, for folding, assignment and the compiler.
 
-Concatenation by address (DESIGN section 4): operands lie in consecutive planes of one memory, a *chain*, and what is
-concatenated is a stretch of it. Nothing is copied, so a map can be in several concatenations only if each of them is a
-stretch, its operands in the same order: DenseNet's running concatenation extends one chain, operand by operand.
+Concatenation by address (docs/decisions/0005-concatenation.md): operands lie in consecutive planes of one memory, a
+*chain*, and what is concatenated is a stretch of it. Nothing is copied, so a map can be in several concatenations only
+if each of them is a stretch, its operands in the same order: DenseNet's running concatenation extends one chain,
+operand by operand.
 
 Channels that meet in an add or a layer that works channel by channel are stored at the same positions. A concatenated
 map takes its positions from its operands, so what shares an order is a *segment*: a range of a map's channels.

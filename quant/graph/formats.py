@@ -1,4 +1,4 @@
-"""Weight formats: the integer grids of the number schemes (DESIGN section 3). NumPy only."""
+"""Weight formats: the integer grids of the number schemes (docs/numbers.md). NumPy only."""
 
 import dataclasses
 import enum

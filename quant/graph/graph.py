@@ -1,4 +1,4 @@
-"""The integer graph: the contract of DESIGN section 3 between quantizer, executor, compiler, RTL and HLS. NumPy only.
+"""The integer graph: the contract of docs/numbers.md between quantizer, executor, compiler, RTL and HLS. NumPy only.
 
 Every map is an unsigned integer tensor (codes), every operator exact integer arithmetic. A `Convolution` is
 

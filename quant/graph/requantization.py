@@ -1,4 +1,4 @@
-"""Requantization: from exact sums to the codes of a map (DESIGN section 3). NumPy only."""
+"""Requantization: from exact sums to the codes of a map (docs/numbers.md). NumPy only."""
 
 from collections.abc import Callable
 from typing import NoReturn

@@ -1,4 +1,4 @@
-"""Checks that an integer graph keeps the contract of DESIGN section 3. NumPy only."""
+"""Checks that an integer graph keeps the contract of docs/numbers.md. NumPy only."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,7 @@
 """Fake quantization of activations, per tensor: an unsigned code per value, with a learned range.
 
 Integer codes (`codes`) and the dequantised forward (`forward`) are separate functions of one arithmetic. Rounding is
-half up, as in the requantizer of DESIGN section 3.
+half up, as in the requantizer of docs/numbers.md.
 """
 
 import math

@@ -70,6 +70,26 @@ def test_run_writes_the_executor_s_outputs(folder, graph):
     assert "cycles a frame" in run.stdout
 
 
+def test_interpreted_device_says_what_it_does_not_measure(folder):
+    interpreted = "--device", "interpreted"
+    run = intramix("run", "net.imp", *interpreted, "--data", "images.npz", "--json", "interpreted.json", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "cycles and frames/s: not measured" in run.stdout
+    figures = json.loads((folder / "interpreted.json").read_text())
+    assert figures["device"] == "interpreted"
+    assert figures["predictions"] is not None
+    assert {figures[key] for key in ("cycles_per_run", "cycles_per_frame", "frames_per_second", "clock_hz",
+                                     "host_frames_per_second")} == {None}  # fmt: skip
+    run = intramix("selftest", "net.imp", *interpreted, "--json", "interpreted.json", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "layers are right, cycles not measured" in run.stdout
+    assert json.loads((folder / "interpreted.json").read_text())["cycles"] is None
+    assert intramix("selftest", "wrong.imp", *interpreted, cwd=folder).returncode == 3
+    run = intramix("profile", "net.imp", *interpreted, cwd=folder)
+    assert run.returncode == 1
+    assert "measures no cycles, so there is nothing to profile" in run.stderr
+
+
 @pytest.mark.simulator
 def test_selftest_passes(folder):
     run = intramix("selftest", "net.imp", "--json", "selftest.json", cwd=folder)

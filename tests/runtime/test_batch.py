@@ -16,7 +16,7 @@ from intramix.runtime.images import to_values
 from intramix.runtime.selftest import selftest
 from intramix.runtime.simulated import SimulatedDevice
 from intramix.runtime.verification import verify
-from tests.support import interpreted
+from tests.support.faulty_device import FaultyDevice
 from tests.support.small import FAST, SMALL
 
 
@@ -31,7 +31,7 @@ def programs(graph):
 
 
 def loaded(program):
-    device = interpreted.InterpretedDevice(SMALL)
+    device = FaultyDevice(SMALL)
     driver = Driver(device)
     driver.load(program)
     return device, driver
@@ -109,7 +109,7 @@ def test_no_batch(graph):
 
 
 def test_too_little_memory(programs):
-    device = interpreted.InterpretedDevice(SMALL)
+    device = FaultyDevice(SMALL)
 
     def scarce(size):
         raise DeviceError("not so much")

@@ -16,7 +16,7 @@ from intramix.runtime.selftest import selftest
 from intramix.runtime.simulated import SimulatedDevice
 from intramix.runtime.verification import verify
 from intramix.sim.simulation import FaultMode
-from tests.support import interpreted
+from tests.support.faulty_device import FaultyDevice
 from tests.support.small import FAST, SMALL
 
 
@@ -69,7 +69,7 @@ def test_image_is_the_same_everywhere(program):
 
 
 def test_passes_on_the_interpreter(program):
-    driver = Driver(interpreted.InterpretedDevice(SMALL))
+    driver = Driver(FaultyDevice(SMALL))
     driver.load(program)
     report = selftest(driver)
     assert report.passed, report
@@ -78,7 +78,7 @@ def test_passes_on_the_interpreter(program):
 
 
 def test_absent_record(program):
-    device = interpreted.InterpretedDevice(SMALL)
+    device = FaultyDevice(SMALL)
     driver = Driver(device)
     driver.load(program)
 
@@ -94,7 +94,7 @@ def test_absent_record(program):
 
 
 def test_program_without_crcs(graph):
-    driver = Driver(interpreted.InterpretedDevice(SMALL))
+    driver = Driver(FaultyDevice(SMALL))
     driver.load(compile_graph(graph, SMALL))
     with pytest.raises(ProgramError, match="compile it again"):
         selftest(driver)
@@ -102,7 +102,7 @@ def test_program_without_crcs(graph):
 
 def test_memory_reused(graph):
     program = with_selftest(compile_graph(graph, SMALL, keep_maps=False), graph)
-    driver = Driver(interpreted.InterpretedDevice(SMALL))
+    driver = Driver(FaultyDevice(SMALL))
     driver.load(program)
     assert selftest(driver).passed
 

@@ -9,8 +9,9 @@ import pytest
 
 from intramix.sim import verilator
 from intramix.sim.cache import CacheError, cache_directory, digest
-from intramix.sim.errors import BuildError, MissingToolError
+from intramix.sim.errors import BuildError, MissingToolError, SimulationError
 from intramix.sim.ports import MasterPort, master_ports
+from intramix.sim.simulation import Simulation
 from intramix.sim.verilator import BuildOptions, build_library, verilator_environment
 from tests.support import copying
 
@@ -151,3 +152,34 @@ def test_large_modules_with_many_instances_are_not_inlined_in_large_designs(monk
     assert verilator._hierarchy(verilog, "top") == ""
     monkeypatch.setattr(verilator, "_INLINED_CHARACTERS", 6 * 9000)  # three, two and the top itself
     assert verilator._hierarchy(verilog, "top") == '`verilator_config\nno_inline -module "many"\n'
+
+
+@pytest.mark.simulator
+def test_waves_of_a_part(tmp_path):
+    """Two files of one simulation hold the cycles between their beginning and end, and no others."""
+    library, ports = copying.build(options=BuildOptions(trace=True))
+    with Simulation(library, ports, memory_bytes=copying.MEMORY_BYTES) as sim:
+        spans = []
+        for name in ("one.vcd", "two.vcd"):
+            sim.run(10)
+            begin = sim.cycles
+            sim.begin_trace(tmp_path / name)
+            copying.start_copy(sim, 0, 1024, 64)
+            sim.run(20)
+            sim.end_trace()
+            spans.append((begin, sim.cycles))
+            sim.run(10)
+        with pytest.raises(SimulationError, match=r"no waves can be written to .*folder is not there"):
+            sim.begin_trace(tmp_path / "absent" / "three.vcd")
+    for name, (begin, end) in zip(("one.vcd", "two.vcd"), spans):
+        text = (tmp_path / name).read_text()
+        times = [int(line[1:]) for line in text.splitlines() if line.startswith("#")]
+        assert 10 * begin <= times[0] < 10 * (begin + 1)
+        assert 10 * (end - 1) < times[-1] <= 10 * end
+        assert "$enddefinitions" in text
+
+
+@pytest.mark.simulator
+def test_waves_without_tracing(tmp_path):
+    with copying.simulation() as sim, pytest.raises(SimulationError, match="built without tracing"):
+        sim.begin_trace(tmp_path / "waves.vcd")
