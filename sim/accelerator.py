@@ -8,7 +8,7 @@ from ..hdl import geometry as geometry_module
 from ..hdl.geometry import Geometry
 from .cache import cache_directory, digest, locked, store_text
 from .ports import master_ports
-from .verilator import BuildOptions, Progress, build_library, verilator_environment
+from .verilator import BuildNote, BuildOptions, build_library, verilator_environment
 
 TOP = "accelerator"
 """Name of the top module."""
@@ -16,7 +16,7 @@ TOP = "accelerator"
 _HDL = pathlib.Path(geometry_module.__file__).parent
 
 
-def accelerator_text(geometry: Geometry, *, progress: Progress | None = None) -> str:
+def accelerator_text(geometry: Geometry, *, progress: BuildNote | None = None) -> str:
     """The Verilog of an accelerator, from the cache where neither the geometry nor the RTL's sources changed.
 
     The first conversion on a machine compiles a WebAssembly Yosys, which can take 2 minutes; `progress` is told.
@@ -50,7 +50,7 @@ def primitives_text() -> str:
 
 
 def accelerator_library(
-    geometry: Geometry, *, options: BuildOptions | None = None, progress: Progress | None = None
+    geometry: Geometry, *, options: BuildOptions | None = None, progress: BuildNote | None = None
 ) -> pathlib.Path:
     """The shared library of an accelerator (see `build_library`).
 

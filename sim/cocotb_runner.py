@@ -15,7 +15,7 @@ from cocotb_tools.runner import get_results, get_runner
 from ..hdl.geometry import Geometry
 from .accelerator import accelerator_text, primitives_text
 from .cache import cache_directory, digest, locked, store_text
-from .errors import BuildError, SimulationError
+from .errors import SimulationError, SimulatorBuildError
 from .verilator import verilator_environment, waivers
 from .wrapper import WRAPPER, wrapper_text
 
@@ -46,7 +46,7 @@ def run_cocotb(
     Raises
     ------
     MissingToolError: a program of the tool chain is not installed.
-    BuildError: Verilator or the compiler refuses.
+    SimulatorBuildError: Verilator or the compiler refuses.
     SimulationError: a test failed, or none ran; it names the file of results or the log.
     """
     files = {
@@ -74,7 +74,7 @@ def run_cocotb(
                 timescale=("1ns", "1ps"), log_file=build / "build.log",
             )
         except RuntimeError as error:  # all that the runner says is the exit status
-            raise BuildError(f"{error}: see {build / 'build.log'}\n{_tail(build / 'build.log')}") from error
+            raise SimulatorBuildError(f"{error}: see {build / 'build.log'}\n{_tail(build / 'build.log')}") from error
     log = directory / "cocotb.log"
     try:
         results = runner.test(
