@@ -4,9 +4,10 @@ import importlib.metadata
 import json
 import pathlib
 
+from ..files import write_whole
 from ..hdl import geometry as geometry_module
 from ..hdl.geometry import Geometry
-from .cache import cache_directory, digest, locked, store_text
+from .cache import cache_directory, digest, locked
 from .ports import master_ports
 from .verilator import BuildNote, BuildOptions, build_library, verilator_environment
 
@@ -40,7 +41,7 @@ def accelerator_text(geometry: Geometry, *, progress: BuildNote | None = None) -
         from ..hdl.accelerator import accelerator_verilog
 
         text = accelerator_verilog(geometry)
-        store_text(path, text)
+        write_whole(path, text)
         return text
 
 

@@ -12,9 +12,10 @@ from unittest import mock
 import cocotb_tools.config
 from cocotb_tools.runner import get_results, get_runner
 
+from ..files import write_whole
 from ..hdl.geometry import Geometry
 from .accelerator import accelerator_text, primitives_text
-from .cache import cache_directory, digest, locked, store_text
+from .cache import cache_directory, digest, locked
 from .errors import SimulationError, SimulatorBuildError
 from .verilator import verilator_environment, waivers
 from .wrapper import WRAPPER, wrapper_text
@@ -67,7 +68,7 @@ def run_cocotb(
         build.mkdir(exist_ok=True)
         for name, text in files.items():
             if not (build / name).exists():
-                store_text(build / name, text)
+                write_whole(build / name, text)
         try:
             runner.build(
                 sources=[build / name for name in files], hdl_toplevel=WRAPPER, build_args=arguments, build_dir=build,

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import click
 
-from ...compiler.place.lanes import LUT_FORMATS
 from ...hdl.geometry import SLOT_BITS, Geometry
+from ...lanes import LUT_SCHEMES
 from ...platforms.boards import BOARDS, Board
 from ...platforms.boards import board as find_board
 from .output import json_option
@@ -34,20 +34,17 @@ class SectionedCommand(click.Command):
                     formatter.write_dl(records)
 
 
-LUT_SCHEMES = {kind.name: lane for lane, kind in LUT_FORMATS.items()}
-"""Classes of LUT lanes by the name of the weight format they are made for."""
-
 
 def board_options(default: str) -> Callable:
     """`--board`, `--activation-bits`, `--lut-scheme`: the command receives `board` and `geometry`."""
 
     def decorate(command: Callable) -> Callable:
         @click.option("--board", "board_name", default=default, show_default=True, metavar="NAME",
-                      help=f"Board whose geometry to use: {', '.join(BOARDS)}.")
+                      help=f"Board whose accelerator to use: {', '.join(BOARDS)}.")
         @click.option("--activation-bits", type=click.IntRange(SLOT_BITS[0], SLOT_BITS[-1]),
-                      help="Bits of an activation slot (board's: 5).")
+                      help="Bits that an activation has in the accelerator, its slot (default: the board's, 5).")
         @click.option("--lut-scheme", type=click.Choice(sorted(LUT_SCHEMES)),
-                      help="Number scheme of the LUT lanes, if not the board's.")
+                      help="Number scheme of the filters that LUTs compute (default: the board's).")
         @functools.wraps(command)
         def wrapped(board_name: str, activation_bits: int | None, lut_scheme: str | None, **arguments: Any) -> Any:
             board: Board = find_board(board_name)
