@@ -53,7 +53,7 @@ class _Command(SectionedCommand):
                     "refine"),
         "Training": training_options.NAMES[: training_options.NAMES.index("device")],
         "Running it": training_options.NAMES[training_options.NAMES.index("device") :],
-        "Results": ("output", "report", "json_path"),
+        "Results": ("output", "report", "json_path", "_click_default_help"),
     }  # fmt: skip
 
 
@@ -229,7 +229,7 @@ def _with_scheme(geometry: Geometry, board: Board, method: str) -> Geometry:
 
 
 def _agreement(result: QuantizationResult) -> AgreementFigures:
-    """Of all codes of all layers' outputs."""
+    """How far the integer model and the fake quantization differ, over all codes of all layers' outputs."""
     sizes = {name: tensor.channels * tensor.height * tensor.width for name, tensor in result.graph.tensors.items()}
     total = sum(sizes[entry.tensor] for entry in result.agreement)
     shares = {

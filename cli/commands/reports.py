@@ -42,7 +42,7 @@ def print_reports(found: Reports) -> None:
 
 
 def reports_figures(found: Reports) -> ReportsFigures:
-    """The same for `--json`."""
+    """What the reports say, as `--json` writes it."""
     timing, power = found.timing, found.power
     return ReportsFigures(
         utilisation={

@@ -73,7 +73,8 @@ def _scores(accuracy: AccuracyFigures | None) -> dict[str, float]:
 
 
 def cycle_bars(layers: Sequence[LayerFigures]) -> list[tuple[float, float]]:
-    """Of each layer, cycles at the array's full rate and those beyond it: together its cycles in the table."""
+    """The two parts of every layer's bar, cycles at the array's full rate and those beyond it: together its cycles in
+    the table."""
     return [(layer.ideal_cycles, layer.cycles - layer.ideal_cycles) for layer in layers]
 
 

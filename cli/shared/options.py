@@ -20,13 +20,14 @@ class SectionedCommand(click.Command):
 
     Members
     -------
-    sections: parameters' names by heading, in a subclass; what none has comes last.
+    sections: names of options by heading, in a subclass; options that no heading has come last, under Other.
     """
 
     sections: ClassVar[Mapping[str, Collection[str]]] = {}
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        left = {parameter.name: parameter.get_help_record(context) for parameter in self.get_params(context)}
+        options = [each for each in self.get_params(context) if isinstance(each, click.Option)]
+        left = {option.name: option.get_help_record(context) for option in options}
         for heading, names in (*self.sections.items(), ("Other", tuple(left))):
             records = [record for name in names if (record := left.pop(name, None))]
             if records:

@@ -71,7 +71,7 @@ def checkpoint_of(folder: Path | None, phase: str, *, resume: bool, conditions: 
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Of a model's weights: equal for equal ones."""
+    """A short text that is equal for models with equal weights."""
     digest = hashlib.sha256()
     for key, tensor in model.state_dict().items():
         digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
