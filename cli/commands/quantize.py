@@ -53,7 +53,7 @@ class _Command(SectionedCommand):
                     "refine"),
         "Training": training_options.NAMES[: training_options.NAMES.index("device")],
         "Running it": training_options.NAMES[training_options.NAMES.index("device") :],
-        "Results": ("output", "report", "json_path", "_click_default_help"),
+        "Results": ("output", "report", "json_path"),
     }  # fmt: skip
 
 

@@ -20,7 +20,8 @@ class SectionedCommand(click.Command):
 
     Members
     -------
-    sections: names of options by heading, in a subclass; options that no heading has come last, under Other.
+    sections: names of options by heading, in a subclass; options that no heading has, such as --help, stand under the
+        last one.
     """
 
     sections: ClassVar[Mapping[str, Collection[str]]] = {}
@@ -28,7 +29,9 @@ class SectionedCommand(click.Command):
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         options = [each for each in self.get_params(context) if isinstance(each, click.Option)]
         left = {option.name: option.get_help_record(context) for option in options}
-        for heading, names in (*self.sections.items(), ("Other", tuple(left))):
+        *_, last = self.sections
+        for heading, names in self.sections.items():
+            names = (*names, *left) if heading == last else names
             records = [record for name in names if (record := left.pop(name, None))]
             if records:
                 with formatter.section(heading):

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import intramix
+from intramix.cli.report.run import cycle_bars
 from intramix.hdl.isa import Opcode
 from intramix.quant.models import load_model
 from intramix.runtime.figures.layer_times import StepGroup, run_times, step_groups
@@ -59,3 +60,6 @@ def test_no_layer_of_a_simulated_net_with_turns_is_above_100_percent():
     ends = [0.0, *(layer.finished_cycle for layer in figures.layers)]
     assert any(layer.steps > end - before for layer, end, before in zip(figures.layers, ends[1:], ends))
     assert sum(layer.cycles for layer in figures.layers) == pytest.approx(max(ends))
+    bars = cycle_bars(figures.layers)
+    assert all(part >= 0 for bar in bars for part in bar)
+    assert [sum(bar) for bar in bars] == pytest.approx([layer.cycles for layer in figures.layers])  # as in the table
