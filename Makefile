@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-FOLDERS := hdl quant compiler explore platforms runtime sim hls_reference cli
+FOLDERS := intramix hdl quant compiler explore platforms runtime sim hls_reference cli
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONHASHSEED := 0
@@ -68,12 +68,13 @@ pynq-test: $(PYNQ)/.installed
 runtime-wheel: $(STAMP)
 	$(BIN)/python -m intramix.runtime.wheel -o dist
 
-# mypy does not follow an editable install's mapping of folders: it sees the package through links.
+# mypy does not follow an editable install's mapping of folders: it sees the package through links, from where the
+# folder intramix/ is not the whole of it.
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	@mkdir -p build/typecheck/intramix
-	@for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/typecheck/intramix/$$folder; done
-	MYPYPATH=build/typecheck $(BIN)/mypy --package intramix
+	@rm -rf build/typecheck/intramix && mkdir -p build/typecheck/intramix
+	@ln -s $(addprefix ../../../,$(filter-out intramix,$(FOLDERS)) $(wildcard intramix/*.py) intramix/py.typed) build/typecheck/intramix
+	cd build/typecheck && mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache --package intramix
 
 # Every LUT scheme, 8-bit products on DSPs and on LUTs; the published networks' layers on one build.
 hls: $(STAMP)

@@ -26,9 +26,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from intramix.cli.shared.lanes import lane_mix
-from intramix.cli.shared.options import LUT_SCHEMES
-from intramix.cli.shared.output import write_json, write_whole
+from intramix.files import write_json, write_whole
+from intramix.lanes import lane_mix, scheme_of
 from intramix.platforms.boards import board as find_board
 from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.assignment.methods import METHODS
@@ -213,8 +212,8 @@ class Bench:
 
     def measure(self, seed: int, name: str, method: str, way: str) -> tuple[str, dict[str, Any]]:
         """The key and the entry of a method."""
-        kind, some = METHODS[method].lut_format, slice(self.arguments.fine_tuning_images)
-        geometry = find_board(self.arguments.board).geometry_for(lut_scheme=LUT_SCHEMES[kind.name] if kind else None)
+        some, board = slice(self.arguments.fine_tuning_images), find_board(self.arguments.board)
+        geometry = scheme_of(method, board, board.geometry)
         images, labels = self.data.train_images[some], self.data.train_labels[some]  # type: ignore[index]
         return f"{name}, {method}, {way} {seed}", measure(
             self.float_model(seed, name), dataclasses.replace(self.data, train_images=images, train_labels=labels),

@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
 
 
 def _version() -> str:
-    """Of the whole, or of what a board installs (`runtime/wheel.py`)."""
+    """The version of the package that is installed: the whole, or what a board installs (`runtime/wheel.py`)."""
     try:
         return version("intramix")
     except PackageNotFoundError:

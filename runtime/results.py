@@ -112,6 +112,14 @@ class RunResult:
     seconds: float
 
     @property
+    def predictions(self) -> np.ndarray | None:
+        """The class with the largest score, of each image; None where there is not exactly one vector of scores."""
+        if len(self.codes) != 1:
+            return None
+        (scores,) = self.codes.values()
+        return scores.reshape(len(scores), -1).argmax(axis=1) if scores.shape[2:] == (1, 1) else None
+
+    @property
     def images(self) -> int:
         """How many were given."""
         return len(next(iter(self.codes.values())))

@@ -11,7 +11,7 @@ from ..sim.conditions import DdrConditions
 from ..sim.errors import SimulationError
 from ..sim.ports import master_ports
 from ..sim.simulation import PortTraffic, Simulation
-from ..sim.verilator import BuildOptions, Progress
+from ..sim.verilator import BuildNote, BuildOptions
 from .device import ALIGNMENT, Buffer, Device, DeviceKind
 from .errors import DeviceError
 from .waves import Watch
@@ -79,7 +79,7 @@ class SimulatedDevice(Device):
         memory_bytes: int = 1 << 29,
         watch: Watch | None = None,
         options: BuildOptions | None = None,
-        progress: Progress | None = None,
+        progress: BuildNote | None = None,
     ) -> None:
         self.geometry = geometry
         self.conditions = conditions or DdrConditions()

@@ -4,11 +4,12 @@ import importlib.metadata
 import json
 import pathlib
 
+from ..files import write_whole
 from ..hdl import geometry as geometry_module
 from ..hdl.geometry import Geometry
-from .cache import cache_directory, digest, locked, store_text
+from .cache import cache_directory, digest, locked
 from .ports import master_ports
-from .verilator import BuildOptions, Progress, build_library, design_characters, verilator_environment
+from .verilator import BuildNote, BuildOptions, build_library, design_characters, verilator_environment
 
 TOP = "accelerator"
 """Name of the top module."""
@@ -19,7 +20,7 @@ geometries of 2 pixel lanes and 8 filters: 0.46 and 0.55, 0.0078 and 0.0105."""
 _HDL = pathlib.Path(geometry_module.__file__).parent
 
 
-def accelerator_text(geometry: Geometry, *, progress: Progress | None = None) -> str:
+def accelerator_text(geometry: Geometry, *, progress: BuildNote | None = None) -> str:
     """The Verilog of an accelerator, from the cache where neither the geometry nor the RTL's sources changed.
 
     The first conversion on a machine compiles a WebAssembly Yosys, which can take 2 minutes; `progress` is told.
@@ -43,7 +44,7 @@ def accelerator_text(geometry: Geometry, *, progress: Progress | None = None) ->
         from ..hdl.accelerator import accelerator_verilog
 
         text = accelerator_verilog(geometry)
-        store_text(path, text)
+        write_whole(path, text)
         return text
 
 
@@ -58,7 +59,7 @@ def trace_bytes(geometry: Geometry, cycles: float) -> float:
 
 
 def accelerator_library(
-    geometry: Geometry, *, options: BuildOptions | None = None, progress: Progress | None = None
+    geometry: Geometry, *, options: BuildOptions | None = None, progress: BuildNote | None = None
 ) -> pathlib.Path:
     """The shared library of an accelerator (see `build_library`).
 

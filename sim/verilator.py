@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 
 from .bridge import bridge_source, support_sources
 from .cache import cache_directory, digest, locked
-from .errors import BuildError, MissingToolError
+from .errors import MissingToolError, SimulatorBuildError
 from .ports import MasterPort
 
-Progress = Callable[[str], None]
+BuildNote = Callable[[str], None]
 """Called with a line of text when a step begins."""
 
 _PACKAGES = {"perl": "perl", "make": "make", "g++": "g++"}
@@ -85,7 +85,7 @@ def build_library(
     top: str,
     primitives: str = "",
     options: BuildOptions | None = None,
-    progress: Progress | None = None,
+    progress: BuildNote | None = None,
 ) -> pathlib.Path:
     """The shared library of a design: built when its contents are new, otherwise from the cache.
 
@@ -99,7 +99,7 @@ def build_library(
     Raises
     ------
     MissingToolError: a program of the tool chain is not installed.
-    BuildError: Verilator or the compiler refuses.
+    SimulatorBuildError: Verilator or the compiler refuses.
     CacheError: the cache cannot be written.
     """
     options = options or BuildOptions()
@@ -216,7 +216,7 @@ def _build(
     command: list[str],
     make: list[str],
     environment: dict[str, str],
-    progress: Progress | None,
+    progress: BuildNote | None,
 ) -> None:
     report = progress or (lambda text: None)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=library.parent) as name:
@@ -252,4 +252,4 @@ def _run(what: str, command: list[str], directory: pathlib.Path, environment: di
     if result.returncode:
         lines = [line for line in result.stdout.splitlines() if line.strip() and "Warning" not in line]
         tail = "\n".join(lines[-_TAIL_LINES:])
-        raise BuildError(f"{what} failed with status {result.returncode}:\n{tail}")
+        raise SimulatorBuildError(f"{what} failed with status {result.returncode}:\n{tail}")

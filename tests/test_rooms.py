@@ -19,6 +19,7 @@ FOLDERS = sorted({"benchmarks", *(path.parent.name for path in ROOT.glob("*/__in
 # From below. What stands in one line does not import each other.
 ORDERS = {
     "": (
+        ("files",),
         ("hdl", "quant"),
         ("compiler",),
         ("explore",),
@@ -26,8 +27,12 @@ ORDERS = {
         ("sim",),
         ("runtime",),
         ("hls_reference",),
-        ("cli",),
-        ("benchmarks",),
+        ("lanes", "memory", "estimate"),
+        ("program",),
+        ("simulation",),
+        ("model",),
+        ("loading",),
+        ("cli", "benchmarks"),
     ),
     "quant": (
         ("graph", "data", "models"),
@@ -46,7 +51,7 @@ ORDERS = {
         ("emit",),
         ("compile", "selftest"),
     ),
-    "cli": (("shared",), ("report",), ("commands",), ("main",)),
+    "cli": (("figures",), ("shared",), ("report",), ("commands",), ("main",)),
 }
 NOT_IN_HDL = ("torch", "amaranth_boards", "onnx", "click")
 """Packages that the hardware's description is free of."""
@@ -70,6 +75,7 @@ def module_files(root: pathlib.Path = ROOT) -> dict[str, pathlib.Path]:
         for path in sorted((root / folder).rglob("*.py")):
             parts = path.relative_to(root).with_suffix("").parts
             parts = parts[:-1] if parts[-1] == "__init__" else parts
+            parts = parts[1:] if parts[0] == PACKAGE else parts
             files[".".join((PACKAGE, *parts))] = path
     return files
 

@@ -8,11 +8,12 @@ import numpy as np
 from ...compiler.compile import compile_graph
 from ...compiler.explain.explain import Explainer
 from ...compiler.explain.explanation import Explanation, Position
-from ...compiler.program.fileformat import load
 from ...compiler.program.log_records import selftest_codes
 from ...compiler.program.program import Program
 from ...hdl.geometry import Geometry
+from ...model import QuantizedModel
 from ...platforms.boards import Board
+from ...program import CompiledProgram
 from ...quant.graph import fileformat as model_file
 from ...quant.graph.executor import execute
 from ...quant.graph.graph import IntegerGraph
@@ -21,12 +22,13 @@ from ...runtime.driver import Driver
 from ...runtime.images import fill, to_codes
 from ...runtime.inspection import Inspection, Tensors, first_wrong, inspect
 from ...runtime.waves import Watch
+from ..figures.explanation import explain_figures
 from ..shared.console import step
 from ..shared.device import load_images, open_device
 from ..shared.errors import EXIT_MISMATCH, UserError
-from ..shared.explanation import figures_of, show_explanation
+from ..shared.explanation import show_explanation
 from ..shared.options import batch_option, board_options
-from ..shared.output import json_option, write_json
+from ..shared.output import json_option, write_figures
 from ..shared.waves import value_window, watched_device
 
 _SOURCE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -73,11 +75,13 @@ def explain(
     """
     graph = model_file.load(model) if model else None
     if source.suffix == ".imx":
-        graph = graph or model_file.load(source)
+        quantized = QuantizedModel.load(source, board=board, geometry=geometry)
+        graph = graph or quantized.graph
         with step("Compile"):
-            program = compile_graph(graph, geometry, batch=batch, keep_maps=True)
+            compiled = quantized.compile(batch=batch, selftest=False)
     else:
-        program = load(source)
+        compiled = CompiledProgram.load(source, board=board)
+    program = compiled.program
     request = _Request(program, graph, image, layer, channel, row, column)
     device_kind = DeviceKind(kind) if kind else DeviceKind.SIMULATED if wave else None
     if device_kind is None:
@@ -89,17 +93,16 @@ def explain(
         if device_kind is DeviceKind.SIMULATED and request.is_complete:
             explanation = request.explainer.explain(*request.asked())
             watch = Watch(value_window(program, explanation), wave)
-            device: Device = watched_device(program, board, watch)
+            device: Device = watched_device(compiled, watch)
         elif wave:
             raise UserError("--wave needs --layer, --channel, --row and --column: the waves are written as it runs")
         else:
             watch = None
             overlay = overlay or source.with_name("intramix.bit")
-            device = open_device(device_kind, program, overlay=overlay, board_name=board.name)
+            device = open_device(device_kind, compiled, overlay=overlay, board_name=None)
         explanation, inspection = request.run(device, codes)
     show_explanation(program, explanation, inspection, watch, steps=steps)
-    if json_path:
-        write_json(json_path, figures_of(program, explanation, inspection, watch))
+    write_figures(json_path, explain_figures(program, explanation, inspection, watch))
     if inspection is not None and not inspection.passed:
         raise click.exceptions.Exit(EXIT_MISMATCH)
 
@@ -140,7 +143,7 @@ class _Request:
             if self.image >= layout.images:
                 raise UserError(f"the self-test has images 0 … {layout.images - 1}, not {self.image}: take --data")
             return selftest_codes(layout)
-        images, _ = load_images(data, self.program, None)
+        images, _ = load_images(data, None)
         if self.image >= len(images):
             raise UserError(f"{data} has images 0 … {len(images) - 1}, not {self.image}")
         first = self.image // layout.images * layout.images

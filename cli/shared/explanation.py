@@ -1,11 +1,8 @@
-"""An explained value for the terminal and for JSON."""
+"""An explained value for the terminal."""
 
-import dataclasses
-import enum
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -61,33 +58,6 @@ def show_explain_command(source: Path, report: VerificationReport, *, data: str)
         words += [f"--{name}", str(getattr(at, name))]
     console.print("To see how it is made, and what of it is wrong:", soft_wrap=True)
     console.print(f"  {shlex.join([*words, '--device', DeviceKind.SIMULATED.value])}", markup=False, soft_wrap=True)
-
-
-def figures_of(
-    program: Program, explanation: Explanation, inspection: Inspection | None, watch: Watch | None
-) -> dict[str, Any]:
-    """The figures of `intramix explain`, under the keys of docs/json.md."""
-    return {
-        "network": program.name,
-        **_plain(explanation),
-        "loads": list(explanation.loads),
-        "weight_loads": list(explanation.weight_loads),
-        "inspection": None if inspection is None else _plain(inspection) | {"passed": inspection.passed},
-        "cycles": None if watch is None or watch.first_cycle is None else [watch.first_cycle, watch.end_cycle],
-    }
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses, enumerations and tuples as JSON has them."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, enum.Enum):
-        return value.name.lower()
-    if isinstance(value, frozenset):
-        return sorted(_plain(each) for each in value)
-    if isinstance(value, tuple | list):
-        return [_plain(each) for each in value]
-    return {key: _plain(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 # Where ----------------------------------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from typing import Any
 from torch import nn
 
 from ...hdl.geometry import Geometry
-from ...quant.assignment.allocation import Budget
-from ...quant.assignment.lane_mix import LaneMix
+from ...model import QuantizedModel, quantize
+from ...platforms.boards import Board
 from ...quant.data.data import Dataset
 from ...quant.plan import QuantizationPlan
-from ...quant.quantize import QuantizationCallbacks, QuantizationResult, quantize
+from ...quant.quantize import QuantizationCallbacks
 from ...quant.training.checkpoint import Checkpoint, TrainingStopped
 from ...quant.training.device import CPU, TrainingDevice
 from ...quant.training.predict import accuracy
@@ -22,7 +22,6 @@ from ...quant.training.recipe import TrainingOptions
 from ...quant.training.train import train
 from .console import Advance, bar
 from .errors import Stopped
-from .lanes import lane_mix
 from .training_log import TrainingLog
 
 
@@ -41,24 +40,19 @@ def train_float(
     return accuracy(model, data.test_images, data.test_labels)
 
 
-def quantize_for(
-    model: nn.Module, data: Dataset, geometry: Geometry, *, activation_bits: int | None = None, method: str,
-    ratio: LaneMix | None = None, budget: Budget | None = None, options: TrainingOptions,
-    refined: bool = False, name: str, log: TrainingLog | None = None, checkpoint: Checkpoint | None = None,
-    device: TrainingDevice = CPU,
-) -> QuantizationResult:  # fmt: skip
-    """Quantizes a trained model for a geometry's lanes (or a ratio), with a bar while it is fine-tuned."""
-    plan = QuantizationPlan(
-        lane_mix=ratio or lane_mix(geometry), activation_bits=activation_bits or geometry.activation_bits,
-        method=method, budget=budget, training=options, refined=refined, accumulator_bits=geometry.accumulator_bits,
-        name=name,
-    )  # fmt: skip
-    title = "Quantize and fine-tune" if options.epochs else "Quantize (calibrate)"
+def quantize_with_progress(
+    model: nn.Module, data: Dataset, board: Board, geometry: Geometry, plan: QuantizationPlan, *,
+    log: TrainingLog | None = None, checkpoint: Checkpoint | None = None, device: TrainingDevice = CPU,
+) -> QuantizedModel:  # fmt: skip
+    """Quantizes a trained model for a board's accelerator, with a bar while it is fine-tuned."""
+    title = "Quantize and fine-tune" if plan.epochs else "Quantize (calibrate)"
     with _stoppable(), bar(title) as advance:
         return quantize(
             model,
             data,
-            plan,
+            plan=plan,
+            board=board,
+            geometry=geometry,
             checkpoint=checkpoint,
             device=device,
             callbacks=QuantizationCallbacks(
@@ -77,7 +71,7 @@ def checkpoint_of(folder: Path | None, phase: str, *, resume: bool, conditions: 
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Of a model's weights: equal for equal ones."""
+    """A short text that is equal for models with equal weights."""
     digest = hashlib.sha256()
     for key, tensor in model.state_dict().items():
         digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())

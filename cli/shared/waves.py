@@ -2,14 +2,13 @@
 
 from ...compiler.explain.explanation import Explanation
 from ...compiler.program.program import Program
-from ...platforms.boards import Board
+from ...program import CompiledProgram
 from ...runtime.simulated import SimulatedDevice
 from ...runtime.waves import Watch, WaveUnit, WaveWindow
 from ...sim.accelerator import trace_bytes
 from ...sim.conditions import DdrConditions
 from .console import console, step
 from .errors import UserError
-from .verification import conditions_of, modelled_cycles
 
 _LEAD_CYCLES = 32
 _PIPELINE_CYCLES = 64
@@ -61,25 +60,26 @@ def layer_window(program: Program, number: int) -> WaveWindow:
 
 
 def watched_device(
-    program: Program, board: Board, watch: Watch, *, conditions: DdrConditions | None = None
+    program: CompiledProgram, watch: Watch, *, conditions: DdrConditions | None = None
 ) -> SimulatedDevice:
     """A simulated device that writes waves; says how large they will be, and what it costs."""
-    conditions = conditions or conditions_of(board)
+    conditions = conditions or program.conditions()
     if watch.path is not None:
         cycles = _cycles(program, watch.window, conditions)
-        megabytes = trace_bytes(program.geometry, cycles) / 1e6
+        megabytes = trace_bytes(program.program.geometry, cycles) / 1e6
         console.print(
             f"waves of about {cycles:,.0f} cycles, some {megabytes:,.0f} MB, in {watch.path}. The simulator is built "
             "anew for them, which takes minutes the first time; it runs slower"
         )
         watch.path.parent.mkdir(parents=True, exist_ok=True)
     with step("Build the simulator") as note:
-        return SimulatedDevice(program.geometry, conditions, watch=watch, progress=note)
+        return program.simulator(conditions, watch=watch, progress=note)
 
 
-def _cycles(program: Program, window: WaveWindow, conditions: DdrConditions) -> float:
+def _cycles(compiled: CompiledProgram, window: WaveWindow, conditions: DdrConditions) -> float:
     """Cycles that a window will take, by the cycle model."""
-    run = modelled_cycles(program, conditions) * program.batch
+    program = compiled.program
+    run = compiled.estimate(conditions).cycles_per_frame * program.batch
     if window.unit is WaveUnit.CYCLES:
         return (run if window.end is None else min(run, window.end)) - min(run, window.first)
     steps = sum(layer.steps for layer in program.layers)

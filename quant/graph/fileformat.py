@@ -4,7 +4,6 @@ The manifest names the format, its version and the CRC-32 of the tensors' file, 
 kept in the narrowest integer type that holds them and are int64 again after loading. Equal graphs make equal files.
 """
 
-import contextlib
 import dataclasses
 import io
 import json
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
+from ...files import write_whole
 from .graph import GraphError, IntegerGraph, Layer, TensorType
 from .layers import OPERATORS
 
@@ -32,13 +32,12 @@ class FileFormatError(ValueError):
 
 
 def save(graph: IntegerGraph, path: "str | os.PathLike[str]") -> None:
-    """Writes a graph to a file, whole or not at all: under a temporary name beside it, then renamed.
+    """Writes a graph to a file, whole or not at all.
 
     Raises
     ------
     OSError: the file cannot be written; a file that was there before is unchanged.
     """
-    path = pathlib.Path(path)
     arrays = {
         f"{layer.name}.{field}": _narrow(getattr(layer, field))
         for layer in graph.layers
@@ -55,19 +54,12 @@ def save(graph: IntegerGraph, path: "str | os.PathLike[str]") -> None:
         "tensors": [_tensor_entry(tensor) for tensor in graph.tensors.values()],
         "layers": [{"operator": layer.OPERATOR} | layer.entry() for layer in graph.layers],
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                text = json.dumps(manifest, indent=1)
-                archive.writestr(zipfile.ZipInfo(MANIFEST, _EPOCH), text.encode())
-                archive.writestr(zipfile.ZipInfo(TENSORS, _EPOCH), tensors)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        text = json.dumps(manifest, indent=1)
+        archive.writestr(zipfile.ZipInfo(MANIFEST, _EPOCH), text.encode())
+        archive.writestr(zipfile.ZipInfo(TENSORS, _EPOCH), tensors)
+    write_whole(path, content.getbuffer())
 
 
 def load(path: "str | os.PathLike[str]") -> IntegerGraph:

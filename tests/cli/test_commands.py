@@ -191,6 +191,8 @@ def test_simulate_compares_every_value(model):
     assert figures["values_mismatched"] == 0
     assert figures["values_compared"] == 2 * (8 * 36 + 4)
     assert figures["crc_compared"] == 4
+    assert figures["accuracy"].keys() == {"float", "quantized", "rtl"}
+    assert figures["accuracy"]["float"] is figures["accuracy"]["quantized"] is None
     assert "</html>" in (model.parent / "s.html").read_text()
 
 
@@ -260,6 +262,12 @@ def test_bad_input_is_one_message_without_a_traceback(model, arguments, message)
     assert message in run.stderr
     assert "Traceback" not in run.stderr
     assert not (model.parent / "x.imx").exists()
+
+
+def test_only_slots_that_there_are_can_be_asked_for(folder):
+    run = intramix("elaborate", "--activation-bits", "7", "-o", "x", cwd=folder)
+    assert run.returncode == 2
+    assert "7 is not in the range 4<=x<=6" in run.stderr
 
 
 def test_debug_shows_the_traceback(model):

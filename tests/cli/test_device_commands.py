@@ -120,6 +120,8 @@ def test_profile(folder):
     assert engines["compute"]["made a step"] == sum(layer.steps for layer in program.layers)
     assert sum(engines["compute"].values()) <= figures["cycles_per_frame"]
     assert sum(layer["cycles"] for layer in figures["layers"]) <= figures["cycles_per_frame"]
+    assert all(layer["waiting_cycles"] == layer["cycles"] - layer["steps"] >= 0 for layer in figures["layers"])
+    assert not any("values" in key for key in (*figures, *figures["layers"][0]))  # it compares nothing
     assert "</html>" in (folder / "profile.html").read_text()
 
 

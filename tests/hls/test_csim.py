@@ -8,7 +8,7 @@ import torch
 
 from intramix.hls_reference import csim
 from intramix.hls_reference.builds import build_for
-from intramix.hls_reference.csim import UNIT_BENCHES, SimulationError, compile_benches, header_folder, run_bench
+from intramix.hls_reference.csim import UNIT_BENCHES, CSimulationError, compile_benches, header_folder, run_bench
 from intramix.hls_reference.generate import write_project
 from intramix.hls_reference.layout import place_filters
 from intramix.hls_reference.records import Operation
@@ -134,20 +134,20 @@ def test_demo_network_from_pytorch(benches, build, tmp_path):
 
 
 def test_missing_vectors_are_an_error(benches, tmp_path):
-    with pytest.raises(SimulationError, match="write vectors with intramix hls"):
+    with pytest.raises(CSimulationError, match="write vectors with intramix hls"):
         run_bench(benches["network_tb"], tmp_path)
 
 
 def test_missing_compiler(project, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(SimulationError, match=r"g\+\+ is missing: apt-get install g\+\+"):
+    with pytest.raises(CSimulationError, match=r"g\+\+ is missing: apt-get install g\+\+"):
         compile_benches(project)
 
 
 def test_missing_headers(monkeypatch):
     monkeypatch.setattr(csim.importlib.util, "find_spec", lambda name: None)
     monkeypatch.delenv("INTRAMIX_AP_TYPES", raising=False)
-    with pytest.raises(SimulationError, match="pip install hls4ml"):
+    with pytest.raises(CSimulationError, match="pip install hls4ml"):
         header_folder()
 
 
@@ -161,7 +161,7 @@ def test_compiler_complaint_is_passed_on(project, tmp_path):
     copy = tmp_path / "project"
     shutil.copytree(project, copy)
     (copy / "testbench" / "lut_multiply_tb.cpp").write_text("int main() { return nonsense; }\n")
-    with pytest.raises(SimulationError, match=r"could not compile lut_multiply_tb(.|\n)*nonsense"):
+    with pytest.raises(CSimulationError, match=r"could not compile lut_multiply_tb(.|\n)*nonsense"):
         compile_benches(copy, ["lut_multiply_tb"])
 
 

@@ -9,7 +9,7 @@ import pytest
 from intramix.hdl.registers import REGISTERS
 from intramix.platforms import rtl_project, vivado
 from intramix.platforms.boards import BOARDS, board
-from intramix.platforms.errors import BuildError, ToolError
+from intramix.platforms.errors import BitstreamError, ToolError
 from intramix.platforms.hardware_handoff import handoff
 from tests.support.bitstreams import WORDS, bit
 
@@ -45,7 +45,7 @@ def test_a_project_is_written_again_but_nothing_else_is_overwritten(project, tmp
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").touch()
-    with pytest.raises(BuildError, match="other is not empty and is no project of a bitstream: name another folder"):
+    with pytest.raises(BitstreamError, match="other is not empty and is no project of a bitstream: name another"):
         rtl_project.prepare(project.board, project.geometry, other)
 
 
@@ -71,7 +71,7 @@ def test_bitstream_gets_a_bin(project, tmp_path, monkeypatch):
 
 
 def test_board_that_is_only_simulated(tmp_path):
-    with pytest.raises(BuildError, match="board 'small': there is no device to build for"):
+    with pytest.raises(BitstreamError, match="board 'small': there is no device to build for"):
         rtl_project.prepare(board("small"), board("small").geometry, tmp_path)
 
 

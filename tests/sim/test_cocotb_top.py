@@ -6,7 +6,7 @@ import pytest
 
 from intramix.hdl.geometry import Geometry
 from intramix.sim.cocotb_runner import run_cocotb
-from intramix.sim.errors import BuildError
+from intramix.sim.errors import SimulatorBuildError
 
 pytestmark = pytest.mark.simulator
 
@@ -27,5 +27,5 @@ def test_top_level(tmp_path):
 def test_a_build_that_fails_shows_the_compilers_words(monkeypatch, tmp_path):
     monkeypatch.setenv("INTRAMIX_CACHE", str(tmp_path))
     monkeypatch.setattr("intramix.sim.cocotb_runner.wrapper_text", lambda geometry: "module broken (;\n")
-    with pytest.raises(BuildError, match=r"(?s)build\.log.*wrapper\.v:1"):
+    with pytest.raises(SimulatorBuildError, match=r"(?s)build\.log.*wrapper\.v:1"):
         run_cocotb(SMALL, "tests.support.cocotb_top", directory=tmp_path)

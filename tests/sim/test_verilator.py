@@ -1,6 +1,7 @@
 """The build of simulators: the cache, and every error a user can meet."""
 
 import os
+import pathlib
 import stat
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from intramix.sim import verilator
 from intramix.sim.cache import CacheError, cache_directory, digest
-from intramix.sim.errors import BuildError, MissingToolError, SimulationError
+from intramix.sim.errors import MissingToolError, SimulationError, SimulatorBuildError
 from intramix.sim.ports import MasterPort, master_ports
 from intramix.sim.simulation import Simulation
 from intramix.sim.verilator import BuildOptions, build_library, verilator_environment
@@ -62,14 +63,14 @@ def test_makeflags_of_the_caller_do_not_leak(monkeypatch):
 
 
 def test_bad_verilog_says_what_and_where(cache):
-    with pytest.raises(BuildError, match=r"Verilator failed[\s\S]*top\.v:3"):
+    with pytest.raises(SimulatorBuildError, match=r"Verilator failed[\s\S]*top\.v:3"):
         build_library("module bad(\n input clk);\n assign = 1;\nendmodule\n", (), top="bad")
     assert not list(cache.glob("simulator-*.so"))
     assert not list(cache.glob(".build-*"))
 
 
 def test_design_without_the_ports_is_a_build_error(cache):
-    with pytest.raises(BuildError, match=r"C\+\+ compiler failed"):
+    with pytest.raises(SimulatorBuildError, match=r"C\+\+ compiler failed"):
         build_library("module bare(input clk, input rst, output interrupt);\nassign interrupt = 0;\nendmodule\n",
                       (MasterPort(name="none", data_bits=32),), top="bare")
 
@@ -92,10 +93,10 @@ def test_other_contents_other_library(cache):
 
 def test_two_processes_build_once(cache):
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import copying; told = [];"
+        "import sys; sys.path.insert(0, sys.argv[1]); from tests.support import copying; told = [];"
         "print(copying.build(progress=told.append)[0], len(told))"
     )
-    folder = os.path.dirname(__file__)
+    folder = pathlib.Path(__file__).parents[2]
     processes = [
         subprocess.Popen([sys.executable, "-c", script, folder], stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]

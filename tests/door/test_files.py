@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from intramix.cli.shared.output import write_json, write_whole
+from intramix.files import write_json, write_whole
 
 
 def test_json_is_written_whole_and_its_folder_made(tmp_path):

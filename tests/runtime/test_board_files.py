@@ -1,5 +1,7 @@
 """What a board installs: neither torch nor amaranth, Python 3.10, and the commands that work there."""
 
+import ast
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import sys
 import pytest
 
 from intramix.cli.main import LazyGroup
-from intramix.runtime.closure import ROOTS, closure, outside
+from intramix.runtime.board_files import ELSEWHERE, PACKAGE, board_files, module_name
 from intramix.runtime.wheel import PYTHON, write_tree
 
 BLOCKER = """
@@ -32,16 +34,50 @@ def python(code, **options):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, **options)
 
 
-def test_nothing_heavy_is_imported():
-    files = closure()
-    assert outside(files) - set(sys.stdlib_module_names) == {"click", "numpy", "rich"}
-    assert not any(name.split(".")[1] in ("quant", "sim", "platforms", "explore") for name in files)
+def imports(path):
+    """Modules that a file imports when it is imported; not those inside functions, nor for type checkers."""
+    name = module_name(path)
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in statements(ast.parse(path.read_text()).body):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+
+
+def statements(body):
+    for node in body:
+        if isinstance(node, ast.If):
+            if not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+                yield from statements([*node.body, *node.orelse])
+        elif isinstance(node, ast.Try | ast.With | ast.ClassDef):
+            yield from statements(node.body)
+        else:
+            yield node
+
+
+def foreign(path):
+    """What a file imports that a board does not have."""
+    files, known = board_files(), set(sys.stdlib_module_names) | {"click", "numpy", "rich"}
+    return [name for name in imports(path)
+            if (name not in files if name.startswith(PACKAGE) else name.partition(".")[0] not in known)]  # fmt: skip
+
+
+def test_files_import_nothing_else():
+    assert {name: foreign(path) for name, path in board_files().items() if foreign(path)} == {}
+
+
+def test_no_file_is_left_out_without_need():
+    """What a whole folder leaves out needs something that a board lacks, or the source tree."""
+    root = pathlib.Path(__file__).parents[2]
+    needless = [path for path in ELSEWHERE if not foreign(root / path)]
+    assert needless == ["runtime/board_files.py"]
 
 
 def test_imports_where_there_is_nothing_else():
-    """In a process that cannot import anything else: every root, and a program that was compiled elsewhere."""
-    code = BLOCKER % list(closure()) + "import importlib\n" + "\n".join(
-        f"importlib.import_module({root!r})" for root in ROOTS
+    """In a process that cannot import anything else: every file."""
+    code = BLOCKER % list(board_files()) + "import importlib\n" + "\n".join(
+        f"importlib.import_module({name!r})" for name in board_files()
     ) + "\nassert not {'torch', 'amaranth', 'scipy', 'matplotlib'} & set(sys.modules)"
     run = python(code)
     assert run.returncode == 0, run.stderr
@@ -49,7 +85,7 @@ def test_imports_where_there_is_nothing_else():
 
 def test_blocker_blocks():
     for module in ("torch", "amaranth", "intramix.quant"):
-        run = python(BLOCKER % list(closure()) + f"import {module}")
+        run = python(BLOCKER % list(board_files()) + f"import {module}")
         assert f"ImportError: {module} is not on the board" in run.stderr
 
 
@@ -69,6 +105,18 @@ def command(tree, *arguments):
         "from intramix.cli.main import main; main()"
     )
     return python(code, cwd=tree)
+
+
+def test_front_door_of_the_board(tree):
+    """A program is loaded and listed there; a model is refused in words."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(tree)!r})\n"
+        "sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]\n"
+        "import intramix; assert callable(intramix.load) and intramix.CompiledProgram and intramix.PynqDevice\n"
+        "intramix.quantize"
+    )
+    run = python(code, cwd=tree)
+    assert "ImportError: intramix.quantize needs the whole of Intramix" in run.stderr
 
 
 def test_commands_of_the_board(tree):
@@ -99,7 +147,7 @@ def test_what_a_board_cannot_do_is_said(tree, tmp_path):
 
 def test_runs_on_the_python_of_pynq_images():
     """By its syntax and by the standard library's functions that it uses."""
-    files = [str(path) for path in closure().values()]
+    files = [str(path) for path in board_files().values()]
     vermin = pathlib.Path(sys.executable).parent / "vermin"
     command = [vermin, f"-t={PYTHON}-", "--no-tips", "--violations", *files]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
