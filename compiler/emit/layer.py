@@ -1,4 +1,4 @@
-"""The instructions of a layer: loads, computations and stores of every visit, appended to the engines' sequences."""
+"""The instructions of a layer: what its tile passes load, compute and store, for the sequences of the engines."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -7,18 +7,19 @@ from ...hdl.geometry import CONSTANT_BITS
 from ...hdl.instructions import LoadConstants, LoadWeights, Store
 from ...hdl.isa import MAXIMUM_PASSES, Mode, Region
 from ..lower.layers import LoweredLayer, digits_of
-from ..place.parameters import ALIGNMENT, ParameterBlock, source_words
+from ..place.parameters import ParameterBlock, source_words
 from ..plan.blocks import Block, Cut
 from ..plan.digit_passes import PASSES
 from ..plan.pieces import Piece, pieces
-from ..plan.tile_passes import Visit, output_pixels, visits
+from ..plan.ring_use import Leaves, RingUse, Stays, Streams
+from ..plan.tile_passes import TilePass, output_pixels, tile_passes
 from ..program.lane_groups import alternating_lanes, group_of, log_slots
 from .engine_queues import ComputeItem, MapItem, Sequences, WeightItem
 from .instructions import Draft, Walk
 from .loads import MapLoads, piece_rows, place_in
 
 EDGE = 4
-"""Pieces at most, beyond what the output memory asks for, of the first and the last visit of a layer in one block."""
+"""Pieces at most, beyond what the output memory asks for, of the first and last tile pass of a layer in one block."""
 EDGE_STEPS = 1024
 """Steps at least of such a piece: its instructions must not take longer to fetch than it takes."""
 
@@ -31,7 +32,7 @@ class LayerSchedule:
     sequences: what it is appended to; of the layers before.
     layer: the layer.
     parameters: where its weights and constants are; None for a max pool.
-    cut: how it is cut in blocks, as `visits` takes it.
+    cut: how it is cut in blocks, as `tile_passes` takes it.
     before: schedules of the same turn whose weight words came into the ring before this one's.
 
     Raises
@@ -40,7 +41,7 @@ class LayerSchedule:
 
     Members
     -------
-    visits: in order.
+    passes: its tile passes, in order.
     stores: those appended so far.
     kernels: channel words of kernels that it keeps in the depthwise unit.
     ended: the layer is appended to its end.
@@ -74,11 +75,9 @@ class LayerSchedule:
         self.kernels: int = 0 if layer.on_load is None else self.source.channel_words
         kernels = 0 if parameters is None else parameters.kernels, sum(other.kernels for other in before)
         self.loads = MapLoads(sequences, layer, self.outputs, kernels=kernels)
-        self.weights_until = self.constants_until = 0
-        self.visits = list(visits(layer, self.geometry, self.inputs, parameters, cut))
+        self.passes = tile_passes(layer, self.geometry, self.inputs, parameters, cut)
         self.stores: list[Draft[Store]] = []
         sequences.stored[self.target.name].boundaries = [low for low, _ in self.outputs]
-        self.streams = parameters is not None and parameters.streams(self.geometry)
 
     def run(self) -> Iterator[Block]:
         """Appends the layer, block by block: each is given when all its instructions are there. The last STORE of
@@ -86,35 +85,29 @@ class LayerSchedule:
         pixels = output_pixels(self.layer, self.geometry, max(high - low for low, high in self.inputs))
         slot = address = 0
         item: ComputeItem | None = None
-        block = self.visits[0].block
-        sequence = self.visits
-        single = sum(visit.loads for visit in sequence) == 1
-        for visit in sequence:
+        block = self.passes[0].block
+        single = sum(tile_pass.loads for tile_pass in self.passes) == 1
+        for tile_pass in self.passes:
             # A layer in one block follows the one before and is followed piece by piece: the first and last are small.
             limit = pixels
-            if single and (visit is sequence[0] or visit is sequence[-1]):
-                limit = min(pixels, self._edge_pixels(visit))
-            cuts = list(pieces(visit.block, 1 if self.streams else limit))
+            if tile_pass.streams:
+                limit = 1
+            elif single and (tile_pass is self.passes[0] or tile_pass is self.passes[-1]):
+                limit = min(pixels, self._edge_pixels(tile_pass))
+            cuts = list(pieces(tile_pass.block, limit))
             loads: dict[int, list[MapItem]] = {}
-            if visit.loads:
+            if tile_pass.loads:
                 if item is not None:
                     item.closes_input = True
-                if visit.block is not block:
+                if tile_pass.block is not block:
                     yield block
-                block = visit.block
-                slot, address, loads = self.loads.load_input(visit, cuts, first=visit is sequence[0], only=single)
-            if visit.restarts_constants:
-                self.constants_until = 0
-            if visit.restarts_weights:
-                self.weights_until = 0
-            if self.parameters is not None:
-                self._stream_parameters(visit, self.parameters)
+                block = tile_pass.block
+                first = tile_pass is self.passes[0]
+                slot, address, loads = self.loads.load_input(tile_pass, cuts, first=first, only=single)
             for number, piece in enumerate(cuts):
-                if self.streams and number > 0 and self.parameters is not None:
-                    self.weights_until = visit.tile
-                    self._stream_parameters(visit, self.parameters)
+                self._load_parameters(tile_pass, first=number == 0)
                 self.sequences.maps += loads.get(number, [])
-                item = self._compute(visit, piece, slot, address, last=number == len(cuts) - 1)
+                item = self._compute(tile_pass, piece, slot, address, last=number == len(cuts) - 1)
                 item.opens_input = number in loads
         assert item is not None
         item.closes_input = True
@@ -130,9 +123,9 @@ class LayerSchedule:
         waiting = [schedule.parameters for schedule in self.before if not schedule.ended]
         return sum(parameters.first_word[-1] for parameters in waiting if parameters is not None)
 
-    def _edge_pixels(self, visit: Visit) -> int:
-        """Pixels of a piece of the first or last visit."""
-        block, (low, high) = visit.block, visit.words
+    def _edge_pixels(self, tile_pass: TilePass) -> int:
+        """Pixels of a piece of the first or last tile pass."""
+        block, (low, high) = tile_pass.block, tile_pass.words
         digits = self.source.digits * (1 if self.parameters is None else self.parameters.digits)
         steps = block.columns * self.layer.kernel[0] * self.layer.kernel[1] * (high - low) * digits  # of a row
         parts = min(EDGE, max(1, block.lane_rows_out * steps // EDGE_STEPS))
@@ -140,40 +133,44 @@ class LayerSchedule:
 
     # Weights engine -------------------------------------------------------------------------------------------------
 
-    def _stream_parameters(self, visit: Visit, block: ParameterBlock) -> None:
-        """Appends the weights and constants of the tile, and of as many after it as make one good transfer."""
-        geometry, tiles, tile = self.geometry, len(block.run_words), visit.tile
-        where, number = self.layer.where, self.layer.number
-        if tile >= self.constants_until:
-            size = geometry.tile_filters * CONSTANT_BITS // 8
-            unit = 1 if size % ALIGNMENT == 0 else 2  # a transfer begins at a multiple of 64 bytes
-            count = min(max(unit, geometry.constant_tiles // 2 // unit * unit), tiles - tile)
-            constants = LoadConstants(
-                layer=number, region=Region.PARAMETERS, address=block.constants + tile * size, tiles=count
-            )
-            self.sequences.weights.append(WeightItem(Draft(constants, where), tiles=count))
-            self.constants_until = tile + count
-        if tile >= self.weights_until:
-            end, first = tiles if block.shared else tile + 1, block.first_word[tile]
-            while end < tiles and block.first_word[end + 1] - first <= geometry.weight_depth // 4:
-                end += 1
-            words = block.first_word[end] - first
-            weights = LoadWeights(
-                layer=number,
-                region=Region.PARAMETERS,
-                address=block.weights + first * block.slice_bytes,
-                port_stride=block.port_stride,
-                words=words,
-            )
-            self.sequences.weights.append(WeightItem(Draft(weights, where), words=words))
-            self.weights_until = end
+    def _load_parameters(self, tile_pass: TilePass, *, first: bool) -> None:
+        """Appends what the rings need before a piece of a tile pass; `first`: its first piece."""
+        if first and (tiles := _loaded(tile_pass.constants)):
+            self._load_constants(tiles)
+        if isinstance(tile_pass.weights, Streams):
+            self._load_weights(range(tile_pass.tile, tile_pass.tile + 1))
+        elif first and (tiles := _loaded(tile_pass.weights)):
+            self._load_weights(tiles)
+
+    def _load_constants(self, tiles: range) -> None:
+        assert self.parameters is not None
+        load = LoadConstants(
+            layer=self.layer.number,
+            region=Region.PARAMETERS,
+            address=self.parameters.constants + tiles.start * self.geometry.tile_filters * CONSTANT_BITS // 8,
+            tiles=len(tiles),
+        )
+        self.sequences.weights.append(WeightItem(Draft(load, self.layer.where), tiles=len(tiles)))
+
+    def _load_weights(self, tiles: range) -> None:
+        block = self.parameters
+        assert block is not None
+        first, words = block.first_word[tiles.start], block.first_word[tiles.stop] - block.first_word[tiles.start]
+        load = LoadWeights(
+            layer=self.layer.number,
+            region=Region.PARAMETERS,
+            address=block.weights + first * block.slice_bytes,
+            port_stride=block.port_stride,
+            words=words,
+        )
+        self.sequences.weights.append(WeightItem(Draft(load, self.layer.where), words=words))
 
     # Compute and store engines --------------------------------------------------------------------------------------
 
-    def _compute(self, visit: Visit, piece: Piece, slot: int, address: int, *, last: bool) -> ComputeItem:
-        layer, block, geometry, parameters = self.layer, visit.block, self.geometry, self.parameters
+    def _compute(self, tile_pass: TilePass, piece: Piece, slot: int, address: int, *, last: bool) -> ComputeItem:
+        layer, block, geometry, parameters = self.layer, tile_pass.block, self.geometry, self.parameters
         stride_x = layer.stride[1]
-        words = visit.words[1] - visit.words[0]
+        words = tile_pass.words[1] - tile_pass.words[0]
         # Column of the first window, counted from the first column held.
         left = (block.first_column + piece.column) * stride_x - layer.pad_left - block.read_column
         if parameters is None:
@@ -208,9 +205,9 @@ class LayerSchedule:
         residual_slot = None
         releases = 0
         if parameters is not None:
-            run = parameters.run_words[visit.tile]
+            run = parameters.run_words[tile_pass.tile]
             if layer.residual is not None:
-                residual_slot, residual_base = self.loads.load_residual(visit, piece)
+                residual_slot, residual_base = self.loads.load_residual(tile_pass, piece)
                 compute = dataclasses.replace(
                     compute,
                     residual=True,
@@ -219,24 +216,26 @@ class LayerSchedule:
                     residual_digits=digits_of(layer.residual, geometry) - 1,
                     residual_scale=layer.convolution.residual_multiplier,
                 )
-            releases = run * parameters.digits if self.streams or (last and visit.frees_weights) else 0
+            use = tile_pass.weights
+            releases = use.words if isinstance(use, Streams) or (last and isinstance(use, Leaves)) else 0
+            offset = use.offset if isinstance(use, Stays) else 0
             compute = dataclasses.replace(
                 compute,
                 shift_mask=passes.shift_mask,
                 count_mask=passes.count_mask,
                 weight_digit_mask=passes.weight_digit_mask,
                 final_mask=passes.final_mask,
-                weight_offset=self._older_words() + visit.first_word,
+                weight_offset=self._older_words() + offset,
                 weight_words=run,
                 release=releases > 0,
-                release_constants=last and visit.frees_constants,
+                release_constants=last and isinstance(tile_pass.constants, Leaves),
                 shift=layer.convolution.shift,
                 maximum=layer.target.maximum,
                 output_digits=self.target.digits - 1,
             )
         item = ComputeItem(
             draft=Draft(compute, layer.where),
-            stores=self._stores(visit, piece, output_base),
+            stores=self._stores(tile_pass, piece, output_base),
             weights=len(self.sequences.weights),
             maps=len(self.sequences.maps),
             steps=walk.steps,
@@ -250,16 +249,16 @@ class LayerSchedule:
         self.stores += item.stores
         return item
 
-    def _stores(self, visit: Visit, piece: Piece, base: int) -> list[Draft[Store]]:
+    def _stores(self, tile_pass: TilePass, piece: Piece, base: int) -> list[Draft[Store]]:
         """A STORE for each lane that has rows; or one for each of its digits where one cannot write both."""
-        block, target = visit.block, self.target
-        begin, end = self.outputs[visit.tile]
+        block, target = tile_pass.block, self.target
+        begin, end = self.outputs[tile_pass.tile]
         planes = end - begin if self.parameters is None else self.geometry.tile_words
         column = block.first_column + piece.column
         contiguous = piece.columns == target.columns
         stores = []
         for lane in alternating_lanes(self.geometry):
-            count = piece_rows(visit, piece, lane)
+            count = piece_rows(tile_pass, piece, lane)
             if not count:
                 continue
             row = block.output_row(lane) + piece.row
@@ -299,3 +298,8 @@ class LayerSchedule:
                 number, (row, row + count), (column, column + piece.columns), (begin, end)
             )
         return stores
+
+
+def _loaded(use: RingUse | None) -> range:
+    """Tiles whose parts of a ring are appended before a pass."""
+    return use.load if isinstance(use, Stays | Leaves) else range(0)

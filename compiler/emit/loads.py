@@ -9,7 +9,7 @@ from ..lower.layers import LoweredLayer
 from ..lower.on_load import stored_box
 from ..plan.blocks import Block, GroupRows
 from ..plan.pieces import Piece, Segment, lane_rows, segments
-from ..plan.tile_passes import Visit
+from ..plan.tile_passes import TilePass
 from ..program.lane_groups import alternate, group_of, lanes_by_group
 from ..program.map_layout import MapLayout
 from .engine_queues import MapItem, Sequences
@@ -43,7 +43,7 @@ class MapLoads:
         self.source = sequences.layouts[layer.stored.name]
 
     def load_input(
-        self, visit: Visit, cuts: list[Piece], *, first: bool, only: bool
+        self, tile_pass: TilePass, cuts: list[Piece], *, first: bool, only: bool
     ) -> tuple[int, int, dict[int, list[MapItem]]]:
         """Loads a block into a new slot: the slot's number, the address of the block's first word, and the loads by the
         number of the piece that first needs them.
@@ -51,7 +51,7 @@ class MapLoads:
         A layer's first block comes in parts, so that it keeps pace with the layer before: the channel words of one of
         its tiles after the other; and those of the last tile, if there is no other block, in segments of rows.
         """
-        block, source, (low, high) = visit.block, self.source, visit.words
+        block, source, (low, high) = tile_pass.block, self.source, tile_pass.words
         slot, address = self.sequences.input.place(block.words((high - low) * source.digits))
         address += block.lead
         columns = (block.read_column, block.read_column + block.columns_in)
@@ -64,16 +64,16 @@ class MapLoads:
         for lanes, loads_of_group in zip(groups, whole_loads):
             for shared in lanes:
                 rows, image = range(shared.first, shared.first + shared.rows), block.lane_image(shared.lanes[0])
-                ranges = self._ranges(visit.words, image, _span(block, rows), columns, cut=first)
+                ranges = self._ranges(tile_pass.words, image, _span(block, rows), columns, cut=first)
                 if len(parts) > 1:
                     *ranges, rest = ranges
                     last_words += [rest[0]] * len(shared.lanes)
-                loads_of_group += self._load_shared(visit, shared, columns, ranges, address)
+                loads_of_group += self._load_shared(tile_pass, shared, columns, ranges, address)
         loads: dict[int, list[MapItem]] = {part.piece: [] for part in parts}
         loads[0] += alternate(whole_loads)
         if len(parts) > 1:
             for part in parts:
-                loads[part.piece] += self._load_segment(visit, part, last_words, address)
+                loads[part.piece] += self._load_segment(tile_pass, part, last_words, address)
         # The wait for the slot comes before all that fills it in program order, its token after all that does.
         loads[0][0].input_slot = slot
         if first and self.layer.on_load is not None:
@@ -85,14 +85,14 @@ class MapLoads:
 
     def _load_shared(
         self,
-        visit: Visit,
+        tile_pass: TilePass,
         shared: GroupRows,
         columns: tuple[int, int],
         ranges: list[tuple[tuple[int, int], int]],
         address: int,
     ) -> list[MapItem]:
         """Loads of what lanes of a group take of a block, one for each range of channel words and digit."""
-        block, source, (low, high) = visit.block, self.source, visit.words
+        block, source, (low, high) = tile_pass.block, self.source, tile_pass.words
         loads = []
         for (begin, end), stored in ranges:
             # The planes of all digits are contiguous in DDR where all channel words are read.
@@ -115,10 +115,10 @@ class MapLoads:
         return loads
 
     def _load_segment(
-        self, visit: Visit, segment: Segment, words: list[tuple[int, int]], address: int
+        self, tile_pass: TilePass, segment: Segment, words: list[tuple[int, int]], address: int
     ) -> list[MapItem]:
         """Loads of the rows of a segment, one for each lane and digit; `words`: channel words by lane."""
-        block, source, (low, high) = visit.block, self.source, visit.words
+        block, source, (low, high) = tile_pass.block, self.source, tile_pass.words
         loads: list[list[MapItem]] = [[] for _ in range(self.geometry.maps_ports)]
         for part in lane_rows(block, segment, self.layer, self.geometry):
             begin, end = words[part.lane]
@@ -222,7 +222,7 @@ class MapLoads:
         )
         return Draft(load, self.layer.where)
 
-    def load_residual(self, visit: Visit, piece: Piece) -> tuple[int, int]:
+    def load_residual(self, tile_pass: TilePass, piece: Piece) -> tuple[int, int]:
         """Loads the residuals of a piece into a new slot: the slot's number and address.
 
         One instruction serves all lanes of a group that have all the piece's rows (a chunk per lane), one more the lane
@@ -231,12 +231,12 @@ class MapLoads:
         """
         assert self.layer.residual is not None
         layout = self.sequences.layouts[self.layer.residual.name]
-        block, tile_words = visit.block, self.geometry.tile_words
-        begin, end = self.outputs[visit.tile]
+        block, tile_words = tile_pass.block, self.geometry.tile_words
+        begin, end = self.outputs[tile_pass.tile]
         slot, address = self.sequences.residual.place(tile_words * layout.digits * piece.pixels)
         row_bytes = layout.columns * layout.word_bytes
         column = block.first_column + piece.column
-        counts = [piece_rows(visit, piece, lane) for lane in range(self.geometry.pixel_lanes)]
+        counts = [piece_rows(tile_pass, piece, lane) for lane in range(self.geometry.pixel_lanes)]
         full = sum(count == piece.rows for count in counts)
         parts = [(lanes[0], len(lanes), piece.rows) for lanes in lanes_by_group(full, self.geometry)]
         parts += [(lane, 1, count) for lane, count in enumerate(counts) if 0 < count < piece.rows]
@@ -285,6 +285,6 @@ def _span(block: Block, rows: range) -> tuple[int, int]:
     return rows[0] * block.row_step, rows[-1] * block.row_step + 1
 
 
-def piece_rows(visit: Visit, piece: Piece, lane: int) -> int:
+def piece_rows(tile_pass: TilePass, piece: Piece, lane: int) -> int:
     """Rows of a piece that a lane has."""
-    return max(0, min(piece.rows, visit.block.valid_rows(lane) - piece.row))
+    return max(0, min(piece.rows, tile_pass.block.valid_rows(lane) - piece.row))

@@ -64,7 +64,7 @@ class _Progress:
     def __init__(self, schedule: LayerSchedule, before: Sequence["_Progress"]) -> None:
         self.schedule = schedule
         self.before = before
-        self.blocks = list({id(visit.block): visit.block for visit in schedule.visits}.values())
+        self.blocks = list({id(tile_pass.block): tile_pass.block for tile_pass in schedule.passes}.values())
         self.run = schedule.run()
         self.rows = [np.zeros(schedule.layer.images, int)]
         layer = schedule.layer

@@ -1,10 +1,10 @@
 """How a layer in a turn of its own is cut in blocks, and in which order its tiles meet them.
 
 Where the whole input fits, its single block stays while the tiles follow each other, so that weights stream once. Where
-it does not, one of three orders is taken: all weights *stay* in the ring for the layer; *tiles* outside, each reading
-all blocks; or blocks outside, each of which *streams* all weights. Where all weights can stay, the input is cut into as
-many blocks of rows as make the layer shortest: one is loaded while the one before is computed, and stored rows reach
-the next layer early.
+it does not, there are *tiles* outside, each of which reads all blocks; or *blocks* outside, for each of which all
+weights are loaded, unless they all stay in the ring for the layer. Where they can stay, the input is cut into as many
+blocks of rows as make the layer shortest: one is loaded while the one before is computed, and stored rows reach the
+next layer early.
 """
 
 import dataclasses
@@ -25,11 +25,10 @@ LATENCY_CYCLES = 64
 
 
 class Order(enum.Enum):
-    """Of the tiles and blocks of a layer: see above."""
+    """Of the tiles and blocks of a layer: which of them are the outer loop."""
 
     TILES = enum.auto()
-    STAY = enum.auto()
-    STREAM = enum.auto()
+    BLOCKS = enum.auto()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,9 +60,9 @@ class _Convolution:
         """Those that are possible, the first of which are preferred."""
         if len(blocks) == 1:
             return (Order.TILES,)
-        if self.stays:
-            return (Order.STAY,)
-        return (Order.STREAM,) if self.parameters.streams(self.geometry) else (Order.STREAM, Order.TILES)
+        if self.stays or self.parameters.streams(self.geometry):
+            return (Order.BLOCKS,)
+        return (Order.BLOCKS, Order.TILES)
 
     def overlap(self, blocks: list[Block]) -> bool:
         """Whether a block can be loaded while the one before is computed."""
@@ -87,7 +86,7 @@ class _Convolution:
         inputs *= self.planes * geometry.word_bytes
         if self.parameters.streams(geometry):  # once for every pixel of a lane
             return weights * sum(block.lane_rows_out * block.columns for block in blocks) + inputs
-        if len(blocks) == 1 or order is Order.STAY:
+        if len(blocks) == 1 or self.stays:
             return weights + inputs
         if order is Order.TILES:
             return weights + len(self.parameters.run_words) * inputs
