@@ -131,9 +131,13 @@ class Outcome:
 
 
 def outcome(case: Case) -> Outcome:
-    """Runs a case; whatever is raised but a `CompileError` that blames the network is a fault of the compiler."""
+    """Runs a case; whatever is raised but a `CompileError` that blames the network is a fault of the compiler. Nothing
+    becomes of a network that there is not."""
     try:
         graph = case.graph()
+    except (GraphError, ValueError, OverflowError):
+        return Outcome()
+    try:
         return Outcome(
             check(graph, case.geometry, batch=case.batch, keep_maps=case.keep_maps, seed=case.arguments["seed"])
         )

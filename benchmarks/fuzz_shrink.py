@@ -2,14 +2,14 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from intramix.hdl.geometry import Geometry, GeometryError
 from intramix.quant.graph.graph import Padding
 from intramix.quant.graph.random_graph import FormatMix
 
-from .fuzz_cases import Case, Outcome, affordable
+from .fuzz_cases import Case, Outcome
 
 PLAIN = {
     "pixel_lanes": (1, 2), "maps_ports": (1,), "weight_ports": (1,), "depthwise_channels": (0,), "post_units": (0,),
@@ -29,22 +29,35 @@ def shrink(case: Case, run: Callable[[Case], Outcome], seconds: float) -> Case:
     """
     fault = run(case).fault
     until = time.monotonic() + seconds
-    smaller: Case | None = case
-    while smaller is not None:
-        case, smaller = smaller, None
-        for candidate in _simpler(case):
-            if time.monotonic() > until:
-                return case
-            if affordable(candidate) and type(run(candidate).fault) is type(fault):
-                smaller = candidate
-                break
+    found: Case | None = case
+    while found is not None:
+        found = None
+        for change in _CHANGES:
+            while (smaller := _first(change(case), fault, run, until)) is not None:
+                case = found = smaller
     return case
 
 
-def _simpler(case: Case) -> Iterator[Case]:
-    """Cases that are simpler in one respect, those first that change most."""
+def _first(
+    candidates: Iterable[Case], fault: Exception | None, run: Callable[[Case], Outcome], until: float
+) -> Case | None:
+    """The first that fails like the fault, in time."""
+    for candidate in candidates:
+        if time.monotonic() > until:
+            return None
+        if type(run(candidate).fault) is type(fault):
+            return candidate
+    return None
+
+
+def _less_work(case: Case) -> Iterator[Case]:
     for batch in _fewer(case.batch):
         yield dataclasses.replace(case, batch=batch)
+    if not case.keep_maps:
+        yield dataclasses.replace(case, keep_maps=True)
+
+
+def _smaller_network(case: Case) -> Iterator[Case]:
     for name, value in case.arguments.items():
         if name == "seed":
             continue
@@ -53,6 +66,9 @@ def _simpler(case: Case) -> Iterator[Case]:
             if case.arguments.get("depthwise") and name in ("channels", "filters"):
                 arguments |= {"channels": other, "filters": other}
             yield dataclasses.replace(case, arguments=arguments)
+
+
+def _plainer_geometry(case: Case) -> Iterator[Case]:
     for field, values in PLAIN.items():
         for value in values:
             if getattr(case.geometry, field) == value:
@@ -62,10 +78,12 @@ def _simpler(case: Case) -> Iterator[Case]:
             except GeometryError:
                 continue
             yield dataclasses.replace(case, geometry=geometry)
-    for geometry in _one_kind_of_lane(case.geometry):
+    for geometry in _fewer_lanes(case.geometry):
         yield dataclasses.replace(case, geometry=geometry)
-    if not case.keep_maps:
-        yield dataclasses.replace(case, keep_maps=True)
+
+
+_CHANGES = (_less_work, _smaller_network, _plainer_geometry)
+"""Each gives cases that are simpler in one respect, those first that change most."""
 
 
 def _smaller(value: Any) -> Iterator[Any]:
@@ -95,7 +113,7 @@ def _fewer(count: int) -> Iterator[int]:
     yield from sorted({1, count // 2, count - 1} - {0, count} if count > 1 else ())
 
 
-def _one_kind_of_lane(geometry: Geometry) -> Iterator[Geometry]:
+def _fewer_lanes(geometry: Geometry) -> Iterator[Geometry]:
     """The geometry with tiles of one channel word, and with Fixed-4 lanes instead of those in LUTs."""
     width, lut = geometry.word_channels, geometry.lut_lanes
     for lanes in ({"fixed8_lanes": width // 4, "fixed4_lanes": width - width // 4, "lut_lanes": 0},

@@ -13,9 +13,11 @@ group they belong to. So a token orders what it would if each engine worked one 
 import collections
 import itertools
 
+from ...hdl.geometry import Geometry
 from ...hdl.instructions import Finish, Instruction, LoadMap, Store
 from ...hdl.isa import QUEUE_INSTRUCTIONS, TOKEN_LIMIT, Token
-from ..errors import CompileError
+from ..errors import CompileError, InternalError
+from ..program.rings import starvation
 from .engine_queues import MapItem, Sequences, WeightItem
 from .instructions import Draft
 
@@ -29,7 +31,13 @@ than the 55 that are left."""
 
 
 def assemble(sequences: Sequences) -> list[Draft[Instruction]]:
-    """All instructions in program order, FINISH included."""
+    """All instructions in program order, FINISH included.
+
+    Raises
+    ------
+    CompileError: more tokens would be pending than a counter holds.
+    InternalError: a program that could stand still.
+    """
     after = _connect(sequences)
     stores = [store for compute in sequences.computes for store in compute.stores]
     images = sequences.images
@@ -46,6 +54,7 @@ def assemble(sequences: Sequences) -> list[Draft[Instruction]]:
         store.gives(Token.STORED)
         load.waits_for(Token.STORED)
     _check_tokens(program)
+    _check_rings(program, sequences.geometry)
     return program
 
 
@@ -147,8 +156,10 @@ def _merge(sequences: Sequences, after: list[int]) -> list[Draft[Instruction]]:
                 break
             words, tiles = words + load.words, tiles + load.tiles
             weights.emit()
-        assert maps.done >= item.maps, "the schedule is not topological"
-        assert weights.done >= item.weights, "the schedule is not topological"
+        if maps.done < item.maps:
+            raise InternalError(item.draft.where, "a step needs a map that can only be loaded after it")
+        if weights.done < item.weights:
+            raise InternalError(item.draft.where, "a step needs weights or constants that find no room before it")
         program.append(item.draft)
         program += item.stores
         words, tiles = words - item.releases, tiles - item.releases_constants
@@ -168,7 +179,8 @@ def _check_tokens(program: list[Draft[Instruction]]) -> None:
     for draft in program:
         for token in draft.wait:
             pending[token] -= 1
-            assert pending[token] >= 0, "the schedule is not topological"
+            if pending[token] < 0:
+                raise InternalError(draft.where, f"waits for {token.name} before it is given")
         for token in sorted(draft.signal):
             pending[token] += 1
             if pending[token] > PENDING:
@@ -178,3 +190,10 @@ def _check_tokens(program: list[Draft[Instruction]]) -> None:
                     "order the layers so that branches follow one another",
                 )
     assert not any(pending.values()), "tokens are left over"
+
+
+def _check_rings(program: list[Draft[Instruction]], geometry: Geometry) -> None:
+    """Proves that weights and constants are there when they are needed, and find room when they are loaded."""
+    if (found := starvation((draft.instruction for draft in program), geometry)) is not None:
+        what = f"instruction {found.index}, {found.instruction.opcode.name}"
+        raise InternalError(program[found.index].where, f"the accelerator would stand still at {what}: {found.lacks}")

@@ -5,7 +5,7 @@ import pytest
 
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.interpreter.interpret import run_codes
-from intramix.hdl.isa import Opcode
+from intramix.hdl.instructions import Compute, LoadWeights
 from intramix.platforms.boards import board
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph, single_convolution
@@ -43,10 +43,9 @@ def test_window_larger_than_the_ring_over_several_blocks(name, channels, size, k
     geometry = board(name).geometry
     program = check(windows(channels, size, kernel), geometry)
     decoded = list(program.decoded())
-    computes = [fields for opcode, fields in decoded if opcode is Opcode.COMPUTE]
-    loads = [fields for opcode, fields in decoded if opcode is Opcode.LOAD_WEIGHTS]
-    assert [fields["words"] for fields in loads] == [fields["weight_words"] for fields in computes]
-    assert max(fields["words"] for fields in loads) > geometry.weight_depth
+    loads = [instruction.words for instruction in decoded if isinstance(instruction, LoadWeights)]
+    assert loads == [instruction.weight_words for instruction in decoded if isinstance(instruction, Compute)]
+    assert max(loads) > geometry.weight_depth
 
 
 @pytest.mark.parametrize("batch", [1, 4, 5])
