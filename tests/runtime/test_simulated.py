@@ -11,7 +11,8 @@ from intramix.compiler.compile import compile_graph
 from intramix.compiler.place.lanes import LUT_FORMATS
 from intramix.explore.cycles import estimate
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
-from intramix.hdl.isa import Error
+from intramix.hdl.instructions import LoadWeights
+from intramix.hdl.isa import Engine, Error
 from intramix.hdl.registers import Status
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.random_graph import KINDS, FormatMix, random_codes, random_graph, single_convolution
@@ -293,6 +294,27 @@ def test_damaged_instructions_never_hang():
     assert Error.FIELD in outcomes or Error.OPCODE in outcomes
     assert "" not in outcomes  # no rule of the bus was broken
     assert len(outcomes) > 2
+
+
+def test_array_that_starves_is_named(small):
+    """A load of fewer weight words than the layer needs: the array waits, and so does STORE, for the array."""
+    graph = network(SMALL, 28, blocks=2)
+    program = compile_graph(graph, SMALL)
+    decoded = list(program.decoded())
+    place = next(index for index, instruction in enumerate(decoded) if isinstance(instruction, LoadWeights))
+    decoded[place] = dataclasses.replace(decoded[place], words=1)
+    driver = Driver(small)
+    driver.load(
+        dataclasses.replace(program, instructions=b"".join(instruction.encode() for instruction in decoded)),
+        watchdog=2000,
+    )
+    with pytest.raises(AcceleratorError, match="the array waits for ever at instruction .* 1 are loaded") as caught:
+        driver.run(random_codes(graph, 8))
+    report = caught.value.report
+    assert (report.code, report.engine) == (Error.DEADLOCK, Engine.COMPUTE)
+    assert report.layer == decoded[place].layer
+    driver.load(program)
+    assert verify(driver, graph, random_codes(graph, 8)).passed
 
 
 def test_silent_memory_is_found_by_the_watchdog(small):
