@@ -77,7 +77,8 @@ def _plainer_geometry(case: Case) -> Iterator[Case]:
                 geometry = dataclasses.replace(case.geometry, **{field: value})
             except GeometryError:
                 continue
-            yield dataclasses.replace(case, geometry=geometry)
+            if geometry != case.geometry:  # 0 post units are as many as there are output words
+                yield dataclasses.replace(case, geometry=geometry)
     for geometry in _fewer_lanes(case.geometry):
         yield dataclasses.replace(case, geometry=geometry)
 

@@ -9,7 +9,7 @@ from ..hdl.instructions import Finish, Instruction
 from ..hdl.isa import DEPTHWISE_KERNELS, LOG_RECORD_BYTES
 from ..quant.graph.graph import Convolution, IntegerGraph
 from .emit.assemble import assemble
-from .emit.engine_queues import Sequences
+from .emit.engine_queues import EngineQueues
 from .emit.instructions import Draft
 from .emit.turns import schedule
 from .errors import CompileError
@@ -61,11 +61,11 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, ke
     layouts, sizes = plan_memory(
         graph, geometry, choice.orders, fold, images=batch, keep_maps=keep_maps, turns=numbers, unstored=unstored
     )
-    sequences = Sequences(geometry, layouts, choice.placements, graph.concatenations)
+    queues = EngineQueues(geometry, layouts, choice.placements, graph.concatenations)
     for turn in turns:
-        schedule(turn, sequences)
+        schedule(turn, queues)
     parameters.extend(bytes(align(len(parameters)) - len(parameters)))
-    drafts = assemble(sequences)
+    drafts = assemble(queues)
     return Program(
         name=graph.name,
         geometry=geometry,
@@ -75,7 +75,7 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, ke
         outputs=tuple(layouts[name] for name in graph.outputs),
         maps={layer.output: layouts[layer.output] for layer in graph.layers if layer.output not in unstored},
         sizes=sizes | {"PARAMETERS": len(parameters), "LOG": LOG_RECORD_BYTES * geometry.maps_ports * len(layers)},
-        layers=_records(layers, sequences, drafts, choice.placements),
+        layers=_records(layers, queues, drafts, choice.placements),
         keeps_maps=keep_maps,
     )
 
@@ -98,16 +98,16 @@ def _orders(
 
 def _records(
     layers: tuple[LoweredLayer, ...],
-    sequences: Sequences,
+    queues: EngineQueues,
     drafts: list[Draft[Instruction]],
     placements: dict[str, Placement | None],
 ) -> tuple[LayerRecord, ...]:
     def macs_of(layer: LoweredLayer) -> int:
         return layer.images * layer.target.height * layer.target.width * layer.convolution.weight.size
 
-    geometry = sequences.geometry
+    geometry = queues.geometry
     steps: Counter[int] = Counter()
-    for item in sequences.computes:
+    for item in queues.computes:
         steps[item.draft.instruction.layer] += item.steps
     read: Counter[int] = Counter()
     written: Counter[int] = Counter()

@@ -12,6 +12,7 @@ from ...hdl.encoding import kernel_words
 from ...hdl.geometry import Geometry
 from ...hdl.isa import DEPTHWISE_COLUMNS, KERNEL_SIZE, KERNEL_WORDS
 from ...quant.graph.graph import Convolution, IntegerGraph
+from ..span import Padded, Span
 from .layers import LoweredLayer, digits_of
 
 
@@ -81,29 +82,18 @@ def kernels_bytes(layer: LoweredLayer, order: np.ndarray, geometry: Geometry) ->
     return np.packbits(bits.reshape(-1), bitorder="little").tobytes()
 
 
-@dataclasses.dataclass(frozen=True)
-class Reach:
-    """Rows (or columns) begin … end − 1 of a map that part of a window's outputs needs, and zeros around them."""
-
-    begin: int
-    end: int
-    before: int
-    after: int
+def _reach(outputs: Span, *, stride: int, pad: int, size: int) -> Padded:
+    """What outputs of a 3×3 window need of a map of `size` rows (or columns)."""
+    first, last = outputs.begin * stride - pad, (outputs.end - 1) * stride - pad + KERNEL_SIZE
+    return Padded(Span(max(0, first), min(size, last)), max(0, -first), max(0, last - size))
 
 
-def _reach(begin: int, end: int, *, stride: int, pad: int, size: int) -> Reach:
-    """What outputs begin … end − 1 of a 3×3 window need of a map of `size` rows (or columns)."""
-    first, last = begin * stride - pad, (end - 1) * stride - pad + KERNEL_SIZE
-    return Reach(max(0, first), min(size, last), max(0, -first), max(0, last - size))
-
-
-def stored_box(layer: LoweredLayer, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[Reach, Reach]:
-    """Rows and columns of the map in memory that a box of a layer's input (first, one past the last) comes from."""
+def stored_box(layer: LoweredLayer, rows: Span, columns: Span) -> tuple[Padded, Padded]:
+    """Rows and columns of the map in memory that rows and columns of a layer's input come from."""
     if (before := layer.on_load) is None:
-        return Reach(*rows, 0, 0), Reach(*columns, 0, 0)
+        return Padded(rows, 0, 0), Padded(columns, 0, 0)
     stride, size = before.stride[0], before.source
     return (
-        _reach(*rows, stride=stride, pad=before.pad_top, size=size.height),
-        _reach(*columns, stride=stride, pad=before.pad_left, size=size.width),
+        _reach(rows, stride=stride, pad=before.pad_top, size=size.height),
+        _reach(columns, stride=stride, pad=before.pad_left, size=size.width),
     )
-

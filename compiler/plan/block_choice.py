@@ -72,7 +72,7 @@ class _Convolution:
         """Cycles at least: of the array and of the loads, or of what both and the weights move through as many bytes a
         cycle as the weight ports have."""
         geometry = self.geometry
-        computed = self.group_steps * sum(block.lane_rows_out * block.columns for block in blocks)
+        computed = self.group_steps * sum(block.lane_pixels for block in blocks)
         again = len(self.parameters.run_words) if order is Order.TILES and len(blocks) > 1 else 1
         loaded = again * sum(block_cycles(self.layer, geometry, self.planes, block) for block in blocks)
         moved = self.bytes(blocks, order) / (geometry.weight_ports * geometry.weights_bus_bits // 8)
@@ -82,10 +82,9 @@ class _Convolution:
         """Of the input and the weights, as often as they are read."""
         geometry = self.geometry
         weights = self.parameters.first_word[-1] * geometry.weight_word_bits // 8
-        inputs = sum(block.read_rows * block.columns_in * block.images for block in blocks)
-        inputs *= self.planes * geometry.word_bytes
+        inputs = sum(block.read_positions for block in blocks) * self.planes * geometry.word_bytes
         if self.parameters.streams(geometry):  # once for every pixel of a lane
-            return weights * sum(block.lane_rows_out * block.columns for block in blocks) + inputs
+            return weights * sum(block.lane_pixels for block in blocks) + inputs
         if len(blocks) == 1 or self.stays:
             return weights + inputs
         if order is Order.TILES:
@@ -150,7 +149,7 @@ def _overlapping(convolution: _Convolution, coarse: list[Block], by_image: bool)
 
     def cycles(blocks: list[Block]) -> float:
         loads = [LATENCY_CYCLES + block_cycles(layer, geometry, convolution.planes, block) for block in blocks]
-        steps = [max(fetch, block.lane_rows_out * block.columns * convolution.group_steps) for block in blocks]
+        steps = [max(fetch, block.lane_pixels * convolution.group_steps) for block in blocks]
         return loads[0] + sum(max(step, load) for step, load in zip(steps, [*loads[1:], 0]))
 
     whole = -(-layer.target.height // (1 if by_image else geometry.pixel_lanes))

@@ -23,7 +23,7 @@ def load_cycles(layer: LoweredLayer, geometry: Geometry, planes: int, rows: int,
 def block_cycles(layer: LoweredLayer, geometry: Geometry, planes: int, block: Block) -> float:
     """Cycles in which `planes` planes of a block are loaded, by the group of lanes that loads longest."""
     return max(
-        sum(load_cycles(layer, geometry, planes, part.rows, block.columns_in) for part in group)
+        sum(load_cycles(layer, geometry, planes, part.rows.span.size, block.inputs.columns.size) for part in group)
         for group in block.groups(geometry)
     )
 

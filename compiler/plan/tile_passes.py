@@ -14,6 +14,7 @@ from ...hdl.geometry import CONSTANT_BITS, Geometry
 from ..errors import CompileError
 from ..lower.layers import LoweredLayer, digits_of
 from ..place.parameters import ALIGNMENT, ParameterBlock
+from ..span import Span
 from .block_choice import Order, block_cuts, choose_blocks
 from .blocks import Block, Cut, grid, ways
 from .ring_use import Residence, RingUse, Streams, residences, ring_uses
@@ -33,7 +34,7 @@ class TilePass:
 
     tile: int
     block: Block
-    words: tuple[int, int]
+    words: Span
     loads: bool
     weights: RingUse | None
     constants: RingUse | None
@@ -55,7 +56,7 @@ class _Order:
 def tile_passes(
     layer: LoweredLayer,
     geometry: Geometry,
-    inputs: Sequence[tuple[int, int]],
+    inputs: Sequence[Span],
     parameters: ParameterBlock | None,
     cut: Cut | None = None,
 ) -> list[TilePass]:
@@ -99,7 +100,7 @@ def tile_passes(
 def _order(
     layer: LoweredLayer,
     geometry: Geometry,
-    inputs: Sequence[tuple[int, int]],
+    inputs: Sequence[Span],
     parameters: ParameterBlock | None,
     cut: Cut | None,
 ) -> _Order:
@@ -108,14 +109,14 @@ def _order(
         blocks, order = grid(layer, geometry, cut, layer.target.width), Order.BLOCKS
     elif layer.by_channel:
         pairs = []
-        for tile, (low, high) in enumerate(inputs):
-            found = [block_cuts(layer, geometry, high - low, by_image)[0] for by_image in ways(layer)]
-            blocks = min(found, key=lambda blocks: sum(block.lane_rows_out * block.columns for block in blocks))
+        for tile, words in enumerate(inputs):
+            found = [block_cuts(layer, geometry, words.size, by_image)[0] for by_image in ways(layer)]
+            blocks = min(found, key=lambda blocks: sum(block.lane_pixels for block in blocks))
             pairs += [(tile, block) for block in blocks]
         return _Order(pairs, blocks_outside=False)
     else:
         assert parameters is not None
-        blocks, order = choose_blocks(layer, geometry, inputs[0][1], parameters)
+        blocks, order = choose_blocks(layer, geometry, inputs[0].end, parameters)
     if order is Order.TILES:
         return _Order(list(itertools.product(range(count), blocks)), blocks_outside=False)
     return _Order([(tile, block) for block in blocks for tile in range(count)], blocks_outside=True)

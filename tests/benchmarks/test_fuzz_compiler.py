@@ -27,7 +27,7 @@ def test_a_find_is_made_small_and_printed_as_a_test():
 
     def run(case):
         wide = case.arguments.get("depthwise") and case.arguments["channels"] > 4 and case.batch > 1
-        return Outcome(fault=Mismatch("tensor 'map0' differs")) if wide else Outcome(compared=1)
+        return Outcome(fault=Mismatch("tensor 'map0' differs")) if wide and affordable(case) else Outcome(compared=1)
 
     number = next(number for number in range(200) if run(draw_case(0, number)).fault)
     tally = fuzz(0, iter([number]), run=run, shrink_seconds=600)

@@ -106,6 +106,6 @@ def test_driver_reads_the_program_back(program):
     buffer = next(buffer for buffer in device.buffers if bytes(buffer.remote).startswith(program.instructions[:64]))
     buffer.remote[: len(code)] = code
     device.answers = {"STATUS": Status.DONE | Status.ERROR, "ERROR": DEADLOCK}
-    with pytest.raises(AcceleratorError, match="the array waits for ever .* 5 are loaded") as caught:
+    with pytest.raises(AcceleratorError, match=r"the array waits for ever .* 5 are loaded") as caught:
         driver.run(random_codes(GRAPH, 0))
     assert caught.value.report.engine is Engine.COMPUTE

@@ -1,5 +1,7 @@
 """Weight streams and constants, unpacked bit by bit with code of the test's own."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from intramix.compiler.lower.layers import lower
 from intramix.compiler.place.channel_order import choose_orders
 from intramix.compiler.place.lanes import Placement
 from intramix.compiler.place.parameters import add_parameters, source_words
+from intramix.compiler.span import Span
 from intramix.hdl.encoding import weight_of
 from intramix.hdl.isa import CONSTANT_LAYOUT, unpack
 from intramix.quant.graph.random_graph import FormatMix, single_convolution
@@ -55,12 +58,12 @@ def test_stream_holds_every_weight_where_its_step_reads_it(geometry, depthwise, 
     assert block.weights % 64 == block.constants % 64 == block.port_stride % 64 == 0
     words = stored_words(geometry, block, parameters, block.first_word[-1])
     weight = layer.weight  # of a folded input too
-    for tile, (low, high) in enumerate(source_words(layer, source, placement)):
+    for tile, span in enumerate(source_words(layer, source, placement)):
         run = [lane_codes(geometry, word) for word in words[block.first_word[tile] :][: digits * block.run_words[tile]]]
         step = 0
         for ky in range(layer.kernel[0]):
             for kx in range(layer.kernel[1]):
-                for word in range(low, high):
+                for word in range(span.begin, span.end):
                     for lane, filter_ in enumerate(placement.lanes[tile]):
                         for slot in range(geometry.word_channels):
                             channel = source[word * geometry.word_channels + slot]
@@ -108,5 +111,5 @@ def test_depthwise_tiles_read_only_their_channels(geometries):
     assert isinstance(placement, Placement)
     assert placement.tiles > 1
     spans = source_words(layer, orders.orders[layer.source.name], placement)
-    assert spans == list(zip(placement.first_word, placement.first_word[1:]))
+    assert spans == [Span(*ends) for ends in itertools.pairwise(placement.first_word)]
     assert np.array_equal(orders.orders[layer.source.name], placement.order)
