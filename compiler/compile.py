@@ -14,9 +14,9 @@ from .emit.instructions import Draft
 from .emit.turns import schedule
 from .errors import CompileError
 from .lower.accumulator_bounds import check_bounds
-from .lower.layers import LoweredLayer, lower
+from .lower.layers import MachineLayer, lower
 from .lower.on_load import compute_on_load
-from .place.channel_order import Orders, choose_orders
+from .place.channel_order import ChannelOrders, choose_channel_orders
 from .place.lanes import Placement, natural
 from .place.memory import plan_memory
 from .place.parameters import ParameterBlock, add_parameters, align
@@ -81,13 +81,13 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, ke
 
 
 def _orders(
-    graph: IntegerGraph, lowered: tuple[LoweredLayer, ...], geometry: Geometry
-) -> tuple[tuple[LoweredLayer, ...], Orders]:
+    graph: IntegerGraph, lowered: tuple[MachineLayer, ...], geometry: Geometry
+) -> tuple[tuple[MachineLayer, ...], ChannelOrders]:
     """The layers that are executed, those computed on load with their readers, and the orders of their channels."""
     left_to_array: set[str] = set()
     while True:
         layers = compute_on_load(lowered, graph, geometry, but=left_to_array)
-        choice = choose_orders(layers, geometry, graph.concatenations)
+        choice = choose_channel_orders(layers, geometry, graph.concatenations)
         words = {name: len(order) // geometry.word_channels for name, order in choice.orders.items()}
         large = {layer.on_load.name for layer in layers
                  if layer.on_load is not None and words[layer.source.name] > DEPTHWISE_KERNELS}  # fmt: skip
@@ -97,12 +97,12 @@ def _orders(
 
 
 def _records(
-    layers: tuple[LoweredLayer, ...],
+    layers: tuple[MachineLayer, ...],
     queues: EngineQueues,
     drafts: list[Draft[Instruction]],
     placements: dict[str, Placement | None],
 ) -> tuple[LayerRecord, ...]:
-    def macs_of(layer: LoweredLayer) -> int:
+    def macs_of(layer: MachineLayer) -> int:
         return layer.images * layer.target.height * layer.target.width * layer.convolution.weight.size
 
     geometry = queues.geometry

@@ -5,7 +5,7 @@ import dataclasses
 from ...hdl.geometry import Geometry
 from ...hdl.instructions import Compute
 from ...hdl.isa import Mode
-from ..lower.layers import LoweredLayer, digits_of
+from ..lower.layers import MachineLayer, digits_of
 from ..place.parameters import ParameterBlock
 from ..plan.digit_passes import PASSES
 from ..plan.pieces import Piece
@@ -24,7 +24,7 @@ class Computes:
     parameters: of its weights; None for a max pool.
     """
 
-    def __init__(self, layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock | None) -> None:
+    def __init__(self, layer: MachineLayer, geometry: Geometry, parameters: ParameterBlock | None) -> None:
         self.layer = layer
         self.geometry = geometry
         self.parameters = parameters

@@ -5,7 +5,7 @@ import itertools
 
 from ...hdl.instructions import LoadMap
 from ...hdl.isa import KERNEL_WORDS, Region, Token
-from ..lower.layers import LoweredLayer
+from ..lower.layers import MachineLayer
 from ..lower.on_load import stored_box
 from ..plan.blocks import Block, GroupRows
 from ..plan.pieces import Piece, RowSegment, lane_rows, segments
@@ -61,7 +61,7 @@ class InputLoads:
     kernels: of the layer that is computed on load, if there is one.
     """
 
-    def __init__(self, queues: EngineQueues, layer: LoweredLayer, kernels: Kernels) -> None:
+    def __init__(self, queues: EngineQueues, layer: MachineLayer, kernels: Kernels) -> None:
         self.queues = queues
         self.geometry = queues.geometry
         self.layer = layer

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from ...hdl.instructions import Store
 from ...hdl.isa import MAXIMUM_PASSES
-from ..lower.layers import LoweredLayer
+from ..lower.layers import MachineLayer
 from ..place.parameters import ParameterBlock, source_words
 from ..plan.blocks import Block, Cut
 from ..plan.pieces import Piece, pieces
@@ -52,7 +52,7 @@ class LayerSchedule:
     def __init__(
         self,
         queues: EngineQueues,
-        layer: LoweredLayer,
+        layer: MachineLayer,
         parameters: ParameterBlock | None,
         cut: Cut | None = None,
         before: Sequence["LayerSchedule"] = (),

@@ -3,7 +3,7 @@
 from ...hdl.geometry import CONSTANT_BITS
 from ...hdl.instructions import LoadConstants, LoadWeights
 from ...hdl.isa import Region
-from ..lower.layers import LoweredLayer
+from ..lower.layers import MachineLayer
 from ..place.parameters import ParameterBlock
 from ..plan.ring_use import Leaves, RingUse, Stays, Streams
 from ..plan.tile_passes import TilePass
@@ -21,7 +21,7 @@ class ParameterLoads:
     parameters: where its weights and constants are.
     """
 
-    def __init__(self, queues: EngineQueues, layer: LoweredLayer, parameters: ParameterBlock) -> None:
+    def __init__(self, queues: EngineQueues, layer: MachineLayer, parameters: ParameterBlock) -> None:
         self.queues = queues
         self.layer = layer
         self.parameters = parameters

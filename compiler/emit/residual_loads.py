@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ...hdl.instructions import LoadMap
 from ...hdl.isa import Region, Token
-from ..lower.layers import LoweredLayer
+from ..lower.layers import MachineLayer
 from ..plan.blocks import Block
 from ..plan.pieces import Piece
 from ..plan.tile_passes import TilePass
@@ -35,7 +35,7 @@ class ResidualLoads:
     outputs: per tile the range of output channel words that it stores.
     """
 
-    def __init__(self, queues: EngineQueues, layer: LoweredLayer, outputs: Sequence[Span]) -> None:
+    def __init__(self, queues: EngineQueues, layer: MachineLayer, outputs: Sequence[Span]) -> None:
         assert layer.residual is not None
         self.queues = queues
         self.geometry = queues.geometry

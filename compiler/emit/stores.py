@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ...hdl.instructions import Store
 from ...hdl.isa import Region
-from ..lower.layers import LoweredLayer
+from ..lower.layers import MachineLayer
 from ..plan.pieces import Piece
 from ..plan.tile_passes import TilePass
 from ..program.lane_groups import alternating_lanes
@@ -25,7 +25,7 @@ class Stores:
     outputs: per tile the range of output channel words that it stores.
     """
 
-    def __init__(self, queues: EngineQueues, layer: LoweredLayer, outputs: Sequence[Span]) -> None:
+    def __init__(self, queues: EngineQueues, layer: MachineLayer, outputs: Sequence[Span]) -> None:
         self.queues = queues
         self.geometry = queues.geometry
         self.layer = layer

@@ -13,12 +13,12 @@ from ...hdl.geometry import Geometry
 from ...hdl.isa import DEPTHWISE_COLUMNS, KERNEL_SIZE, KERNEL_WORDS
 from ...quant.graph.graph import Convolution, IntegerGraph
 from ..span import Padded, Span
-from .layers import LoweredLayer, digits_of
+from .layers import MachineLayer, digits_of
 
 
 def compute_on_load(
-    layers: Sequence[LoweredLayer], graph: IntegerGraph, geometry: Geometry, *, but: Collection[str] = ()
-) -> tuple[LoweredLayer, ...]:
+    layers: Sequence[MachineLayer], graph: IntegerGraph, geometry: Geometry, *, but: Collection[str] = ()
+) -> tuple[MachineLayer, ...]:
     """The layers that are left, numbered anew, when those that can be computed on load belong to their readers.
 
     Parameters
@@ -38,7 +38,7 @@ def compute_on_load(
     )
 
 
-def _fits(before: LoweredLayer, layer: LoweredLayer, graph: IntegerGraph, geometry: Geometry) -> bool:
+def _fits(before: MachineLayer, layer: MachineLayer, graph: IntegerGraph, geometry: Geometry) -> bool:
     """Whether the unit can compute `before` while the input of `layer`, its only reader, is loaded."""
     source, target = before.source, before.target
     depthwise = before.layer
@@ -66,7 +66,7 @@ def _fits(before: LoweredLayer, layer: LoweredLayer, graph: IntegerGraph, geomet
     )
 
 
-def kernels_bytes(layer: LoweredLayer, order: np.ndarray, geometry: Geometry) -> bytes:
+def kernels_bytes(layer: MachineLayer, order: np.ndarray, geometry: Geometry) -> bytes:
     """A depthwise layer's kernels as LOAD_MAP reads them: `KERNEL_WORDS` words for each channel word of `order`."""
     convolution = layer.convolution
     assert layer.weight is not None
@@ -88,7 +88,7 @@ def _reach(outputs: Span, *, stride: int, pad: int, size: int) -> Padded:
     return Padded(Span(max(0, first), min(size, last)), max(0, -first), max(0, last - size))
 
 
-def stored_box(layer: LoweredLayer, rows: Span, columns: Span) -> tuple[Padded, Padded]:
+def stored_box(layer: MachineLayer, rows: Span, columns: Span) -> tuple[Padded, Padded]:
     """Rows and columns of the map in memory that rows and columns of a layer's input come from."""
     if (before := layer.on_load) is None:
         return Padded(rows, 0, 0), Padded(columns, 0, 0)

@@ -8,7 +8,7 @@ import numpy as np
 from ...hdl.encoding import encode_weights, offset_code, pack_weight_words
 from ...hdl.geometry import CONSTANT_BITS, Geometry
 from ...hdl.isa import CONSTANT_LAYOUT
-from ..lower.layers import LoweredLayer
+from ..lower.layers import MachineLayer
 from ..lower.on_load import kernels_bytes
 from ..span import Span
 from .lanes import DIGIT_CLASSES, Placement
@@ -54,7 +54,7 @@ class ParameterBlock:
         return max(self.run_words) * self.digits > geometry.weight_depth
 
 
-def source_words(layer: LoweredLayer, source_order: np.ndarray, placement: Placement) -> list[Span]:
+def source_words(layer: MachineLayer, source_order: np.ndarray, placement: Placement) -> list[Span]:
     """Per tile the range of input channel words that its filters read."""
     width = placement.word_channels
     if not layer.depthwise:
@@ -76,7 +76,7 @@ def _positions(order: np.ndarray) -> np.ndarray:
 
 
 def tile_weights(
-    layer: LoweredLayer, source_order: np.ndarray, filters: np.ndarray, words: Span, width: int
+    layer: MachineLayer, source_order: np.ndarray, filters: np.ndarray, words: Span, width: int
 ) -> np.ndarray:
     """Integer weights of a tile in step order: steps (ky, kx, channel word) × To × Ti, int64; 0 where there is none.
 
@@ -114,7 +114,7 @@ def stored_codes(geometry: Geometry, weights: np.ndarray, digits: int) -> np.nda
     return runs.reshape(-1, *weights.shape[1:])
 
 
-def constants_bytes(geometry: Geometry, layer: LoweredLayer, filters: np.ndarray, digits: int) -> bytes:
+def constants_bytes(geometry: Geometry, layer: MachineLayer, filters: np.ndarray, digits: int) -> bytes:
     """A tile's constants in drain order: To × 8 bytes."""
     convolution = layer.convolution
     words = np.zeros(geometry.tile_filters, np.uint64)
@@ -144,7 +144,7 @@ assert sum(field.width for field in CONSTANT_LAYOUT) == CONSTANT_BITS
 
 def add_parameters(
     geometry: Geometry,
-    layer: LoweredLayer,
+    layer: MachineLayer,
     source_order: np.ndarray,
     placement: Placement,
     digits: int,

@@ -12,7 +12,7 @@ import enum
 
 from ...hdl.geometry import Geometry
 from ..errors import CompileError
-from ..lower.layers import LoweredLayer, digits_of
+from ..lower.layers import MachineLayer, digits_of
 from ..place.parameters import ParameterBlock
 from .blocks import Block, Cut, grid, split, ways
 from .digit_passes import PASSES
@@ -35,7 +35,7 @@ class Order(enum.Enum):
 class _Convolution:
     """A convolution over all channels, and what its cuts cost."""
 
-    layer: LoweredLayer
+    layer: MachineLayer
     geometry: Geometry
     words: int
     parameters: ParameterBlock
@@ -93,7 +93,7 @@ class _Convolution:
 
 
 def choose_blocks(
-    layer: LoweredLayer, geometry: Geometry, words: int, parameters: ParameterBlock
+    layer: MachineLayer, geometry: Geometry, words: int, parameters: ParameterBlock
 ) -> tuple[list[Block], Order]:
     """The blocks of a convolution over all channels, and the order of tiles and blocks.
 
@@ -111,7 +111,7 @@ def choose_blocks(
     return min(found, key=lambda choice: (convolution.cycles(*choice), convolution.bytes(*choice)))
 
 
-def block_cuts(layer: LoweredLayer, geometry: Geometry, words: int, by_image: bool) -> list[list[Block]]:
+def block_cuts(layer: MachineLayer, geometry: Geometry, words: int, by_image: bool) -> list[list[Block]]:
     """Blocks for `words` channel words: one if all fits; else of half the memory where possible, so that two overlap;
     of a batch in blocks of all of it, too, since then the weights may be read less often.
 

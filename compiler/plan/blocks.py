@@ -8,7 +8,7 @@ import dataclasses
 
 from ...hdl.geometry import Geometry
 from ..errors import CompileError
-from ..lower.layers import LoweredLayer
+from ..lower.layers import MachineLayer
 from ..program.lane_groups import lanes_by_group
 from ..span import Padded, Span
 
@@ -175,7 +175,7 @@ class Cut:
 
 
 def make_block(
-    layer: LoweredLayer, geometry: Geometry, cut: Cut, *, image: int, first_row: int, first_column: int, columns: int
+    layer: MachineLayer, geometry: Geometry, cut: Cut, *, image: int, first_row: int, first_column: int, columns: int
 ) -> Block:
     """The block that begins at an image's output row and column, clipped at the map's bottom."""
     lanes = 1 if cut.by_image else geometry.pixel_lanes
@@ -206,7 +206,7 @@ def make_block(
     )
 
 
-def _input_rows(layer: LoweredLayer, rows: Span, row_step: int, window_step: int) -> tuple[Padded, int]:
+def _input_rows(layer: MachineLayer, rows: Span, row_step: int, window_step: int) -> tuple[Padded, int]:
     """Input rows that output rows need, counted by `row_step`, and how many come before the first window's."""
     last = (layer.source.height - 1) // row_step
     begin = rows.begin * window_step - layer.pad_top
@@ -216,7 +216,7 @@ def _input_rows(layer: LoweredLayer, rows: Span, row_step: int, window_step: int
     return Padded(Span(max(0, begin), min(max(0, end), last) + 1), max(0, -begin), max(0, end - last)), skip
 
 
-def _input_columns(layer: LoweredLayer, columns: Span) -> tuple[Span, int, int]:
+def _input_columns(layer: MachineLayer, columns: Span) -> tuple[Span, int, int]:
     """Input columns that output columns need, and how many more before and after them are masked.
 
     Raises
@@ -239,7 +239,7 @@ def _input_columns(layer: LoweredLayer, columns: Span) -> tuple[Span, int, int]:
 
 
 def split(
-    layer: LoweredLayer, geometry: Geometry, planes: int, capacity: int, *, by_image: bool = False
+    layer: MachineLayer, geometry: Geometry, planes: int, capacity: int, *, by_image: bool = False
 ) -> list[Block] | None:
     """Blocks in order, each of which takes at most `capacity` words with `planes` planes; None where no cut does.
 
@@ -267,7 +267,7 @@ def split(
     return blocks(1, -(-width // -(-width // most)))
 
 
-def grid(layer: LoweredLayer, geometry: Geometry, cut: Cut, columns: int) -> list[Block]:
+def grid(layer: MachineLayer, geometry: Geometry, cut: Cut, columns: int) -> list[Block]:
     """Blocks of `cut.lane_rows` output rows a lane (of the last rows as few as they need) and `columns` output columns,
     in order, image by image or, where lanes have their own, as many images as there are lanes together."""
     height, width = layer.target.height, layer.target.width
@@ -288,7 +288,7 @@ def grid(layer: LoweredLayer, geometry: Geometry, cut: Cut, columns: int) -> lis
     ]
 
 
-def ways(layer: LoweredLayer) -> tuple[bool, ...]:
+def ways(layer: MachineLayer) -> tuple[bool, ...]:
     """Whether lanes may have an image of their own (`Cut.by_image`): both ways, where there are several images."""
     return (False,) if layer.images == 1 else (False, True)
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from ...hdl.geometry import Geometry
-from ..lower.layers import LoweredLayer
+from ..lower.layers import MachineLayer
 from ..span import Padded, Span
 from .blocks import Block
 
@@ -30,7 +30,7 @@ class RowSegment:
     rows: Span
 
 
-def segments(block: Block, cuts: list[Piece], layer: LoweredLayer, most: int) -> list[RowSegment]:
+def segments(block: Block, cuts: list[Piece], layer: MachineLayer, most: int) -> list[RowSegment]:
     """Cuts the rows of a block where its pieces need more of them, in at most `most` segments of whole pieces."""
     band = block.band
     needs = [band.skip_rows + (piece.rows.end - 1) * band.window_step + layer.kernel[0] for piece in cuts]
@@ -48,7 +48,7 @@ class LaneRows:
     rows: Padded
 
 
-def lane_rows(block: Block, segment: RowSegment, layer: LoweredLayer, geometry: Geometry) -> list[LaneRows]:
+def lane_rows(block: Block, segment: RowSegment, layer: MachineLayer, geometry: Geometry) -> list[LaneRows]:
     """What each lane takes of a segment; lanes that take nothing are left out."""
     band, read = block.band, block.inputs.rows
     result: list[LaneRows] = []

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ...hdl.geometry import CONSTANT_BITS, Geometry
 from ..errors import CompileError
-from ..lower.layers import LoweredLayer, digits_of
+from ..lower.layers import MachineLayer, digits_of
 from ..place.parameters import ALIGNMENT, ParameterBlock
 from ..span import Span
 from .block_choice import Order, block_cuts, choose_blocks
@@ -54,7 +54,7 @@ class _Order:
 
 
 def tile_passes(
-    layer: LoweredLayer,
+    layer: MachineLayer,
     geometry: Geometry,
     inputs: Sequence[Span],
     parameters: ParameterBlock | None,
@@ -98,7 +98,7 @@ def tile_passes(
 
 
 def _order(
-    layer: LoweredLayer,
+    layer: MachineLayer,
     geometry: Geometry,
     inputs: Sequence[Span],
     parameters: ParameterBlock | None,
@@ -144,7 +144,7 @@ def _constant_transfers(tiles: int, geometry: Geometry) -> list[int]:
     return [min(tile + count, tiles) for tile in range(tiles)]
 
 
-def _check_ring(layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock) -> None:
+def _check_ring(layer: MachineLayer, geometry: Geometry, parameters: ParameterBlock) -> None:
     if parameters.streams(geometry) and digits_of(layer.source, geometry) > 1:
         longest = max(parameters.run_words) * parameters.digits
         positions = layer.kernel[0] * layer.kernel[1]
@@ -159,7 +159,7 @@ def _check_ring(layer: LoweredLayer, geometry: Geometry, parameters: ParameterBl
         )
 
 
-def output_pixels(layer: LoweredLayer, geometry: Geometry, pool_words: int) -> int:
+def output_pixels(layer: MachineLayer, geometry: Geometry, pool_words: int) -> int:
     """Pixels per lane of one COMPUTE: as many as half of the output (and residual) memory holds, so that two overlap.
 
     Parameters

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...hdl.geometry import Geometry
 from ...hdl.isa import CRC_REGISTERS, DEPTHWISE_KERNELS, MAXIMUM_PASSES
-from ..lower.layers import LoweredLayer, digits_of
+from ..lower.layers import MachineLayer, digits_of
 from ..place.parameters import ParameterBlock
 from .block_choice import INSTRUCTION_CYCLES
 from .blocks import Cut, grid, ways
@@ -25,7 +25,7 @@ lanes and blocks are read twice. Of equally good ones the fewest: layers follow 
 
 
 def choose_turns(
-    layers: Sequence[LoweredLayer],
+    layers: Sequence[MachineLayer],
     geometry: Geometry,
     orders: dict[str, np.ndarray],
     parameters: Sequence[ParameterBlock | None],
@@ -87,7 +87,7 @@ class _Load:
     """
 
     def __init__(
-        self, layer: LoweredLayer, parameters: ParameterBlock | None, geometry: Geometry, words: dict[str, int],
+        self, layer: MachineLayer, parameters: ParameterBlock | None, geometry: Geometry, words: dict[str, int],
         least: Cut,
     ) -> None:
         self.layer = layer

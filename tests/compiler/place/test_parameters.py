@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from intramix.compiler.lower.layers import lower
-from intramix.compiler.place.channel_order import choose_orders
+from intramix.compiler.place.channel_order import choose_channel_orders
 from intramix.compiler.place.lanes import Placement
 from intramix.compiler.place.parameters import add_parameters, source_words
 from intramix.compiler.span import Span
@@ -50,7 +50,7 @@ def test_stream_holds_every_weight_where_its_step_reads_it(geometry, depthwise, 
         6, channels=11, filters=filters, kernel=(2, 3), depthwise=depthwise, input_bits=4, output_bits=4, mix=mix
     )
     (layer,), _ = lower(graph, geometry)
-    orders = choose_orders((layer,), geometry)
+    orders = choose_channel_orders((layer,), geometry)
     placement, digits = orders.placements[layer.target.name], orders.weight_digits[layer.name]
     source = orders.orders[layer.source.name]
     parameters = bytearray(b"\x55" * 100)
@@ -106,7 +106,7 @@ def test_depthwise_tiles_read_only_their_channels(geometries):
     geometry = geometries["plain"]
     graph = single_convolution(2, channels=40, filters=40, depthwise=True)
     (layer,), _ = lower(graph, geometry)
-    orders = choose_orders((layer,), geometry)
+    orders = choose_channel_orders((layer,), geometry)
     placement = orders.placements[layer.target.name]
     assert isinstance(placement, Placement)
     assert placement.tiles > 1
