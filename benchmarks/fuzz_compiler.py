@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .fuzz_cases import Case, Outcome, draw_case, outcome
+from .fuzz_cases import Case, Outcome, outcome
+from .fuzz_draws import draw_case
 from .fuzz_shrink import shrink
 
 IMPORTS = """from benchmarks.fuzz_cases import check, single_pool

@@ -3,8 +3,9 @@
 import pytest
 
 import benchmarks.fuzz_cases
-from benchmarks.fuzz_cases import Mismatch, Outcome, affordable, check, draw_case, outcome
+from benchmarks.fuzz_cases import Mismatch, Outcome, affordable, check, outcome
 from benchmarks.fuzz_compiler import IMPORTS, as_test, fuzz, kind_of
+from benchmarks.fuzz_draws import draw_case
 from intramix.compiler.errors import CompileError, InternalError
 from intramix.quant.graph.random_graph import single_convolution
 from tests.support.small import SMALL
