@@ -124,7 +124,7 @@ def _milestones(queues: EngineQueues, stores: list[Draft[Store]], most: int) -> 
 
 
 class _Loader:
-    """A loading engine's sequence while the program is put together."""
+    """A loading engine's queue while the program is put together."""
 
     def __init__(self, items: list[WeightItem] | list[MapItem], program: list[Draft[Instruction]]) -> None:
         self.items = items

@@ -51,7 +51,7 @@ def schedule(turn: Turn, queues: EngineQueues) -> None:
             started.add(group)
 
 
-class _Member:
+class _TurnLayer:
     """A layer of a turn, and how far it is.
 
     Members
@@ -62,7 +62,7 @@ class _Member:
     rows: of its output that are there after so many blocks, by image.
     """
 
-    def __init__(self, schedule: LayerSchedule, before: Sequence["_Member"]) -> None:
+    def __init__(self, schedule: LayerSchedule, before: Sequence["_TurnLayer"]) -> None:
         self.schedule = schedule
         self.before = before
         self.blocks = list({id(tile_pass.block): tile_pass.block for tile_pass in schedule.passes}.values())
@@ -118,9 +118,9 @@ class _Member:
 
 def _interleave(schedules: Sequence[LayerSchedule]) -> None:
     """Appends layers block by block, always the one that is furthest behind; they end in their order."""
-    members: list[_Member] = []
+    members: list[_TurnLayer] = []
     for schedule in schedules:
-        members.append(_Member(schedule, tuple(members)))
+        members.append(_TurnLayer(schedule, tuple(members)))
     while waiting := [member for member in members if not member.ended]:
         ready = [member for member in waiting if member.ready]
         min(ready, key=lambda member: (member.done / len(member.blocks), -len(member.before))).advance()

@@ -46,7 +46,7 @@ class TilePass:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Order:
+class _Loops:
     """Tile and block of each pass, and whether all tiles pass over a block before the next one comes."""
 
     pairs: list[tuple[int, Block]]
@@ -74,20 +74,20 @@ def tile_passes(
     """
     if parameters is not None:
         _check_ring(layer, geometry, parameters)
-    order = _order(layer, geometry, inputs, parameters, cut)
-    tiles = [tile for tile, _ in order.pairs]
+    loops = _loops(layer, geometry, inputs, parameters, cut)
+    tiles = [tile for tile, _ in loops.pairs]
     weights: Sequence[RingUse | None] = [None] * len(tiles)
     constants = weights
     if parameters is not None:
         first = parameters.first_word
-        residence = residences(first, geometry.weight_depth, blocks_outside=order.blocks_outside)
+        residence = residences(first, geometry.weight_depth, blocks_outside=loops.blocks_outside)
         weights = ring_uses(tiles, first, _weight_transfers(parameters, geometry), residence)
         # Constants are few: with blocks outside they are loaded again for each.
         count = len(inputs)
-        residence = [Residence.PASS if order.blocks_outside else Residence.LAYER] * count
+        residence = [Residence.PASS if loops.blocks_outside else Residence.LAYER] * count
         constants = ring_uses(tiles, range(count + 1), _constant_transfers(count, geometry), residence)
     found: list[TilePass] = []
-    for (tile, block), of_weights, of_constants in zip(order.pairs, weights, constants):
+    for (tile, block), of_weights, of_constants in zip(loops.pairs, weights, constants):
         loads = layer.by_channel or not found or block is not found[-1].block
         found.append(
             TilePass(
@@ -97,13 +97,13 @@ def tile_passes(
     return found
 
 
-def _order(
+def _loops(
     layer: MachineLayer,
     geometry: Geometry,
     inputs: Sequence[Span],
     parameters: ParameterBlock | None,
     cut: Cut | None,
-) -> _Order:
+) -> _Loops:
     count = len(inputs)
     if cut is not None:
         blocks, order = grid(layer, geometry, cut, layer.target.width), Order.BLOCKS
@@ -113,13 +113,13 @@ def _order(
             found = [block_cuts(layer, geometry, words.size, by_image)[0] for by_image in ways(layer)]
             blocks = min(found, key=lambda blocks: sum(block.lane_pixels for block in blocks))
             pairs += [(tile, block) for block in blocks]
-        return _Order(pairs, blocks_outside=False)
+        return _Loops(pairs, blocks_outside=False)
     else:
         assert parameters is not None
         blocks, order = choose_blocks(layer, geometry, inputs[0].end, parameters)
     if order is Order.TILES:
-        return _Order(list(itertools.product(range(count), blocks)), blocks_outside=False)
-    return _Order([(tile, block) for block in blocks for tile in range(count)], blocks_outside=True)
+        return _Loops(list(itertools.product(range(count), blocks)), blocks_outside=False)
+    return _Loops([(tile, block) for block in blocks for tile in range(count)], blocks_outside=True)
 
 
 def _weight_transfers(parameters: ParameterBlock, geometry: Geometry) -> list[int]:
