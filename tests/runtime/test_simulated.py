@@ -296,6 +296,20 @@ def test_damaged_instructions_never_hang():
     assert len(outcomes) > 2
 
 
+def test_tile_larger_than_the_ring_over_several_blocks(small):
+    """Its 17 · 17 words pass through the ring of 256 once for every group of every block."""
+    graph = single_convolution(
+        0, channels=8, filters=8, size=(68, 51), kernel=(17, 17), stride=(17, 17), depthwise=True, mix=mix_of(SMALL)
+    )
+    program = compile_graph(graph, SMALL)
+    loads = [instruction.words for instruction in program.decoded() if isinstance(instruction, LoadWeights)]
+    assert loads == [17 * 17] * 6  # rows of 3 windows, one for each of two lanes at once
+    driver = Driver(small)
+    driver.load(program)
+    report = verify(driver, graph, random_codes(graph, 9))
+    assert report.passed, str(report)
+
+
 def test_array_that_starves_is_named(small):
     """The last load has fewer weight words than its layer needs: the array waits, and so does STORE, for the array."""
     graph = network(SMALL, 28, blocks=2)
