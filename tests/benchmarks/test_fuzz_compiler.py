@@ -11,6 +11,7 @@ from intramix.quant.graph.random_graph import single_convolution
 from tests.support.small import SMALL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(5))
 def test_no_case_of_the_first_forty_fails(part):
     tally = fuzz(0, iter(range(8 * part, 8 * part + 8)))

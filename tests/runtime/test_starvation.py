@@ -7,12 +7,11 @@ import pytest
 from intramix.compiler.compile import compile_graph
 from intramix.hdl.instructions import Compute, LoadConstants, LoadWeights
 from intramix.hdl.isa import INSTRUCTION_BYTES, Engine, Error
-from intramix.hdl.registers import Status
 from intramix.quant.graph.random_graph import random_codes, single_convolution
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import AcceleratorError, decode_error
 from intramix.runtime.starvation import name_who_starves
-from tests.support.interpreted import InterpretedDevice
+from tests.support.faulty_device import FaultyDevice
 from tests.support.small import SMALL
 
 GRAPH = single_convolution(0, channels=8, filters=24, size=(6, 6))
@@ -99,13 +98,13 @@ def test_other_errors_stay_as_they_are(program):
 
 def test_driver_reads_the_program_back(program):
     """Memory is damaged, not the host's program."""
-    device = InterpretedDevice(SMALL)
+    device = FaultyDevice(SMALL)
     driver = Driver(device)
     driver.load(program)
     code, _ = damaged(program, LoadWeights, words=5)
-    buffer = next(buffer for buffer in device.buffers if bytes(buffer.remote).startswith(program.instructions[:64]))
-    buffer.remote[: len(code)] = code
-    device.answers = {"STATUS": Status.DONE | Status.ERROR, "ERROR": DEADLOCK}
+    buffer = next(buffer for buffer in device.buffers if bytes(buffer.memory).startswith(program.instructions[:64]))
+    buffer.memory[: len(code)] = code
+    device.answers = {"ERROR": DEADLOCK, "ERROR_INSTRUCTION": len(code) // INSTRUCTION_BYTES}
     with pytest.raises(AcceleratorError, match=r"the array waits for ever .* 5 are loaded") as caught:
         driver.run(random_codes(GRAPH, 0))
     assert caught.value.report.engine is Engine.COMPUTE
