@@ -13,6 +13,7 @@ from .device import Buffer, Device
 from .errors import AcceleratorError, DeviceError, RunTimeout
 from .memory import Frame, ProgramMemory
 from .results import LayerLog, ProgramRun, decode_log
+from .starvation import name_who_starves
 from .waiting import Waiting
 
 LayerProgress = Callable[[int, int], None]
@@ -98,7 +99,7 @@ class LoadedProgram:
         if progress:
             progress(len(self.log()), len(layers))
         if report := self.control.error(layers):
-            raise AcceleratorError(report)
+            raise AcceleratorError(name_who_starves(report, self.program, self._code()))
 
     def collect(self, frame: Frame, counters: Mapping[str, int]) -> ProgramRun:
         """What a run left in its frame's memory."""
@@ -148,6 +149,12 @@ class LoadedProgram:
             buffer.from_device()
             views[region.name] = buffer.view
         return views
+
+    def _code(self) -> bytes:
+        """The instructions that the last run fetched, read back from the device's memory."""
+        buffer = self._buffer("PROGRAM")
+        buffer.from_device()
+        return buffer.view[: len(self.program.instructions)].tobytes()
 
     def _buffer(self, name: str) -> Buffer:
         """The buffer of a region, as the last run saw it."""

@@ -7,7 +7,7 @@ widest accumulator |acc·M| ≤ 2^(26 + 17), |r·R| < 2^(8 + 17) and |B| ≤ 2^4
 from ...hdl.geometry import Geometry
 from ...quant.graph.layers.sums import accumulator_interval
 from ..errors import CompileError
-from .layers import LoweredLayer
+from .layers import MachineLayer
 
 
 def signed_bits(value: int) -> int:
@@ -15,7 +15,7 @@ def signed_bits(value: int) -> int:
     return (value if value >= 0 else ~value).bit_length() + 1
 
 
-def check_bounds(layer: LoweredLayer, geometry: Geometry) -> None:
+def check_bounds(layer: MachineLayer, geometry: Geometry) -> None:
     """Proves that every Σ w·q of a layer fits `accumulator_bits`.
 
     The accumulator works modulo 2^accumulator_bits, so the digits and offsets in between may wrap.

@@ -1,4 +1,4 @@
-"""Layers as the scheduler sees them: windows over stored maps, the stem folded, shapes resolved."""
+"""Layers as the scheduler sees them: windows over stored maps, the input rewritten, shapes resolved."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from ...quant.graph.graph import Convolution, IntegerGraph, MaxPool, TensorType
 from ..errors import CompileError
 from ..program.input_fold import InputFold
 from ..program.lane_groups import most_layers
-from .input_rewrite import Stem, choose_stem
+from .input_rewrite import InputRewrite, choose_input_rewrite
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class LoweredLayer:
+class MachineLayer:
     """A layer over stored maps.
 
     Members
@@ -43,7 +43,7 @@ class LoweredLayer:
     pad_top: int
     pad_left: int
     images: int = 1
-    on_load: "LoweredLayer | None" = None
+    on_load: "MachineLayer | None" = None
 
     @property
     def name(self) -> str:
@@ -86,7 +86,7 @@ def digits_of(tensor: TensorType, geometry: Geometry) -> int:
 
 def lower(
     graph: IntegerGraph, geometry: Geometry, images: int = 1
-) -> tuple[tuple[LoweredLayer, ...], InputFold | None]:
+) -> tuple[tuple[MachineLayer, ...], InputFold | None]:
     """The layers of a graph for a geometry (but concatenations, which are a matter of memory), and how its input is
     folded.
 
@@ -98,13 +98,13 @@ def lower(
     ------
     CompileError: a layer is outside what the machine does.
     """
-    stem = choose_stem(graph, geometry)
+    rewrite = choose_input_rewrite(graph, geometry)
     if len(graph.computing) > (most := most_layers(geometry)):
         reason = f"has {len(graph.computing)} layers, more than can be numbered with {geometry.maps_ports} maps_ports"
         raise CompileError(f"graph {graph.name!r}", reason, f"cut it in graphs of at most {most} layers")
-    lowering = _Lowering(graph, stem, geometry, images)
+    lowering = _Lowering(graph, rewrite, geometry, images)
     layers = tuple(LOWERINGS[type(layer)](lowering, number, layer) for number, layer in enumerate(graph.computing))
-    return layers, stem.fold if stem else None
+    return layers, rewrite.fold if rewrite else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,24 +112,24 @@ class _Lowering:
     """Lowers layers, a method for each type; members: the arguments of `lower`, and how the input is rewritten."""
 
     graph: IntegerGraph
-    stem: Stem | None
+    rewrite: InputRewrite | None
     geometry: Geometry
     images: int
 
-    def convolution(self, number: int, layer: Convolution) -> LoweredLayer:
-        tensors, stem = self.graph.tensors, self.stem
+    def convolution(self, number: int, layer: Convolution) -> MachineLayer:
+        tensors, rewrite = self.graph.tensors, self.rewrite
         source, weight = tensors[layer.input], layer.weight
         kernel, stride, pad = layer.kernel, layer.stride, (layer.padding.top, layer.padding.left)
-        if layer.input == self.graph.input and stem:
-            source, weight = stem.source(source), stem.weight(layer)
-            kernel, stride = (weight.shape[2], weight.shape[3]), (stem.rows.stride, stem.columns.stride)
-            pad = (stem.rows.pad, stem.columns.pad)
+        if layer.input == self.graph.input and rewrite:
+            source, weight = rewrite.source(source), rewrite.weight(layer)
+            kernel, stride = (weight.shape[2], weight.shape[3]), (rewrite.rows.stride, rewrite.columns.stride)
+            pad = (rewrite.rows.pad, rewrite.columns.pad)
         residual = None if layer.residual is None else tensors[layer.residual]
-        return LoweredLayer(
+        return MachineLayer(
             number, layer, source, tensors[layer.output], residual, weight, kernel, stride, *pad, self.images
         )
 
-    def max_pool(self, number: int, layer: MaxPool) -> LoweredLayer:
+    def max_pool(self, number: int, layer: MaxPool) -> MachineLayer:
         source, target = self.graph.tensors[layer.input], self.graph.tensors[layer.output]
         if digits_of(source, self.geometry) > 1:
             slot = self.geometry.activation_bits
@@ -140,12 +140,12 @@ class _Lowering:
                 f"quantize tensor {source.name!r} to {slot} bits, or put a layer between",
             )
         pad = (layer.padding.top, layer.padding.left)
-        return LoweredLayer(
+        return MachineLayer(
             number, layer, source, target, None, None, layer.kernel, layer.stride, *pad, self.images
         )  # fmt: skip
 
 
-LOWERINGS: dict[type, Callable[[_Lowering, int, Any], LoweredLayer]] = {
+LOWERINGS: dict[type, Callable[[_Lowering, int, Any], MachineLayer]] = {
     Convolution: _Lowering.convolution,
     MaxPool: _Lowering.max_pool,
 }

@@ -15,6 +15,7 @@ from ...hdl.instructions import (
 )  # fmt: skip
 from ...hdl.isa import INSTRUCTION_BYTES, Mode
 from .program import LayerRecord, Program
+from .rings import Rings
 from .tensor_places import TensorPlaces
 
 
@@ -43,7 +44,7 @@ def _lines(program: Program) -> Iterator[str]:
         f"lanes, A{geometry.activation_bits}, signature {geometry.signature:#010x}"
     )
     tensors = TensorPlaces(program)
-    rings = _Rings(geometry)
+    rings = Rings(geometry)
     records = {record.number: record for record in program.layers}
     shown = -1
     for number, instruction in enumerate(program.decoded()):
@@ -54,7 +55,7 @@ def _lines(program: Program) -> Iterator[str]:
         parts = [f"{number:6d} {instruction.layer:4d} {instruction.opcode.name:14s} {what}"]
         tokens = {"wait": instruction.wait, "signal": instruction.signal}
         parts += [f"{word} {_tokens(named)}" for word, named in tokens.items() if named]
-        parts += rings.after(instruction)
+        parts += _fill(rings, instruction)
         yield "  ".join(parts)
 
 
@@ -72,25 +73,13 @@ def _tokens(tokens: Tokens) -> str:
     return "+".join(token.name for token in sorted(tokens))
 
 
-class _Rings:
-    """How full the rings are, in program order."""
-
-    def __init__(self, geometry: Geometry) -> None:
-        self.geometry = geometry
-        self.words = self.tiles = 0
-
-    def after(self, instruction: Instruction) -> list[str]:
-        if isinstance(instruction, LoadWeights):
-            self.words += instruction.words
-        elif isinstance(instruction, LoadConstants):
-            self.tiles += instruction.tiles
-        elif isinstance(instruction, Compute) and (instruction.release or instruction.release_constants):
-            runs = instruction.final_mask.bit_count() if instruction.release else 0
-            self.words -= runs * instruction.weight_words
-            self.tiles -= instruction.release_constants
-        else:
-            return []
-        return [f"ring {self.words}/{self.geometry.weight_depth}", f"{self.tiles}/{self.geometry.constant_tiles} tiles"]
+def _fill(rings: Rings, instruction: Instruction) -> list[str]:
+    """How full the rings are after an instruction that changes it."""
+    before = rings.words, rings.tiles
+    rings.execute(instruction)
+    if before == (rings.words, rings.tiles):
+        return []
+    return [f"ring {rings.words}/{rings.depth}", f"{rings.tiles}/{rings.constant_tiles} tiles"]
 
 
 def _describe(instruction: Instruction, tensors: TensorPlaces, geometry: Geometry) -> str:
