@@ -12,7 +12,6 @@ from intramix.runtime.simulated import SimulatedDevice
 from intramix.runtime.waves import Watch, WaveUnit, WaveWindow
 from tests.support.small import FAST, SMALL, check_outputs
 
-
 pytestmark = pytest.mark.simulator
 
 
