@@ -2,23 +2,25 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-FOLDERS := hdl quant compiler explore platforms runtime sim hls_reference cli
+FOLDERS := intramix hdl quant compiler explore platforms runtime sim hls_reference cli
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test pynq-test runtime-wheel lint hls bench clean
+.PHONY: help setup demo test test-fast pynq-test runtime-wheel lint hls bench clean
 
 help:
-	@echo "make demo    train, quantize, compile, generate, simulate and check a small CNN"
-	@echo "make test    run the test suite"
-	@echo "make pynq-test  run the driver through the pynq package on the simulated accelerator"
+	@echo "make demo           train, quantize, compile, generate, simulate and check a small CNN"
+	@echo "make test-fast      the tests of minutes: no simulator is built, nothing is trained for long"
+	@echo "make test           the whole test suite"
+	@echo "make pynq-test      run the driver through the pynq package on the simulated accelerator"
+	@echo "make lint           ruff and mypy"
+	@echo "make hls            C-simulate the Vivado HLS reference kernels against PyTorch"
+	@echo "make bench          measure the figures of the README"
 	@echo "make runtime-wheel  what a board installs: dist/intramix_runtime-….whl"
-	@echo "make lint    ruff and mypy"
-	@echo "make hls     C-simulate the Vivado HLS reference kernels against PyTorch"
-	@echo "make bench   measure the figures of the README"
-	@echo "make setup   only make .venv and install into it"
+	@echo "make setup          only make .venv and install into it"
+	@echo "make clean          remove .venv, build/ and what tests and simulations left here"
 
 setup: $(STAMP)
 
@@ -37,8 +39,18 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	$(BIN)/intramix demo
 
+# Programs that pip cannot install: tests that need one which is not here are skipped, with the reason.
+define OPTIONAL
+	@command -v dtc >/dev/null || echo "dtc is missing, its tests are skipped: apt-get install device-tree-compiler"
+	@command -v tclsh >/dev/null || echo "tclsh is missing, its tests are skipped: apt-get install tcl"
+endef
+
 test: $(STAMP)
+	$(OPTIONAL)
 	$(BIN)/python -m pytest -n 2
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m 'not long and not simulator and not slow'
 
 # The pynq package of the boards' images needs NumPy 1 and an old pycparser; all else comes from $(VENV).
 PYNQ := build/pynq
@@ -56,12 +68,13 @@ pynq-test: $(PYNQ)/.installed
 runtime-wheel: $(STAMP)
 	$(BIN)/python -m intramix.runtime.wheel -o dist
 
-# mypy does not follow an editable install's mapping of folders: it sees the package through links.
+# mypy does not follow an editable install's mapping of folders: it sees the package through links, from where the
+# folder intramix/ is not the whole of it.
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	@mkdir -p build/typecheck/intramix
-	@for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/typecheck/intramix/$$folder; done
-	MYPYPATH=build/typecheck $(BIN)/mypy --package intramix
+	@rm -rf build/typecheck/intramix && mkdir -p build/typecheck/intramix
+	@ln -s $(addprefix ../../../,$(filter-out intramix,$(FOLDERS)) $(wildcard intramix/*.py) intramix/py.typed) build/typecheck/intramix
+	cd build/typecheck && mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache --package intramix
 
 # Every LUT scheme, 8-bit products on DSPs and on LUTs; the published networks' layers on one build.
 hls: $(STAMP)
@@ -74,4 +87,4 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) build sim_build report *.egg-info
+	rm -rf $(VENV) build dist sim_build report *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

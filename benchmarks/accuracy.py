@@ -26,17 +26,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from intramix.cli.shared.lanes import lane_mix
-from intramix.cli.shared.options import LUT_SCHEMES
-from intramix.cli.shared.output import write_json, write_whole
+from intramix.files import write_json, write_whole
+from intramix.lanes import lane_mix, scheme_of
 from intramix.platforms.boards import board as find_board
 from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.assignment.methods import METHODS
 from intramix.quant.data.data import Dataset, load_data
 from intramix.quant.models import load_model
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
 from intramix.quant.training.checkpoint import Checkpoint
-from intramix.quant.training.train import Machine, TrainingOptions, accuracy, train
+from intramix.quant.training.device import TrainingDevice
+from intramix.quant.training.predict import accuracy
+from intramix.quant.training.train import TrainingOptions, train
 
 from .svg import svg
 
@@ -50,10 +52,10 @@ def measure(model: nn.Module, data: Dataset, method: str, way: str, *, lanes: La
     """Accuracy of the integer graph and of the fake quantization, share of codes that differ, size, seconds."""
     started = time.process_time()
     options = METHODS[method].options(epochs=epochs if way == "fine-tuned" else 0, batch_size=64, seed=seed)
-    result = quantize(
-        copy.deepcopy(model), data, lane_mix=lanes, method=method, activation_bits=bits, options=options,
-        refined=way == "refined", machine=Machine(device=device),
-    )  # fmt: skip
+    plan = QuantizationPlan(
+        lane_mix=lanes, method=method, activation_bits=bits, training=options, refined=way == "refined"
+    )
+    result = quantize(copy.deepcopy(model), data, plan, device=TrainingDevice(name=device))
     weights = [(kind.bits, module.weight[0].numel()) for module in result.network.convolutions.values()
                for kind in module.formats if not module.layer.exact]  # fmt: skip
     sizes = [math.prod(result.graph.tensors[entry.tensor].shape) for entry in result.agreement]
@@ -210,8 +212,8 @@ class Bench:
 
     def measure(self, seed: int, name: str, method: str, way: str) -> tuple[str, dict[str, Any]]:
         """The key and the entry of a method."""
-        kind, some = METHODS[method].lut_format, slice(self.arguments.fine_tuning_images)
-        geometry = find_board(self.arguments.board).geometry_for(lut_scheme=LUT_SCHEMES[kind.name] if kind else None)
+        some, board = slice(self.arguments.fine_tuning_images), find_board(self.arguments.board)
+        geometry = scheme_of(method, board, board.geometry)
         images, labels = self.data.train_images[some], self.data.train_labels[some]  # type: ignore[index]
         return f"{name}, {method}, {way} {seed}", measure(
             self.float_model(seed, name), dataclasses.replace(self.data, train_images=images, train_labels=labels),

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from intramix.cli.shared.output import write_whole
+from intramix.files import write_whole
 
 from .svg import svg
 

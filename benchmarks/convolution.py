@@ -9,19 +9,23 @@ those from start to interrupt, loading of the first map and storing of the last 
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import Any
 
-from intramix.cli.shared.output import write_json
-from intramix.cli.shared.verification import build, check, conditions_of, figures_of, verdict
-from intramix.compiler.compile import compile_graph
 from intramix.compiler.place.lanes import LUT_FORMATS
+from intramix.files import write_json
+from intramix.model import QuantizedModel
 from intramix.platforms.boards import board as find_board
 from intramix.quant.graph.graph import Padding
 from intramix.quant.graph.random_graph import FormatMix, random_codes, single_convolution
+from intramix.runtime.figures.fields import to_json
+from intramix.runtime.figures.simulation import SimulationFigures
+
+from .console import build, check
 
 
-def measure(board_name: str, *, channels: int, filters: int, size: int, kernel: int, seed: int = 1) -> dict[str, Any]:
-    """Figures of one convolution (docs/json.md, as `simulate`)."""
+def measure(
+    board_name: str, *, channels: int, filters: int, size: int, kernel: int, seed: int = 1
+) -> SimulationFigures:
+    """Figures of one convolution, as `simulate` has them."""
     board = find_board(board_name)
     geometry = board.geometry
     mix = FormatMix(
@@ -34,14 +38,8 @@ def measure(board_name: str, *, channels: int, filters: int, size: int, kernel: 
         padding=Padding(pad, pad, pad, pad), input_bits=bits, output_bits=bits, mix=mix,
     )  # fmt: skip
     graph = dataclasses.replace(graph, name=f"{kernel}×{kernel}, {channels} → {filters}, {size} × {size}")
-    program = compile_graph(graph, geometry)
-    conditions = conditions_of(board)
-    device = build(program, conditions)
-    report, seconds = check(device, program, graph, random_codes(graph, seed, images=1))
-    figures = figures_of(program, board, conditions, report, simulated_cycles=device.cycles, seconds=seconds)
-    if not verdict(report):
-        raise SystemExit(3)
-    return figures
+    program = QuantizedModel(graph=graph, board=board, geometry=geometry).compile(selftest=False)
+    return check(program, graph, random_codes(graph, seed, images=1), build(program)).figures
 
 
 def main() -> None:
@@ -58,13 +56,13 @@ def main() -> None:
         options.board, channels=options.channels, filters=options.filters, size=options.size, kernel=options.kernel
     )
     print(
-        f"{figures['network']} on {figures['board']}: {figures['cycles_per_frame']:,.0f} cycles, "
-        f"{figures['macs'] / figures['macs_per_cycle']:,.0f} at the array's full rate: "
-        f"{100 * figures['array_utilisation']:.1f} % of the array; "
-        f"{figures['simulated_cycles_per_second']:,.0f} simulated cycles/s"
+        f"{figures.network} on {figures.board}: {figures.cycles_per_frame:,.0f} cycles, "
+        f"{figures.macs / figures.macs_per_cycle:,.0f} at the array's full rate: "
+        f"{100 * figures.array_utilisation:.1f} % of the array; "
+        f"{figures.simulated_cycles_per_second:,.0f} simulated cycles/s"
     )
     if options.json:
-        write_json(options.json, figures)
+        write_json(options.json, to_json(figures))
 
 
 if __name__ == "__main__":

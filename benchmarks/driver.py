@@ -16,20 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from intramix.cli.shared.console import step, table
-from intramix.cli.shared.output import write_json
-from intramix.cli.shared.verification import build, conditions_of
-from intramix.compiler.compile import compile_graph
 from intramix.compiler.program.program import Program
+from intramix.files import write_json
 from intramix.hdl.geometry import ISA_VERSION, Geometry
 from intramix.hdl.registers import MAGIC, OFFSET, Control, Status
+from intramix.model import QuantizedModel
 from intramix.platforms.boards import board as find_board
-from intramix.runtime.closure import closure
+from intramix.runtime.board_files import board_files
 from intramix.runtime.device import Buffer, Device
 from intramix.runtime.driver import Driver
 from intramix.runtime.images import quantize
 from intramix.runtime.wheel import build as build_wheel
 
+from .console import build, step, table
 from .networks import seeded_network
 
 
@@ -100,7 +99,7 @@ def measure(program: Program, image: np.ndarray, clock_hz: float, *, frames: int
     memory = driver.memory.frames[0]
     return {
         "prepare_seconds": _seconds(lambda: memory.write_input(program, quantize(image, program.input)), frames),
-        "read_seconds": _seconds(lambda: driver.collect(memory, {}), frames),
+        "read_seconds": _seconds(lambda: driver.loaded.collect(memory, {}), frames),
         "paused_seconds": pause,
         "frame_seconds": whole,
         "register_accesses": accesses,
@@ -112,7 +111,7 @@ def board_installation() -> dict[str, int]:
     """Bytes of the wheel, and of its files."""
     with tempfile.TemporaryDirectory() as folder:
         wheel = build_wheel(Path(folder)).stat().st_size
-    return {"wheel_bytes": wheel, "installed_bytes": sum(path.stat().st_size for path in closure().values())}
+    return {"wheel_bytes": wheel, "installed_bytes": sum(path.stat().st_size for path in board_files().values())}
 
 
 def _seconds(action: Any, count: int) -> float:
@@ -138,13 +137,12 @@ def main() -> None:
     board = find_board(arguments.board)
     graph, images = seeded_network(arguments.network, board.geometry, size=arguments.size, batch=1, seed=1)
     with step("Compile"):
-        program = compile_graph(graph, board.geometry)
+        compiled = QuantizedModel(graph=graph, board=board, geometry=board.geometry).compile(selftest=False)
+    program = compiled.program
     figures = measure(program, images[0], board.clock_hz, frames=arguments.frames)
     cycles = float(sum(layer.steps for layer in program.layers))
     if arguments.simulate:
-        with build(program, conditions_of(board)) as device:
-            driver = Driver(device)
-            driver.load(program)
+        with build(compiled) as device, compiled.on(device) as driver:
             with step("Simulate a frame"):
                 cycles = float(driver.run(images[:1]).cycles)
     frame = cycles / board.clock_hz

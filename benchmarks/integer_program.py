@@ -17,8 +17,8 @@ from unittest import mock
 import numpy as np
 import torch
 
-from intramix.cli.shared.lanes import lane_mix
-from intramix.cli.shared.output import write_json
+from intramix.files import write_json
+from intramix.lanes import lane_mix
 from intramix.platforms.boards import board as find_board
 from intramix.quant.assignment import channel_bits
 from intramix.quant.assignment.allocation import Budget, Problem, allocate

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from intramix.hdl.array.arithmetic import Skew
+from intramix.hdl.array.cells import CELLS
 from intramix.hdl.array.channel_sum import ChannelSum
 from intramix.hdl.array.dsp_lanes import DspCell
-from intramix.hdl.array.lut_lanes import FixedCell, PotCell, Sp2Cell
-from intramix.hdl.array.lut_weights import LutWeights, channel_delays
-from intramix.hdl.geometry import Dsp, LaneClass
+from intramix.hdl.geometry import Dsp
+from intramix.hdl.lane_classes import LaneClass
 from intramix.hdl.verilog import generate
 from intramix.platforms.synthesis import synthesize
 
@@ -40,14 +40,13 @@ def cases(channels: int, bits: int, accumulator_bits: int) -> Iterator[Case]:
         yield Case(f"{dsp.value} fixed-4, 2 × 2", DspCell(dsp, LaneClass.FIXED4, **common), 4 * channels, family)
         wide = DspCell(dsp, LaneClass.FIXED8, filters=1, **common)
         yield Case(f"{dsp.value} fixed-8, 1 × 2", wide, 2 * channels, family)
-    yield Case("LUT fixed-4", FixedCell(planes=4, **common), channels)
-    yield Case("LUT fixed-8", FixedCell(planes=8, **common), channels)
-    yield Case("LUT SP2-4", Sp2Cell(**common), channels)
-    yield Case("LUT PoT-4", PotCell(**common), channels)
-    delays = tuple(1 + cycles for cycles in channel_delays(LaneClass.LUT_FIXED4, channels))
-    yield Case("shared by P: fixed-4 weights", Skew(bits=4, delays=delays), channels)
-    for lane in (LaneClass.LUT_SP2, LaneClass.LUT_POT):
-        yield Case(f"shared by P: {lane.value} weights", LutWeights(lane, channels=channels, bits=bits), channels)
+    for lane in (*(lane for lane in LaneClass if lane.is_lut), LaneClass.FIXED8):
+        name = lane.value if lane.is_lut else f"lut-{lane.value}"
+        cell = CELLS[lane](lane, **common)
+        yield Case(name, cell, channels)
+        delays = tuple(1 + cycles for cycles in cell.chains.channel_delays)
+        shared = cell.decoder() or Skew(bits=lane.weight_bits, delays=delays)
+        yield Case(f"shared by P: {name} weights", shared, channels)
     yield Case("shared by To: pair sums and Σq", ChannelSum(**common), channels)
 
 

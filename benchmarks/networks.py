@@ -13,70 +13,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from intramix.cli.report.quantization import show_narrowed
-from intramix.cli.shared.console import console, step, table
-from intramix.cli.shared.lanes import lane_mix
-from intramix.cli.shared.output import write_json, write_whole
-from intramix.cli.shared.tables import frames, layer_name, percent, totals
-from intramix.cli.shared.verification import build, check, conditions_of, figures_of, modelled_cycles, verdict
-from intramix.compiler.compile import compile_graph
 from intramix.explore.bounds import bounds
+from intramix.files import write_json, write_whole
 from intramix.hdl.geometry import Geometry
+from intramix.lanes import lane_mix
+from intramix.model import QuantizedModel
 from intramix.platforms.boards import BOARDS
 from intramix.platforms.boards import board as find_board
-from intramix.quant.data.data import Dataset
 from intramix.quant.graph.fileformat import load
 from intramix.quant.graph.graph import IntegerGraph
-from intramix.quant.models import load_model
-from intramix.quant.quantize import quantize
+from intramix.runtime.figures.fields import to_json
+from intramix.runtime.figures.simulation import SimulationFigures
 
+from .console import build, check, console, step, table, totals
 from .roofline import plot
-
-CALIBRATION_IMAGES = 4
-
-
-def generated_images(count: int, size: int, seed: int) -> torch.Tensor:
-    """Smooth coloured noise at several scales: uint8, count × 3 × size × size."""
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.zeros(count, 3, size, size)
-    for cells in (2, 7, 28, 112):
-        noise = torch.rand(count, 3, min(cells, size), min(cells, size), generator=generator) - 0.5
-        images += nn.functional.interpolate(noise, size=(size, size), mode="bilinear", align_corners=False)
-    low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
-    return ((images - low) / (high - low) * 255).round().to(torch.uint8)
+from .seeded import generated_images, quantize_seeded
 
 
 def seeded_network(
     name: str, geometry: Geometry, *, size: int, batch: int, seed: int
 ) -> tuple[IntegerGraph, np.ndarray]:
     """A network of the zoo with seeded weights as an integer graph, and images for it."""
-    torch.manual_seed(seed)
-    model = load_model(name, channels=3, classes=1000)
-    images = generated_images(CALIBRATION_IMAGES + batch, size, seed)
-    _settle(model, images[:CALIBRATION_IMAGES].float() / 255)
-    data = Dataset(f"generated, seed {seed}", images[:CALIBRATION_IMAGES], images[CALIBRATION_IMAGES:])
     with step(f"Quantize {name}"):
-        result = quantize(
-            model, data, lane_mix=lane_mix(geometry), scale_method="maximum",
-            accumulator_bits=geometry.accumulator_bits, name=name,
-        )  # fmt: skip
-    show_narrowed(result.narrowed, geometry.accumulator_bits)
-    return result.graph, images[CALIBRATION_IMAGES:].numpy()
-
-
-@torch.no_grad()
-def _settle(model: nn.Module, images: torch.Tensor) -> None:
-    """Gives every batch norm the statistics of these images, so that activations neither die nor explode."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean
-    model.train()
-    model(images)
-    model.eval()
+        result, images = quantize_seeded(
+            name, lane_mix(geometry), accumulator_bits=geometry.accumulator_bits, size=size, seed=seed, images=batch
+        )
+    for entry in result.narrowed:
+        console.print(f"{entry}, so that their sums fit {geometry.accumulator_bits}-bit accumulators")
+    return result.graph, images.numpy()
 
 
 def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, model: Path | None) -> dict[str, Any]:
@@ -90,14 +55,14 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
         images = generated_images(batch, graph.tensors[graph.input].height, seed).numpy()
     started = time.monotonic()
     with step("Compile"):
-        program = compile_graph(graph, geometry, batch=batch)
+        quantized = QuantizedModel(graph=graph, board=board, geometry=geometry)
+        program = quantized.compile(batch=batch, selftest=False)
     compiled = time.monotonic()
-    conditions = conditions_of(board)
-    device = build(program, conditions)
+    device = build(program)
     built = time.monotonic()
-    report, seconds = check(device, program, graph, images)
-    figures = figures_of(program, board, conditions, report, simulated_cycles=device.cycles, seconds=seconds)
-    needs = bounds(program, bytes_per_cycle=conditions.bytes_per_cycle)
+    simulation = check(program, graph, images, device)
+    figures = to_json(simulation.figures)
+    needs = bounds(program.program, bytes_per_cycle=device.conditions.bytes_per_cycle)
     for layer in figures["layers"]:
         layer["bounds"] = {name: round(value) for name, value in needs[layer["number"]].items()}
         layer["bound_by"] = max(layer["bounds"], key=layer["bounds"].__getitem__)
@@ -105,36 +70,31 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
         "network": network if model is None else str(model),
         "input_size": size,
         "seed": seed,
-        "model_cycles": round(modelled_cycles(program, conditions)),
+        "model_cycles": round(program.estimate().cycles_per_frame),
         "seconds_compile": round(compiled - started, 1),
         "seconds_build": round(built - compiled, 1),
-        "seconds_simulate": round(seconds, 1),
+        "seconds_simulate": round(simulation.seconds, 1),
     }
-    _print(figures)
-    if not verdict(report):
-        raise SystemExit(3)
+    _print(figures, simulation.figures)
     return figures
 
 
-def _print(figures: dict[str, Any]) -> None:
+def _print(figures: dict[str, Any], measured: SimulationFigures) -> None:
     columns = [
         ("#", "right"), ("layer", "left"), ("MACs", "right"), ("cycles", "right"), ("steps", "right"),
         ("ideal", "right"), ("array", "right"), ("bound by", "left"), ("its least", "right"), ("DDR bytes", "right"),
-        ("RTL = model", "left"),
     ]  # fmt: skip
     rows = [
         [
-            str(layer["number"]), layer_name(layer["name"], layer["on_load"]), f"{layer['macs']:,}",
-            f"{layer['cycles']:,.0f}", f"{layer['steps']:,}", f"{layer['ideal_cycles']:,.0f}",
-            percent(layer["array_utilisation"]), layer["bound_by"],
-            f"{layer['bounds'][layer['bound_by']]:,}", f"{layer['read_bytes'] + layer['write_bytes']:,}",
-            "differs" if layer["values_mismatched"] else "equal",
+            str(layer.number), layer.title, f"{layer.macs:,}", f"{layer.cycles:,.0f}", f"{layer.steps:,}",
+            f"{layer.ideal_cycles:,.0f}", f"{100 * layer.array_utilisation:.1f} %", bound["bound_by"],
+            f"{bound['bounds'][bound['bound_by']]:,}", f"{layer.read_bytes + layer.write_bytes:,}",
         ]
-        for layer in figures["layers"]
+        for layer, bound in zip(measured.layers, figures["layers"])
     ]  # fmt: skip
-    size = figures["input_size"]
-    table(f"{figures['network']} on {figures['board']}, {size} × {size}, per {frames(figures['batch'])}", columns, rows)
-    totals(figures)
+    size, batch = figures["input_size"], figures["batch"]
+    table(f"{figures['network']} on {figures['board']}, {size} × {size}, of a run of batch {batch}", columns, rows)
+    totals(measured)
     share = figures["model_cycles"] / figures["cycles_per_frame"] - 1
     console.print(f"the cycle model says {figures['model_cycles']:,} cycles a frame ({share:+.1%})")
     console.print(

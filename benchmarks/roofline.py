@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from intramix.cli.shared.output import write_whole
+from intramix.files import write_whole
 
 from .svg import svg
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from intramix.cli.shared.lanes import lane_mix
-from intramix.cli.shared.output import write_json
+from intramix.files import write_json
+from intramix.lanes import lane_mix
 from intramix.platforms.boards import board as find_board
 from intramix.quant.assignment.methods import assign
 from intramix.quant.models import load_model

@@ -24,8 +24,9 @@ class LazyGroup(click.Group):
         "reports": "Utilisation, slack and power of a bitstream, from the tool's reports.",
         "export-qonnx": "An integer model as QONNX, which other tools read.",
         "simulate": "An integer model on the simulated RTL, every value compared.",
-        "run": "A program on the simulated accelerator or on a board: predictions, frames/s.",
+        "run": "A program in simulation, interpreted, or on a board: predictions, frames/s.",
         "selftest": "Every layer's CRC on the device against the integer model's.",
+        "explain": "A value of a layer: the instructions, words and cycles that make it; waves of them.",
         "profile": "Cycles of every layer, and what the engines waited for.",
         "hls": "The Vivado HLS reference kernels as a project, C-simulated.",
         "boards": "Boards, their parts and geometries.",
@@ -46,7 +47,7 @@ class LazyGroup(click.Group):
 
 
 def _version() -> str:
-    """Of the whole, or of what a board installs (`runtime/wheel.py`)."""
+    """The version of the package that is installed: the whole, or what a board installs (`runtime/wheel.py`)."""
     try:
         return version("intramix")
     except PackageNotFoundError:

@@ -5,23 +5,24 @@ from collections import Counter
 import numpy as np
 
 from ..hdl.geometry import Geometry
-from ..hdl.isa import DEPTHWISE_KERNELS, Opcode
+from ..hdl.instructions import Finish, Instruction
+from ..hdl.isa import DEPTHWISE_KERNELS, LOG_RECORD_BYTES
 from ..quant.graph.graph import Convolution, IntegerGraph
 from .emit.assemble import assemble
-from .emit.engine_queues import Sequences
-from .emit.instructions import Instruction
+from .emit.engine_queues import EngineQueues
+from .emit.instructions import Draft
 from .emit.turns import schedule
 from .errors import CompileError
 from .lower.accumulator_bounds import check_bounds
-from .lower.layers import LoweredLayer, lower
+from .lower.layers import MachineLayer, lower
 from .lower.on_load import compute_on_load
-from .place.channel_order import Orders, choose_orders
+from .place.channel_order import ChannelOrders, choose_channel_orders
 from .place.lanes import Placement, natural
 from .place.memory import plan_memory
 from .place.parameters import ParameterBlock, add_parameters, align
 from .plan.turn_choice import choose_turns
 from .program.program import LayerRecord, Program
-from .program.traffic import LOG_RECORD_BYTES, read_bytes, write_bytes
+from .program.traffic import read_bytes, write_bytes
 
 
 def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, keep_maps: bool = True) -> Program:
@@ -60,33 +61,33 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, ke
     layouts, sizes = plan_memory(
         graph, geometry, choice.orders, fold, images=batch, keep_maps=keep_maps, turns=numbers, unstored=unstored
     )
-    sequences = Sequences(geometry, layouts, choice.placements, graph.concatenations)
+    queues = EngineQueues(geometry, layouts, choice.placements, graph.concatenations)
     for turn in turns:
-        schedule(turn, sequences)
+        schedule(turn, queues)
     parameters.extend(bytes(align(len(parameters)) - len(parameters)))
-    instructions = assemble(sequences)
+    drafts = assemble(queues)
     return Program(
         name=graph.name,
         geometry=geometry,
-        instructions=b"".join(instruction.encode() for instruction in instructions),
+        instructions=b"".join(draft.encode() for draft in drafts),
         parameters=bytes(parameters),
         input=layouts[graph.input],
         outputs=tuple(layouts[name] for name in graph.outputs),
         maps={layer.output: layouts[layer.output] for layer in graph.layers if layer.output not in unstored},
         sizes=sizes | {"PARAMETERS": len(parameters), "LOG": LOG_RECORD_BYTES * geometry.maps_ports * len(layers)},
-        layers=_records(layers, sequences, instructions, choice.placements),
+        layers=_records(layers, queues, drafts, choice.placements),
         keeps_maps=keep_maps,
     )
 
 
 def _orders(
-    graph: IntegerGraph, lowered: tuple[LoweredLayer, ...], geometry: Geometry
-) -> tuple[tuple[LoweredLayer, ...], Orders]:
+    graph: IntegerGraph, lowered: tuple[MachineLayer, ...], geometry: Geometry
+) -> tuple[tuple[MachineLayer, ...], ChannelOrders]:
     """The layers that are executed, those computed on load with their readers, and the orders of their channels."""
     left_to_array: set[str] = set()
     while True:
         layers = compute_on_load(lowered, graph, geometry, but=left_to_array)
-        choice = choose_orders(layers, geometry, graph.concatenations)
+        choice = choose_channel_orders(layers, geometry, graph.concatenations)
         words = {name: len(order) // geometry.word_channels for name, order in choice.orders.items()}
         large = {layer.on_load.name for layer in layers
                  if layer.on_load is not None and words[layer.source.name] > DEPTHWISE_KERNELS}  # fmt: skip
@@ -96,25 +97,24 @@ def _orders(
 
 
 def _records(
-    layers: tuple[LoweredLayer, ...],
-    sequences: Sequences,
-    instructions: list[Instruction],
+    layers: tuple[MachineLayer, ...],
+    queues: EngineQueues,
+    drafts: list[Draft[Instruction]],
     placements: dict[str, Placement | None],
 ) -> tuple[LayerRecord, ...]:
-    def macs_of(layer: LoweredLayer) -> int:
+    def macs_of(layer: MachineLayer) -> int:
         return layer.images * layer.target.height * layer.target.width * layer.convolution.weight.size
 
-    geometry = sequences.geometry
+    geometry = queues.geometry
     steps: Counter[int] = Counter()
-    for item in sequences.computes:
-        steps[item.instruction.fields["layer"]] += item.steps
+    for item in queues.computes:
+        steps[item.draft.instruction.layer] += item.steps
     read: Counter[int] = Counter()
     written: Counter[int] = Counter()
-    for instruction in instructions:
-        if instruction.opcode is not Opcode.FINISH:
-            number = instruction.fields["layer"]
-            read[number] += read_bytes(geometry, instruction.opcode, instruction.fields)
-            written[number] += write_bytes(geometry, instruction.opcode, instruction.fields)
+    for instruction in (draft.instruction for draft in drafts):
+        if not isinstance(instruction, Finish):
+            read[instruction.layer] += read_bytes(geometry, instruction)
+            written[instruction.layer] += write_bytes(geometry, instruction)
     records = []
     for layer in layers:
         graph_layer, target = layer.layer, layer.target

@@ -16,3 +16,10 @@ class CompileError(ValueError):
         self.where = where
         self.reason = reason
         self.remedy = remedy
+
+
+class InternalError(CompileError):
+    """A fault of the compiler: the network may be sound, but the program that was made for it is not."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason, "this is a fault of the compiler: please report it with the network")

@@ -1,7 +1,7 @@
 """The cycle model: when each engine executes each instruction of a program, and so how long every layer takes.
 
 Engines are simulated instruction by instruction: queues, tokens, rings, the drain's spacing and the memory's shared
-rate count; single beats and bursts do not. Of MAPS and STORE each group of pixel lanes has a *unit*, fed from the
+rate count; single beats and bursts do not. Of MAPS and STORE each lane group has a *unit*, fed from the
 engine's one queue; a token comes when its instruction and all before it have ended. A whole network takes seconds,
 without a simulator of the RTL. Against the RTL's cycles: docs/decisions/0006-turns.md.
 """
@@ -11,30 +11,21 @@ import functools
 import gc
 import warnings
 from collections import deque
-from collections.abc import Mapping
 
 from amaranth.hdl import UnusedElaboratable
 
-from ..compiler.plan.load_cycles import OVERHEAD, unit_cycles
-from ..compiler.program.lane_groups import map_group
 from ..compiler.program.program import Program
-from ..compiler.program.traffic import read_bytes
 from ..hdl.array.array import Array
 from ..hdl.compute.drain import DrainTiming
-from ..hdl.control.queue import QUEUE_INSTRUCTIONS
 from ..hdl.geometry import Geometry
-from ..hdl.isa import ENGINE_OF, INSTRUCTION_BYTES, KERNEL_SIZE, Engine, Mode, Opcode, Token
+from ..hdl.instructions import Compute, Finish, LoadConstants, LoadWeights, Store
+from ..hdl.isa import FETCH_CYCLES, INSTRUCTION_BYTES, QUEUE_INSTRUCTIONS, Engine, Token
+from .jobs import ComputeJob, Job, job_of
 
 SHORTEST_STEP, LONGEST_STEP = 8.0, 256.0
 """Cycles of a step of the model: it ends when something may change, within these limits."""
-FETCH_CYCLES = 8
-"""Cycles in which an instruction is fetched."""
 LOAD_OVERHEAD = 14
 """Cycles from a load's start to its first word, and from a STORE's last word to its token, beside the memory's."""
-STORE_OVERHEAD = 4
-"""Cycles of a STORE's chunk beside its words."""
-RECORD_CYCLES = 20
-"""Cycles in which a log record holds up the words behind it."""
 
 _NEGLIGIBLE = 1e-3
 _WEIGHTS, _MAPS, _COMPUTE, _STORE = range(4)
@@ -49,7 +40,7 @@ class Estimate:
     -------
     cycles: of the whole program.
     layers: by layer number, cycles from the end of the layer that ended before it to its own end.
-    busy: by engine, cycles in which it worked; of groups of pixel lanes the one that worked longest.
+    busy: by engine, cycles in which it worked; of lane groups the one that worked longest.
     """
 
     cycles: int
@@ -57,50 +48,7 @@ class Estimate:
     busy: dict[Engine, int]
 
 
-class _Job:
-    """An instruction: what it waits for, what it signals, and what is left of it."""
-
-    def __init__(self, geometry: Geometry, opcode: Opcode, fields: dict[str, int], spacing: int) -> None:
-        self.opcode = opcode
-        self.fields = fields
-        self.group = map_group(opcode, fields, geometry) if opcode in (Opcode.LOAD_MAP, Opcode.STORE) else 0
-        self.waits = [token for token in Token if fields["wait"] >> token & 1]
-        self.signals = [token for token in Token if fields["signal"] >> token & 1]
-        self.taken = 0.0
-        self.ended: float | None = None
-        self.bytes_left = self.cycles_left = 0.0
-        if opcode is Opcode.COMPUTE:
-            self.groups = fields["outputs_y"] * fields["outputs_x"]
-            self.convolves = fields["mode"] == Mode.CONVOLVE
-            steps = fields["passes"] * fields["kernel_y"] * fields["kernel_x"] * fields["channels"]
-            self.group_cycles = max(steps, spacing) if self.convolves else steps
-            self.words = fields["weight_words"] * (2 if fields["weight_digit_mask"] else 1)
-            self.cycles_left = float(self.groups * self.group_cycles)
-        elif opcode is Opcode.STORE:
-            chunks = fields["planes"] * fields["chunks"]
-            self.bytes_left = float(chunks * fields["chunk_words"] * geometry.word_bytes)
-            self.cycles_left = float(STORE_OVERHEAD * chunks + RECORD_CYCLES * fields["crc_emit"])
-        elif opcode is not Opcode.FINISH:
-            self.bytes_left = float(read_bytes(geometry, opcode, fields))
-            if opcode is Opcode.LOAD_MAP:
-                rows = fields["planes"] * (fields["pad_top"] + fields["pad_bottom"])
-                self.cycles_left = float(rows * fields["row_words"]) + _depthwise_cycles(geometry, fields)
-
-
-def _depthwise_cycles(geometry: Geometry, fields: Mapping[str, int]) -> float:
-    """Cycles that the depthwise unit takes longer than the bus."""
-    if not fields["depthwise"]:
-        return 0.0
-    words = fields["chunks"] * fields["chunk_words"]
-    rows = words // fields["source_words"] + fields["source_top"] + fields["source_bottom"]
-    columns = fields["source_words"] + fields["source_left"] + fields["source_right"]
-    outputs = ((rows - KERNEL_SIZE) // fields["source_stride"] + 1) * fields["row_words"]
-    unit = unit_cycles(geometry, rows * columns, outputs)
-    bus = words * geometry.cycles_per_word
-    return OVERHEAD + fields["planes"] * max(0.0, unit - bus)
-
-
-class _Machine:
+class TimedMachine:
     """All engines, their queues, tokens and rings.
 
     Members
@@ -122,17 +70,17 @@ class _Machine:
         self.bytes_per_cycle = bytes_per_cycle
         self.maps_rate = g.word_bytes / g.cycles_per_word
         self.weight_rate = g.weights_bus_bits / 8
-        self.pending = deque(_Job(g, opcode, fields, timing.spacing) for opcode, fields in program.decoded())
+        self.pending = deque(job_of(g, instruction, timing.spacing) for instruction in program.decoded())
         self.now = self.fetched = self.drained = 0.0
         self.tokens: list[deque[float]] = [deque() for _ in Token]
-        self.queues: list[deque[_Job]] = [deque() for _ in range(4)]
-        self.begun: list[deque[_Job]] = [deque() for _ in range(4)]
+        self.queues: list[deque[Job]] = [deque() for _ in range(4)]
+        self.begun: list[deque[Job]] = [deque() for _ in range(4)]
         self.horizon = [0.0] * 4
         self.engine = [place for place in range(4) for _ in range(g.maps_ports if place in (_MAPS, _STORE) else 1)]
         self.of_engine = [[unit for unit, place in enumerate(self.engine) if place == each] for each in range(4)]
         self.units = range(len(self.engine))
-        self.following: list[_Job | None] = [None] * len(self.engine)
-        self.jobs: list[_Job | None] = [None] * len(self.engine)
+        self.following: list[Job | None] = [None] * len(self.engine)
+        self.jobs: list[Job | None] = [None] * len(self.engine)
         self.rates = [0.0] * len(self.engine)
         self.busy = [0.0] * len(self.engine)
         self.words_written = self.words_freed = 0.0
@@ -165,7 +113,7 @@ class _Machine:
     def _fetch(self) -> None:
         """FETCH hands out instructions in order; a full queue holds up all that follow."""
         while self.pending and self.fetched <= self.now:
-            queue = self.queues[_PLACE[ENGINE_OF[self.pending[0].opcode]]]
+            queue = self.queues[_PLACE[self.pending[0].instruction.engine]]
             if len(queue) >= QUEUE_INSTRUCTIONS:
                 self.fetched = self.now
                 return
@@ -206,8 +154,8 @@ class _Machine:
             return 0.0
         if engine == _MAPS:
             return self.maps_rate
-        if job.opcode is Opcode.LOAD_CONSTANTS:
-            room = self.tiles_written + job.fields["tiles"] - self.tiles_freed <= g.constant_tiles
+        if isinstance(job.instruction, LoadConstants):
+            room = self.tiles_written + job.instruction.tiles - self.tiles_freed <= g.constant_tiles
             return self.weight_rate if room else 0.0
         room = self.words_written - self.words_freed < g.weight_depth - _NEGLIGIBLE
         return self.weight_rate * g.weight_ports if room else 0.0
@@ -241,20 +189,20 @@ class _Machine:
             job = self.jobs[unit]
             if job is None:
                 return
-            if job.opcode is Opcode.FINISH:
+            if isinstance(job.instruction, Finish):
                 self.finished = self.begun[engine][0] is job
                 return
             when = self.now + step - left
             if job.taken > when:  # another unit of the engine came to it within this step
                 left, when = self.now + step - job.taken, job.taken
-            spent = self._compute(job, when, left) if engine == _COMPUTE else self._move(unit, job, left)
+            spent = self._compute(job, when, left) if isinstance(job, ComputeJob) else self._move(unit, job, left)
             self.busy[unit] += spent
             left -= spent
             if job.bytes_left or job.cycles_left > _NEGLIGIBLE:
                 return
             self._end(unit, job, self.now + step - left)
 
-    def _move(self, unit: int, job: _Job, left: float) -> float:
+    def _move(self, unit: int, job: Job, left: float) -> float:
         spent = 0.0
         if job.bytes_left:
             rate = self.rates[unit]
@@ -265,7 +213,7 @@ class _Machine:
             moved = min(job.bytes_left, rate * left)
             job.bytes_left -= moved
             spent = moved / rate
-            if job.opcode is Opcode.LOAD_WEIGHTS:
+            if isinstance(job.instruction, LoadWeights):
                 self.words_written += moved * 8 / self.geometry.weight_word_bits
             if job.bytes_left > _NEGLIGIBLE:
                 return spent
@@ -274,32 +222,32 @@ class _Machine:
         job.cycles_left -= over
         return spent + over
 
-    def _compute(self, job: _Job, when: float, left: float) -> float:
+    def _compute(self, job: ComputeJob, when: float, left: float) -> float:
         """Cycles that the array works: it waits for constants, and in the first group for weight words."""
-        fields = job.fields
+        compute = job.compute
         if not job.convolves:
             spent = 0.0 if when < self.drained else min(left, job.cycles_left)
             job.cycles_left -= spent
             return spent
-        if self.tiles_written <= self.tiles_freed + fields["constant_offset"]:
+        if self.tiles_written <= self.tiles_freed + compute.constant_offset:
             return 0.0
-        total = job.groups * job.group_cycles
+        total = job.total_cycles
         done = total - job.cycles_left
         spent = min(left, job.cycles_left)
         there = self.words_written - self.words_freed
-        if job.groups == 1 and fields["release"]:
+        if job.groups == 1 and compute.release:
             words = min(spent / job.group_cycles * job.words, max(there, 0.0))
             spent = words / job.words * job.group_cycles
-        elif done < job.group_cycles and there < fields["weight_offset"] + job.words - _NEGLIGIBLE:
-            ready = max(0.0, there - fields["weight_offset"]) / job.words * job.group_cycles
+        elif done < job.group_cycles and there < compute.weight_offset + job.words - _NEGLIGIBLE:
+            ready = max(0.0, there - compute.weight_offset) / job.words * job.group_cycles
             spent = min(spent, max(0.0, ready - done))
-        if fields["release"]:
+        if compute.release:
             freeing = min(done + spent, total) - max(done, total - job.group_cycles)
             self.words_freed += max(0.0, freeing) / job.group_cycles * job.words
         job.cycles_left -= spent
         return spent
 
-    def _end(self, unit: int, job: _Job, when: float) -> None:
+    def _end(self, unit: int, job: Job, when: float) -> None:
         engine = self.engine[unit]
         self.jobs[unit], job.ended = None, when
         begun = self.begun[engine]
@@ -307,13 +255,14 @@ class _Machine:
             self.horizon[engine] = max(self.horizon[engine], ended)
             for token in begun.popleft().signals:
                 self.tokens[token].append(self.horizon[engine] + self.late[token])
-        if engine == _COMPUTE:
+        instruction = job.instruction
+        if isinstance(instruction, Compute):
             self.drained = when + self.written_after
-            self.tiles_freed += job.fields["release_constants"]
-        elif engine == _STORE and job.fields["crc_emit"]:
-            self.stamps[job.fields["layer"]] = max(when, self.stamps.get(job.fields["layer"], 0.0))
-        elif job.opcode is Opcode.LOAD_CONSTANTS:
-            self.tiles_written += job.fields["tiles"]
+            self.tiles_freed += instruction.release_constants
+        elif isinstance(instruction, Store) and instruction.crc_emit:
+            self.stamps[instruction.layer] = max(when, self.stamps.get(instruction.layer, 0.0))
+        elif isinstance(instruction, LoadConstants):
+            self.tiles_written += instruction.tiles
 
 
 @functools.cache
@@ -340,7 +289,7 @@ def estimate(program: Program, *, bytes_per_cycle: float, latency_cycles: int = 
     ------
     RuntimeError: the program never ends.
     """
-    machine = _Machine(program, bytes_per_cycle=bytes_per_cycle, latency_cycles=latency_cycles)
+    machine = TimedMachine(program, bytes_per_cycle=bytes_per_cycle, latency_cycles=latency_cycles)
     machine.run()
     layers, last = {}, 0.0
     for number, stamp in sorted(machine.stamps.items(), key=lambda item: item[1]):

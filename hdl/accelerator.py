@@ -12,7 +12,7 @@ from .control.control import Control
 from .control.fetch import ENGINES
 from .control.queue import BEAT_BITS
 from .dma.axi import Direction, axi4_lite_slave, axi4_master
-from .dma.groups import MapsGroups, StoreGroups
+from .dma.lane_groups import MapsLaneGroups, StoreLaneGroups
 from .dma.maps import MapsEngine
 from .dma.store import StoreEngine
 from .dma.weights import WeightsEngine
@@ -51,7 +51,7 @@ class Accelerator(wiring.Component):
     m_axi_instructions: reads the program, 64 bits.
     m_axi_weights_0 …: read weights and constants; one for each of `weight_ports`, `weights_bus_bits`.
     m_axi_maps: reads and writes maps, writes the log; `maps_bus_bits`.
-    m_axi_maps_1: likewise, for the second group of pixel lanes, with `maps_ports` = 2.
+    m_axi_maps_1: likewise, of the second lane group, with `maps_ports` = 2.
     interrupt: high while DONE and INTERRUPT_ENABLE are set.
     """
 
@@ -65,9 +65,9 @@ class Accelerator(wiring.Component):
         control = Control(g)
         weights = WeightsEngine(g)
         compute = ComputeEngine(g)
-        maps: MapsEngine | MapsGroups
-        store: StoreEngine | StoreGroups
-        maps, store = (MapsEngine(g), StoreEngine(g)) if g.maps_ports == 1 else (MapsGroups(g), StoreGroups(g))
+        maps: MapsEngine | MapsLaneGroups
+        store: StoreEngine | StoreLaneGroups
+        maps, store = (MapsEngine(g), StoreEngine(g)) if g.maps_ports == 1 else (MapsLaneGroups(g), StoreLaneGroups(g))
 
         m.submodules.control = control
         engines = {
@@ -142,7 +142,7 @@ class Accelerator(wiring.Component):
 
 
 def _by_group(port: Any) -> Sequence[Any]:
-    """An engine's port for each group of lanes, where it has one for the only group."""
+    """An engine's port for each lane group, where it has one for the only one."""
     return port if isinstance(port, Sequence) else [port]
 
 

@@ -1,37 +1,29 @@
 """How weights are stored, in the weight ring and in the depthwise unit: the functions that the compiler packs with and
 the lanes decode.
 
-A stored weight is `LaneClass.weight_bits` wide. Fixed-point lanes store w + 8 or w + 128 (offset binary: every
-product is non-negative); SP2 and PoT lanes store a sign bit (bit 3) and a 3-bit magnitude code.
+A stored weight is `LaneClass.weight_bits` wide; what its codes mean is the class's `WeightCode`.
 """
 
 import numpy as np
 
 from . import isa
-from .geometry import Geometry, LaneClass
+from .geometry import Geometry
 from .isa import OffsetCode
+from .lane_classes import LaneClass
 
-_MAGNITUDES = {
-    # SP2-4 (m1 = 2, m2 = 1): bits 1:0 select q1 of {0, 1, 2, 4}/8, bit 2 adds q2 = 4/8; code 7 is 8/8.
-    LaneClass.LUT_SP2: (0, 1, 2, 4, 4, 5, 6, 8),
-    # PoT-4: 0, then 2^(code − 1).
-    LaneClass.LUT_POT: (0, 1, 2, 4, 8, 16, 32, 64),
-}
+_OFFSET_CODES = {0: OffsetCode.NONE, 8: OffsetCode.EIGHT, 128: OffsetCode.ONE_HUNDRED_TWENTY_EIGHT}
 
 
 def weight_of(lane: LaneClass, code: int) -> int:
     """The signed integer weight that a lane computes with for a stored code."""
-    if lane in _MAGNITUDES:
-        magnitude = _MAGNITUDES[lane][code & 7]
-        return -magnitude if code & 8 else magnitude
-    return code - (1 << (lane.weight_bits - 1))
+    return lane.code.weights[code]
 
 
 def code_table(lane: LaneClass) -> dict[int, int]:
     """Stored code by weight, for every weight the lane can hold (the lowest code where several mean the same)."""
     table: dict[int, int] = {}
-    for code in range(1 << lane.weight_bits):
-        table.setdefault(weight_of(lane, code), code)
+    for code, weight in enumerate(lane.code.weights):
+        table.setdefault(weight, code)
     return table
 
 
@@ -56,9 +48,7 @@ def offset_code(lane: LaneClass, *, digits: bool = False) -> OffsetCode:
 
     With `digits` the tile runs as two 4-bit weight digits of w + 128, whatever the lane.
     """
-    if digits or lane is LaneClass.FIXED8:
-        return OffsetCode.ONE_HUNDRED_TWENTY_EIGHT
-    return OffsetCode.NONE if lane is LaneClass.LUT_POT else OffsetCode.EIGHT
+    return OffsetCode.ONE_HUNDRED_TWENTY_EIGHT if digits else _OFFSET_CODES[lane.code.offset]
 
 
 def kernel_words(weights: np.ndarray, multiplier: np.ndarray, bias: np.ndarray) -> np.ndarray:

@@ -11,36 +11,20 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from .isa import CONSTANT_LAYOUT
+from .lane_classes import LaneClass
+
 ISA_VERSION = 4
 """Version of the instruction set and the register map; part of the hardware signature."""
 
-CONSTANT_BITS = 64
-"""Bits of one filter's requantization constants (see `isa.CONSTANT_LAYOUT`)."""
+SLOT_BITS = range(4, 7)
+"""Bits that an activation slot may have: a digit fills at least 4, and a packed multiplier takes at most 6."""
+CONSTANT_BITS = sum(field.width for field in CONSTANT_LAYOUT)
+"""Bits of one filter's requantization constants."""
 
 
 class GeometryError(ValueError):
     """A geometry that cannot be built; the message names the field, the reason and a legal value."""
-
-
-class LaneClass(enum.Enum):
-    """What a filter lane is made of and which weights it takes natively."""
-
-    FIXED8 = "fixed-8"
-    """Two adjacent half-lanes of packed DSPs; offset-binary weights w + 128."""
-    FIXED4 = "fixed-4"
-    """One half-lane of packed DSPs; offset-binary weights w + 8."""
-    LUT_FIXED4 = "lut-fixed-4"
-    LUT_SP2 = "lut-sp2-4"
-    LUT_POT = "lut-pot-4"
-
-    @property
-    def weight_bits(self) -> int:
-        """Bits of one stored weight."""
-        return 8 if self is LaneClass.FIXED8 else 4
-
-    @property
-    def is_lut(self) -> bool:
-        return self in (LaneClass.LUT_FIXED4, LaneClass.LUT_SP2, LaneClass.LUT_POT)
 
 
 class Dsp(enum.Enum):
@@ -52,6 +36,13 @@ class Dsp(enum.Enum):
     """UltraScale+: 27 × 18."""
     NONE = "none"
     """No DSP primitive in the netlist; multipliers are left to logic. Packs like DSP48E1."""
+
+
+_CHOICES: Mapping[str, tuple[LaneClass | Dsp, ...]] = {
+    "lut_scheme": tuple(lane for lane in LaneClass if lane.is_lut),
+    "dsp": tuple(Dsp),
+}
+"""Fields of a geometry that are members of an enumeration, and which of them they can be."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,14 +61,14 @@ class Geometry:
     activation_depth, residual_depth, output_depth: words of a pixel lane's activation, residual and output memory.
     weight_depth: steps held in the weight ring; a power of two.
     constant_tiles: tiles held in the ring of requantization constants; a power of two.
-    post_units: requantizers per pixel lane; 0 chooses one per output word of a tile.
+    post_units: U, requantizers per pixel lane; 0 chooses one per output word of a tile.
     logic_addends: those of them that compute the residual's share in logic and so need one DSP, not two.
     depthwise_channels: channels a cycle of the unit, one for each of `maps_ports`, that convolves maps depthwise while
         they are loaded; 0: no such unit.
     accumulator_bits: width of every accumulator.
     maps_bus_bits, weights_bus_bits: data width of the AXI4 masters (the instruction master is always 64 bits).
     weight_ports: AXI4 masters that load weights, each an equal slice of a weight word.
-    maps_ports: AXI4 masters for maps. Each loads and stores those of a group of pixel lanes, an equal share of them;
+    maps_ports: AXI4 masters for maps. Each loads and stores those of a lane group, an equal share of the pixel lanes;
         the groups are independent of each other.
     address_bits: width of AXI4 addresses.
     maximum_burst: beats of a burst (16 for the AXI3 ports of Zynq-7000).
@@ -164,17 +155,17 @@ class Geometry:
 
     @property
     def drain_cycles(self) -> int:
-        """Cycles in which a group's accumulators leave: To / post units."""
+        """Cycles in which an accumulator group leaves: To / requantizers of a pixel lane."""
         return self.tile_filters // self.post_units
 
     @property
     def group_lanes(self) -> int:
-        """Pixel lanes of a group: those that share one of `maps_ports`."""
+        """Pixel lanes of a lane group: those that share one of `maps_ports`."""
         return self.pixel_lanes // self.maps_ports
 
     @property
     def group(self) -> "Geometry":
-        """The geometry that the engines of one group are built for: its lanes are all there are."""
+        """The geometry that the engines of one lane group are built for: its lanes are all there are."""
         return dataclasses.replace(self, pixel_lanes=self.group_lanes, maps_ports=1)
 
     @property
@@ -207,12 +198,12 @@ class Geometry:
         if unknown := sorted(set(fields) - known):
             raise GeometryError(f"geometry field {unknown[0]!r} is unknown; the fields are {', '.join(sorted(known))}")
         values = dict(fields)
-        for name, kind in (("lut_scheme", LaneClass), ("dsp", Dsp)):
+        for name, choices in _CHOICES.items():
             if name in values:
                 try:
-                    values[name] = kind(values[name])
+                    values[name] = type(choices[0])(values[name])
                 except ValueError:
-                    legal = ", ".join(member.value for member in kind)
+                    legal = ", ".join(member.value for member in choices)
                     raise GeometryError(f"geometry field {name} must be one of {legal}, not {values[name]!r}") from None
         try:
             return cls(**values)
@@ -226,6 +217,10 @@ def _check(geometry: Geometry) -> None:
         value = getattr(g, field.name)
         if field.type in (int, "int") and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
             raise GeometryError(f"geometry field {field.name} must be a non-negative integer, not {value!r}")
+        choices = _CHOICES.get(field.name)
+        if choices and not isinstance(value, type(choices[0])):
+            legal = ", ".join(str(member) for member in choices)
+            raise GeometryError(f"geometry field {field.name} must be one of {legal}, not {value!r}")
 
     def require(condition: bool, field: str, reason: str) -> None:
         if not condition:
@@ -234,12 +229,14 @@ def _check(geometry: Geometry) -> None:
     require(g.word_channels in (4, 8, 16, 32, 64), "word_channels", "must be 4, 8, 16, 32 or 64")
     require(g.pixel_lanes in (1, 2, 4, 8, 16), "pixel_lanes", "must be 1, 2, 4, 8 or 16")
     require(
-        4 <= g.activation_bits <= 6,
+        g.activation_bits in SLOT_BITS,
         "activation_bits",
-        "a slot must be 4 … 6 bits, what a packed multiplier takes; wider maps travel as 4-bit digits",
+        f"a slot must be {SLOT_BITS[0]} … {SLOT_BITS[-1]} bits, what a packed multiplier takes; wider maps travel as "
+        "4-bit digits",
     )
     require(g.word_bits % 8 == 0, "activation_bits", "a word (word_channels × activation_bits) must be whole bytes")
-    require(g.lut_scheme.is_lut, "lut_scheme", "must be lut-fixed-4, lut-sp2-4 or lut-pot-4")
+    lut_classes = ", ".join(kind.value for kind in LaneClass if kind.is_lut)
+    require(g.lut_scheme.is_lut, "lut_scheme", f"must be one of {lut_classes}")
     require(g.tile_filters > 0, "fixed4_lanes", "a tile needs at least one filter lane")
     require(
         g.tile_filters % g.word_channels == 0,

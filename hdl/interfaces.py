@@ -4,7 +4,7 @@ Every engine is a component with an `instruction` stream (a raw 512-bit instruct
 `engine_members` below, and its own data ports. Directions are the producer's; flip with `In(…)` at the consumer.
 """
 
-from amaranth.hdl import signed, unsigned
+from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,6 +23,11 @@ def struct_layout(layout: isa.Layout) -> data.StructLayout:
     })  # fmt: skip
 
 
+def field_shape(layout: isa.Layout, name: str) -> Shape:
+    """The shape of one of a packed word's fields, where a part of the hardware keeps a copy of it."""
+    return Shape.cast(struct_layout(layout)[name].shape)
+
+
 def instruction_layout(layout: isa.Layout) -> data.StructLayout:
     """An instruction's fields as a 512-bit struct; the rest is `reserved`."""
     fields = struct_layout(layout)
@@ -33,8 +38,8 @@ class EngineError(data.Struct):
     """An error report: valid for one cycle."""
 
     valid: unsigned(1)
-    code: unsigned(8)
-    layer: unsigned(12)
+    code: unsigned(isa.ERROR_BITS)
+    layer: unsigned(isa.LAYER_BITS)
 
 
 def engine_members() -> dict[str, wiring.Member]:
@@ -51,7 +56,7 @@ def engine_members() -> dict[str, wiring.Member]:
     """
     return {
         "instruction": In(stream.Signature(unsigned(isa.INSTRUCTION_BITS))),
-        "signals": Out(8),
+        "signals": Out(isa.TOKEN_MASK_BITS),
         "error": Out(EngineError),
         "abort": In(1),
         "idle": Out(1),
@@ -65,7 +70,7 @@ def bases_layout(geometry: Geometry) -> data.ArrayLayout:
 
 
 def lane_write_signature(geometry: Geometry) -> wiring.Signature:
-    """MAPS writes one word into any activation or residual memories of a group's lanes, each at its own address."""
+    """MAPS writes one word into any activation or residual memories of a lane group, each at its own address."""
     return wiring.Signature({
         "enable": Out(geometry.group_lanes),
         "residual": Out(1),
@@ -92,7 +97,7 @@ def weight_read_signature(geometry: Geometry) -> wiring.Signature:
 
 def constant_read_signature(geometry: Geometry) -> wiring.Signature:
     """COMPUTE reads the ring of constants: in the cycle after `enable`, the constants of drain cycle `row` of a tile,
-    post unit 0 least significant. `written` and `released` count tiles modulo 2 · constant_tiles.
+    requantizer 0 least significant. `written` and `released` count tiles modulo 2 · constant_tiles.
     """
     tiles = geometry.constant_tiles
     return wiring.Signature({
@@ -106,12 +111,12 @@ def constant_read_signature(geometry: Geometry) -> wiring.Signature:
 
 
 def output_read_signature(geometry: Geometry) -> wiring.Signature:
-    """STORE reads a word a cycle from the output memory of one of a group's lanes, which are counted from 0: `data`
-    comes OUTPUT_READ_LATENCY cycles after `enable`."""
+    """STORE reads a word a cycle from the output memory of one lane of a lane group, counted from its first:
+    `data` comes OUTPUT_READ_LATENCY cycles after `enable`."""
     return wiring.Signature({
         "enable": Out(1),
         "lane": Out(range(geometry.group_lanes)),
-        "address": Out(12),
+        "address": Out(field_shape(isa.STORE, "base")),
         "data": In(geometry.word_bits),
     })
 
@@ -135,9 +140,9 @@ def array_signature(geometry: Geometry) -> wiring.Signature:
 
     step, activations, weights: operands of a step, together. `activations[p][c]` is channel slot c of pixel lane p;
         `weights` is the weight word as stored.
-    captured: high for one cycle when the results of a group (the one whose last step came LATENCY cycles ago) are in
-        `accumulators[p][f]` and `sums[p]`. They stay until the array's HOLD-th cycle after the *next* group's last step
-        (see `Array`).
+    captured: high for one cycle when the results of an accumulator group (the one whose last step came LATENCY cycles
+        ago) are in `accumulators[p][f]` and `sums[p]`. They stay until the array's HOLD-th cycle after the *next*
+        accumulator group's last step (see `Array`).
     """
     g = geometry
     word = data.ArrayLayout(unsigned(g.activation_bits), g.word_channels)

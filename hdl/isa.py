@@ -10,12 +10,29 @@ from collections.abc import Mapping
 
 INSTRUCTION_BYTES = 64
 INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
+OPCODE_BITS = 4
+LAYER_BITS = 12
+"""Bits of a layer's number, in instructions and wherever an error or the log names a layer."""
+ENGINE_BITS = 4
+ERROR_BITS = 8
+TOKEN_MASK_BITS = 8
+"""Bits of a mask of tokens, one for each channel and one that is none's."""
+FETCH_BITS = 64
+"""Bits of an instruction that FETCH hands out in a cycle."""
+FETCH_CYCLES = INSTRUCTION_BITS // FETCH_BITS
+"""Cycles at least between two instructions."""
+QUEUE_INSTRUCTIONS = 16
+"""Instructions in the queue of an engine, beside the one that the engine is offered."""
 MAXIMUM_PASSES = 4
 MAXIMUM_SHIFT = 47
 DIGIT_BITS = 4
 """Bits of one digit of what is wider than a slot."""
+TOKEN_LIMIT = 255
+"""Tokens that a channel can hold."""
 CRC_REGISTERS = 8
 """Layers whose STOREs may take turns, each with a CRC-32 of its own in every group of pixel lanes."""
+LOG_RECORD_BYTES = 16
+"""A record of the log, four words of 32 bits: CRC-32, layer, words, cycle."""
 
 
 class Engine(enum.IntEnum):
@@ -129,10 +146,13 @@ class Field:
 Layout = tuple[Field, ...]
 
 COMMON: Layout = (
-    Field("opcode", 4, "an Opcode"),
-    Field("layer", 12, "layer number, for error reports and the log"),
-    Field("wait", 8, "tokens taken, one of each set bit, before the instruction starts"),
-    Field("signal", 8, "tokens given, one of each set bit, when the instruction reaches the point the token names"),
+    Field("opcode", OPCODE_BITS, "an Opcode"),
+    Field("layer", LAYER_BITS, "layer number, for error reports and the log"),
+    Field("wait", TOKEN_MASK_BITS, "tokens taken, one of each set bit, before the instruction starts"),
+    Field(
+        "signal", TOKEN_MASK_BITS,
+        "tokens given, one of each set bit, when the instruction reaches the point the token names",
+    ),
 )
 
 _ADDRESS: Layout = (
@@ -180,7 +200,7 @@ LOAD_MAP: Layout = (
     Field("source_left", 1, "zero columns before the columns read"),
     Field("source_right", 1, "zero columns after them"),
     Field("source_stride", 2, "rows and columns between windows: 1 or 2"),
-    Field("shift", 6, "S, 0 … 47"),
+    Field("shift", 6, f"S, 0 … {MAXIMUM_SHIFT}"),
     Field("maximum", 8, "2^bits − 1 of the output"),
     Field("kernels", 1, "1: the words read are kernels, written to the group's kernel memory from row `base` on"),
 )
@@ -221,7 +241,7 @@ COMPUTE: Layout = (
     Field("constant_offset", 6, "tiles from the oldest tile of constants; 0 with release_constants"),
     Field("release_constants", 1, "frees the oldest tile of constants after the last output"),
     # Requantization: y = clip((acc·M + r·R + B) >> shift, 0, maximum).
-    Field("shift", 6, "S, 0 … 47"),
+    Field("shift", 6, f"S, 0 … {MAXIMUM_SHIFT}"),
     Field("maximum", 8, "2^bits − 1 of the output"),
     Field("output_base", 12, "output memory address of the first pixel's first word"),
     Field("output_pitch", 12, "output memory addresses between planes (digit · tile words + word)"),
@@ -343,35 +363,6 @@ def unpack(layout: Layout, word: int) -> dict[str, int]:
         values[field.name] = value
         word >>= field.width
     return values
-
-
-def encode(opcode: Opcode, /, **fields: int) -> bytes:
-    """The 64 bytes of an instruction; fields not given are 0.
-
-    Raises
-    ------
-    ValueError: a field is unknown or its value does not fit.
-    """
-    layout = LAYOUTS[opcode]
-    values = dict.fromkeys((field.name for field in layout), 0) | {"opcode": int(opcode)} | fields
-    return pack(layout, values, what=opcode.name).to_bytes(INSTRUCTION_BYTES, "little")
-
-
-def decode(code: bytes) -> tuple[Opcode, dict[str, int]]:
-    """The opcode and the fields of an instruction.
-
-    Raises
-    ------
-    ValueError: the length is not 64 bytes, or the opcode is unknown.
-    """
-    if len(code) != INSTRUCTION_BYTES:
-        raise ValueError(f"an instruction is {INSTRUCTION_BYTES} bytes, not {len(code)}")
-    word = int.from_bytes(code, "little")
-    number = word & 0xF
-    if number not in Opcode._value2member_map_:
-        raise ValueError(f"unknown opcode {number}")
-    opcode = Opcode(number)
-    return opcode, unpack(LAYOUTS[opcode], word)
 
 
 assert all(sum(field.width for field in layout) <= INSTRUCTION_BITS for layout in LAYOUTS.values())

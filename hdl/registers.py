@@ -3,6 +3,8 @@
 import dataclasses
 import enum
 
+from .isa import ENGINE_BITS, ERROR_BITS, LAYER_BITS, Field, Layout
+
 MAGIC = 0x58494D49
 """ASCII "IMIX", little-endian."""
 
@@ -68,6 +70,14 @@ COUNTERS = (
     ("WRITE_BYTES", "bytes written: strobes of accepted beats"),
 )
 """Counters of one run, 32 bits each, in register order; `CYCLES` keeps its value until the next start."""
+
+ERROR_LAYOUT: Layout = (
+    Field("code", ERROR_BITS, "an Error"),
+    Field("engine", ENGINE_BITS, "an Engine"),
+    Field("reserved", 4, "0"),
+    Field("layer", LAYER_BITS, "the layer of the instruction"),
+)
+"""The ERROR register."""
 
 _FIXED = (
     ("ID", 0x00, Access.READ, "MAGIC"),

@@ -6,8 +6,9 @@ import math
 import zlib
 from functools import cached_property
 
-from ..hdl.geometry import LaneClass
-from ..platforms.boards import BOARDS, Board
+from ..hdl.geometry import SLOT_BITS
+from ..hdl.lane_classes import LaneClass
+from ..platforms.boards import BOARDS, XC7Z020, Board
 from .errors import HlsError
 from .performance import TileModel
 
@@ -17,6 +18,13 @@ REQUANTIZER_BITS = 48
 """A DSP's accumulator. acc·M + r·R + B always fits: |acc·M| ≤ 2^(26 + 17), |r·R| < 2^(8 + 17), |B| ≤ 2^43."""
 ACCUMULATION_LATENCY = 4
 """Iterations after which an accumulator is used again at the earliest: what its adder may take at II = 1."""
+
+LUT_PRODUCTS = {
+    LaneClass.LUT_FIXED4: "lut_multiply_fixed4",
+    LaneClass.LUT_SP2: "lut_multiply_sp2",
+    LaneClass.LUT_POT: "lut_multiply_pot",
+}
+"""The function of include/intramix/lut_multiply.h that multiplies by a weight of the class."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +75,8 @@ class HlsBuild:
             if not condition:
                 raise HlsError(f"HLS build {self.name}: {field} = {getattr(self, field)}: {reason}")
 
-        require(4 <= self.activation_bits <= 6, "activation_bits", "must be 4 … 6, what a packed field holds")
+        slots = f"{SLOT_BITS[0]} … {SLOT_BITS[-1]}"
+        require(self.activation_bits in SLOT_BITS, "activation_bits", f"must be {slots}, what a packed field holds")
         require(self.port_bits in (32, 64, 128, 256, 512), "port_bits", "must be 32, 64, 128, 256 or 512")
         require(
             self.channels * self.activation_bits <= self.port_bits,
@@ -81,7 +90,8 @@ class HlsBuild:
             f"the {self.filters} filters of a tile must be whole beats of them",
         )
         require(16 <= self.accumulator_bits <= 27, "accumulator_bits", "must be 16 … 27, a multiplier's input")
-        require(self.lut_scheme.is_lut, "lut_scheme", "must be a scheme of LUT lanes")
+        known = ", ".join(kind.value for kind in LUT_PRODUCTS)
+        require(self.lut_scheme in LUT_PRODUCTS, "lut_scheme", f"the kernels have products for {known}")
 
     # What follows from it ---------------------------------------------------------------------------------------------
 
@@ -104,7 +114,7 @@ class HlsBuild:
             + (self.lut_scheme,) * self.lut_four
         )
 
-    # The names under which `compiler.lanes` reads a geometry.
+    # The names under which `compiler.place.lanes` reads a geometry.
     @property
     def tile_filters(self) -> int:
         return self.filters
@@ -177,16 +187,13 @@ class HlsBuild:
         return zlib.crc32(text.encode()) & 0x7FFFFFFF
 
 
-def _build(board: Board | None, **fields) -> HlsBuild:  # type: ignore[no-untyped-def]
-    """A build that takes from the RTL's board what both share."""
-    if board is not None:
-        fields.setdefault("part", board.part.name if board.part else "xc7z020clg400-1")
-        fields.setdefault("clock_hz", board.clock_hz)
-    geometry = (board or BOARDS["pynq-z2"]).geometry
-    fields.setdefault("lut_scheme", geometry.lut_scheme)
-    fields.setdefault("activation_bits", geometry.activation_bits)
-    fields.setdefault("accumulator_bits", geometry.accumulator_bits)
-    return HlsBuild(**fields)
+def _build(board: Board, **fields) -> HlsBuild:  # type: ignore[no-untyped-def]
+    """A build of a board's name that takes from its preset what the kernels share with the RTL."""
+    geometry = board.geometry
+    return HlsBuild(
+        name=board.name, part=(board.part or XC7Z020).name, clock_hz=board.clock_hz, lut_scheme=geometry.lut_scheme,
+        activation_bits=geometry.activation_bits, accumulator_bits=geometry.accumulator_bits, **fields,
+    )  # fmt: skip
 
 
 def _small() -> HlsBuild:
@@ -194,7 +201,7 @@ def _small() -> HlsBuild:
     board = BOARDS["small"]
     geometry = board.geometry
     return _build(
-        board, name="small", port_bits=64, channels=geometry.word_channels, eight_bit=geometry.fixed8_lanes,
+        board, port_bits=64, channels=geometry.word_channels, eight_bit=geometry.fixed8_lanes,
         dsp_four=geometry.fixed4_lanes, lut_four=geometry.lut_lanes, eight_bits_on_dsp=True, group=4,
         tile_rows=4, tile_columns=5, input_depth=160,
     )  # fmt: skip
@@ -206,20 +213,18 @@ BUILDS = {
         _small(),
         # FILM-QNN's 36 + 144 DSPs; 9 of its 15 LUT filters, so that a tile's outputs are whole beats of 12.
         _build(
-            BOARDS["pynq-z2"], name="pynq-z2", port_bits=64, channels=12, eight_bit=3, dsp_four=24, lut_four=9,
+            BOARDS["pynq-z2"], port_bits=64, channels=12, eight_bit=3, dsp_four=24, lut_four=9,
             eight_bits_on_dsp=True, group=6, tile_rows=14, tile_columns=28, input_depth=1024,
         ),
         # Not in FILM-QNN: lanes by its equations for 900 DSPs, at the share of LUTs that it reaches elsewhere.
         _build(
-            BOARDS.get("zc706"), name="zc706", part="xc7z045ffg900-2", clock_hz=100_000_000, port_bits=128, channels=24,
-            eight_bit=6, dsp_four=62, lut_four=52, eight_bits_on_dsp=True, lut_scheme=LaneClass.LUT_FIXED4, group=8,
-            tile_rows=14, tile_columns=28, input_depth=1024,
+            BOARDS["zc706"], port_bits=128, channels=24, eight_bit=6, dsp_four=62, lut_four=52, eight_bits_on_dsp=True,
+            group=8, tile_rows=14, tile_columns=28, input_depth=1024,
         ),
         # FILM-QNN puts the 8-bit products on LUTs here; 158 of its 170 4-bit filters, so that outputs are whole beats.
         _build(
-            BOARDS.get("zcu102"), name="zcu102", part="xczu9eg-ffvb1156-2-e", clock_hz=150_000_000, port_bits=128,
-            channels=24, eight_bit=10, dsp_four=158, lut_four=0, eight_bits_on_dsp=False,
-            lut_scheme=LaneClass.LUT_FIXED4, group=8, tile_rows=14, tile_columns=28, input_depth=1024,
+            BOARDS["zcu102"], port_bits=128, channels=24, eight_bit=10, dsp_four=158, lut_four=0,
+            eight_bits_on_dsp=False, group=8, tile_rows=14, tile_columns=28, input_depth=1024,
         ),
     )
 }

@@ -18,7 +18,7 @@ NETWORK_BENCH = "network_tb"
 COMPILE_SECONDS, RUN_SECONDS = 600, 3600
 
 
-class SimulationError(HlsError):
+class CSimulationError(HlsError):
     """The C simulation could not be built or run; the message carries the tool's own."""
 
 
@@ -45,7 +45,7 @@ def header_folder() -> Path:
 
     Raises
     ------
-    SimulationError: they are nowhere.
+    CSimulationError: they are nowhere.
     """
     candidates = []
     if given := os.environ.get("INTRAMIX_AP_TYPES"):
@@ -56,7 +56,7 @@ def header_folder() -> Path:
     for folder in candidates:
         if (folder / "ap_int.h").is_file():
             return folder
-    raise SimulationError(
+    raise CSimulationError(
         "ap_int.h and hls_stream.h are missing: pip install hls4ml, or name a folder that has them in INTRAMIX_AP_TYPES"
     )
 
@@ -71,11 +71,11 @@ def compile_benches(
 
     Raises
     ------
-    SimulationError: no compiler, no headers, or the compiler's complaint.
+    CSimulationError: no compiler, no headers, or the compiler's complaint.
     """
     compiler = shutil.which("g++")
     if compiler is None:
-        raise SimulationError("g++ is missing: apt-get install g++")
+        raise CSimulationError("g++ is missing: apt-get install g++")
     folder = project / "csim"
     folder.mkdir(exist_ok=True)
     includes = [project / "include", project / "include" / "intramix", project / "generated", header_folder()]
@@ -93,7 +93,7 @@ def compile_benches(
         ]  # fmt: skip
         run = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS, check=False)
         if run.returncode:
-            raise SimulationError(f"g++ could not compile {name}:\n{run.stderr[-4000:]}")
+            raise CSimulationError(f"g++ could not compile {name}:\n{run.stderr[-4000:]}")
         executables[name] = folder / name
     return executables
 
@@ -111,7 +111,7 @@ def run_bench(
 
     Raises
     ------
-    SimulationError: it crashed or could not read its vectors.
+    CSimulationError: it crashed or could not read its vectors.
     """
     command = [str(executable), *([str(vectors)] if vectors else []), *(["layerwise"] if layerwise else [])]
     name = name or executable.name
@@ -123,5 +123,5 @@ def run_bench(
         text = status_message(int(text.split()[1]), layers)
     elif run.returncode not in (0, 1):
         complaint = (run.stderr or text).strip()[-2000:]
-        raise SimulationError(f"C simulation of {name} ended with {run.returncode}: {complaint}")
+        raise CSimulationError(f"C simulation of {name} ended with {run.returncode}: {complaint}")
     return BenchRun(name, run.returncode == 0, text, seconds)

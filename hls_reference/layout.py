@@ -8,7 +8,8 @@ import numpy as np
 from ..compiler.place.lanes import lane_masks, place
 from ..compiler.program.map_layout import DIGIT_BITS
 from ..hdl.encoding import encode_weights
-from ..hdl.geometry import Geometry, LaneClass
+from ..hdl.geometry import Geometry
+from ..hdl.lane_classes import LaneClass
 from ..quant.graph.graph import Convolution, TensorType
 from .builds import HlsBuild
 from .errors import HlsError
@@ -113,15 +114,22 @@ def stored_order(lanes: np.ndarray, build: HlsBuild) -> np.ndarray:
 def lane_codes(kind: LaneClass, weights: np.ndarray) -> np.ndarray:
     """Weights (… × Tn) as the nibbles (uint8) that a lane stores, least significant first.
 
-    Fixed point is two's complement here, as in the paper, where the RTL stores offset binary; SP2 and PoT are as
-    in the RTL.
+    Fixed point is two's complement here, as in the paper, where the RTL stores offset binary; the others are as in the
+    RTL.
     """
-    if kind in (LaneClass.LUT_SP2, LaneClass.LUT_POT):
+    if not kind.code.is_offset_binary:
         return encode_weights(kind, weights)
     if kind is LaneClass.FIXED8:
         octets = weights.astype(np.uint8)
         return np.stack([octets & 15, octets >> 4], axis=-1).reshape(*weights.shape[:-1], -1)
     return weights.astype(np.uint8) & 15
+
+
+def lane_weights(kind: LaneClass) -> tuple[int, ...]:
+    """The integer weight that each stored code of a lane means here, from code 0 on."""
+    weights = kind.code.weights
+    half = len(weights) // 2
+    return (*weights[half:], *weights[:half]) if kind.code.is_offset_binary else weights
 
 
 def pack_weights(layer: Convolution, lanes: np.ndarray, order: np.ndarray, build: HlsBuild) -> bytes:

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..compiler.lower.accumulator_bounds import signed_bits
 from ..compiler.place.lanes import natural
-from ..quant.graph.executor import accumulator_interval
 from ..quant.graph.graph import Concatenation, Convolution, IntegerGraph, MaxPool
+from ..quant.graph.layers.sums import accumulator_interval
 from .builds import HlsBuild
 from .errors import HlsError
 from .headers import constant_offsets
@@ -169,7 +169,7 @@ class _Writer:
 
     def _check_bounds(self, layer: Convolution) -> None:
         """Proves that sums fit the accumulators, from the layer's actual weights; then the requantizer holds them."""
-        low, high = accumulator_interval(layer, self.graph.tensors[layer.input].maximum)
+        low, high = accumulator_interval(layer.weight, self.graph.tensors[layer.input].maximum)
         for index, (least, greatest) in enumerate(zip(low.tolist(), high.tolist())):
             needed = max(signed_bits(least), signed_bits(greatest))
             if needed > self.build.accumulator_bits:

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-from .errors import BuildError
+from .errors import BitstreamError
 
 _FIELDS = {b"a": "design", b"b": "part", b"c": "date", b"d": "time"}
 
@@ -39,34 +39,34 @@ def parse_bit(content: bytes) -> Bitstream:
 
     Raises
     ------
-    BuildError: the file is no bitstream, or it is cut short.
+    BitstreamError: the file is no bitstream, or it is cut short.
     """
     position = 0
 
     def take(count: int, what: str) -> bytes:
         nonlocal position
         if position + count > len(content):
-            raise BuildError(f"bitstream is cut short: {what} should end at byte {position + count}, "
+            raise BitstreamError(f"bitstream is cut short: {what} should end at byte {position + count}, "
                              f"the file has {len(content)}")  # fmt: skip
         position += count
         return content[position - count : position]
 
     (length,) = struct.unpack(">H", take(2, "the length of the preamble"))
     if length != 9:
-        raise BuildError("not a bitstream: a .bit file starts with 00 09")
+        raise BitstreamError("not a bitstream: a .bit file starts with 00 09")
     take(length, "the preamble")
     if take(2, "the header's version") != b"\x00\x01":
-        raise BuildError("not a bitstream: the preamble is not followed by 00 01")
+        raise BitstreamError("not a bitstream: the preamble is not followed by 00 01")
     fields = dict.fromkeys(_FIELDS.values(), "")
     while (key := take(1, "a field's key")) != b"e":
         if key not in _FIELDS:
-            raise BuildError(f"not a bitstream: unknown field {key!r} at byte {position - 1}")
+            raise BitstreamError(f"not a bitstream: unknown field {key!r} at byte {position - 1}")
         (length,) = struct.unpack(">H", take(2, f"the length of field {key.decode()}"))
         fields[_FIELDS[key]] = take(length, f"field {key.decode()}").rstrip(b"\0").decode("ascii", "replace")
     (length,) = struct.unpack(">I", take(4, "the length of the configuration"))
     data = take(length, "the configuration")
     if position != len(content):
-        raise BuildError(f"bitstream has {len(content) - position} bytes after its configuration")
+        raise BitstreamError(f"bitstream has {len(content) - position} bytes after its configuration")
     if length % 4:
-        raise BuildError(f"bitstream's configuration has {length} bytes, which are no whole 32-bit words")
+        raise BitstreamError(f"bitstream's configuration has {length} bytes, which are no whole 32-bit words")
     return Bitstream(**fields, data=data)

@@ -63,7 +63,7 @@ def attachments(geometry: Geometry, system: ProcessingSystem) -> list[Attachment
 
     Raises
     ------
-    BuildError: the geometry does not fit the system's ports.
+    BitstreamError: the geometry does not fit the system's ports.
     """
     widths = memory_masters(geometry)
     result = []
@@ -80,7 +80,7 @@ def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
 
     Raises
     ------
-    BuildError: the board or the geometry cannot be built, or `folder` holds something else.
+    BitstreamError: the board or the geometry cannot be built, or `folder` holds something else.
     """
     system = board_system(board)
     clock_hz = system.clock_hz(board.clock_hz)

@@ -18,7 +18,7 @@ def overlay_source(geometry: Geometry, system: ProcessingSystem, *, name: str = 
 
     Raises
     ------
-    BuildError: the geometry does not fit the system's ports.
+    BitstreamError: the geometry does not fit the system's ports.
     """
     widths = _afi_widths(geometry, system)
     cells = 1 if system is PS7 else 2

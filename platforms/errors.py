@@ -1,8 +1,8 @@
 """Errors of platforms: what a person can put right."""
 
 
-class BuildError(ValueError):
-    """A board, a geometry or a file that cannot be built; the message names it, the reason and what would work."""
+class BitstreamError(ValueError):
+    """A board, geometry or file that no bitstream is made of; the message names it, the reason and what would work."""
 
 
 class ToolError(RuntimeError):

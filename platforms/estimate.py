@@ -1,28 +1,27 @@
 """What a geometry occupies, without a synthesis: DSPs and BRAMs counted, LUTs by a model.
 
 The model's costs of a multiply-accumulate are those that `benchmarks.lane_cost` measures
-(docs/decisions/0001-lut-lanes.md); the rest is fitted to whole accelerators that yosys has synthesised, `SYNTHESISED`.
+(docs/decisions/0001-lut-lanes.md), those of LUT lanes as `hdl.lane_classes` has them; the rest is fitted to whole
+accelerators that yosys has synthesised, `SYNTHESISED`.
 """
 
 import dataclasses
 
-from ..hdl.geometry import CONSTANT_BITS, Dsp, Geometry, LaneClass
+from ..hdl.geometry import CONSTANT_BITS, Dsp, Geometry
 from ..hdl.isa import DEPTHWISE_COLUMNS, DIGIT_BITS, KERNEL_ROWS
+from ..hdl.lane_classes import LaneClass, LutCost
 from .boards import Part
 from .synthesis import Resources
 
-_LUT_LANE = {LaneClass.LUT_FIXED4: (13.6, 15.8), LaneClass.LUT_SP2: (15.6, 17.8), LaneClass.LUT_POT: (20.4, 22.5)}
-_DSP_LANE = {Dsp.DSP48E1: (3.5, 6.2), Dsp.DSP48E2: (2.3, 3.7), Dsp.NONE: _LUT_LANE[LaneClass.LUT_FIXED4]}
-"""LUTs a 4-bit multiply-accumulate with activations of 4 and of 5 bits; an 8-bit one costs two."""
-_DECODER = {LaneClass.LUT_FIXED4: 0.0, LaneClass.LUT_SP2: 4.8, LaneClass.LUT_POT: 4.6}
-"""LUTs a weight, once for all pixel lanes."""
+_DSP_LANE = {Dsp.DSP48E1: (3.5, 6.2), Dsp.DSP48E2: (2.3, 3.7)}
+"""LUTs a 4-bit multiply-accumulate on DSPs with activations of 4 and of 5 bits; an 8-bit one costs two."""
 _BASE, _WORD_BIT, _REQUANTIZER = 5_400.0, 58.5, 100.0
 _LOGIC_ADDEND, _REQUANTIZER_WITHOUT_DSPS = 260.0, 1_300.0
 _DEPTHWISE_LANE, _DEPTHWISE_CHOICE, _DEPTHWISE_UNIT = (275.0, 345.0), 90.0, 350.0
 """A lane of the depthwise unit with activations of 4 and of 5 bits, each time that the channels of a lane double, and
 what it takes beside its lanes."""
 _MAPS_PORT = 800.0
-"""The maps and store engines of a second group of lanes."""
+"""The maps and store engines of a second lane group."""
 
 LUT_ERROR = 0.10
 """Largest relative error of the model on the geometries that were synthesised."""
@@ -86,9 +85,10 @@ def estimate_lut(geometry: Geometry) -> float:
         return costs[0] + (g.activation_bits - 4) * (costs[1] - costs[0])
 
     macs = g.word_channels * g.pixel_lanes
-    fixed4 = of_activation_bits(_DSP_LANE[g.dsp])
-    lanes = (2 * g.fixed8_lanes + g.fixed4_lanes) * fixed4 + g.lut_lanes * of_activation_bits(_LUT_LANE[g.lut_scheme])
-    decoders = g.lut_lanes * g.word_channels * _DECODER[g.lut_scheme]
+    lut = _lut_cost(g.lut_scheme)
+    fixed4 = of_activation_bits(_lut_cost(LaneClass.LUT_FIXED4).mac if g.dsp is Dsp.NONE else _DSP_LANE[g.dsp])
+    lanes = (2 * g.fixed8_lanes + g.fixed4_lanes) * fixed4 + g.lut_lanes * of_activation_bits(lut.mac)
+    decoders = g.lut_lanes * g.word_channels * lut.decoder
     requantizer = _REQUANTIZER_WITHOUT_DSPS if g.dsp is Dsp.NONE else _REQUANTIZER
     requantizers = g.pixel_lanes * (requantizer * g.post_units + _LOGIC_ADDEND * g.logic_addends)
     units = 0.0
@@ -98,6 +98,11 @@ def estimate_lut(geometry: Geometry) -> float:
         units = g.maps_ports * (_DEPTHWISE_UNIT + g.depthwise_channels * lane)
     rest = units + _MAPS_PORT * (g.maps_ports - 1) + _BASE + _WORD_BIT * g.word_bits + requantizers
     return macs * lanes + decoders + rest
+
+
+def _lut_cost(kind: LaneClass) -> LutCost:
+    assert kind.lut_cost is not None, f"{kind.value} lanes are not made of LUTs"
+    return kind.lut_cost
 
 
 def _halves(depth: int, width: int) -> int:

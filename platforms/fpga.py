@@ -7,7 +7,7 @@ from typing import Any
 from amaranth.vendor import XilinxPlatform
 
 from .boards import Board
-from .errors import BuildError
+from .errors import BitstreamError
 
 _SERIES7 = re.compile(r"(xc7z\d+s?)([a-z]+\d+)-(\w+)")
 _ULTRASCALE = re.compile(r"(xczu\w+)-(\w+)-(\d-\w)")
@@ -22,12 +22,12 @@ def vendor_platform(board: Board, *, toolchain: str = "Vivado") -> XilinxPlatfor
 
     Raises
     ------
-    BuildError: the board has no part, or its name is not that of a Zynq.
+    BitstreamError: the board has no part, or its name is not that of a Zynq.
     """
     name = board.part.name if board.part else ""
     match = _SERIES7.fullmatch(name) or _ULTRASCALE.fullmatch(name)
     if match is None:
-        raise BuildError(f"board {board.name!r}: part {name or 'none'!r} is no Zynq that can be built for")
+        raise BitstreamError(f"board {board.name!r}: part {name or 'none'!r} is no Zynq that can be built for")
     if board.platform:
         module, _, platform = board.platform.partition(":")
         return getattr(import_module(module), platform)(toolchain=toolchain)

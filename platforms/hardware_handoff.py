@@ -27,7 +27,7 @@ def handoff(board: Board, geometry: Geometry) -> str:
 
     Raises
     ------
-    BuildError: the board has no processing system, or the geometry does not fit its ports.
+    BitstreamError: the board has no processing system, or the geometry does not fit its ports.
     """
     system = board_system(board)
     root = Element("EDKSYSTEM", EDWVERSION="1.2", TIMESTAMP="", VIVADOVERSION="")

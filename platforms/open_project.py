@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..hdl.geometry import Dsp, Geometry
 from .boards import Board
-from .errors import BuildError, ToolError
+from .errors import BitstreamError, ToolError
 from .open_tools import OPENXC7, FoundTool, databases, find_tools
 from .project import NAME, Project, claim, finish, write
 from .remote import Remote
@@ -28,7 +28,7 @@ def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
 
     Raises
     ------
-    BuildError: the board or the geometry cannot be built so, or `folder` holds something else.
+    BitstreamError: the board or the geometry cannot be built so, or `folder` holds something else.
     """
     companions = companion_files(board, geometry)
     device, package = _die(board)
@@ -97,12 +97,12 @@ def _die(board: Board) -> tuple[str, str]:
 
     Raises
     ------
-    BuildError: the open tools do not know it.
+    BitstreamError: the open tools do not know it.
     """
     part = board.part.name if board.part else "none"
     match = _DEVICES.fullmatch(part)
     if match is None:
-        raise BuildError(
+        raise BitstreamError(
             f"board {board.name!r}: the open tools build for XC7Z007S, XC7Z010 and XC7Z020, not for {part}; "
             "use --toolchain vivado"
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..hdl.geometry import Geometry
 from .bitstream import parse_bit
 from .boards import Board
-from .errors import BuildError, ToolError
+from .errors import BitstreamError, ToolError
 
 NAME = "intramix"
 """Of every file of the bitstream, and of the script that makes it."""
@@ -48,11 +48,11 @@ def claim(folder: Path) -> None:
 
     Raises
     ------
-    BuildError: the folder holds something else.
+    BitstreamError: the folder holds something else.
     """
     marker = folder / f"build_{NAME}.sh"
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not marker.exists())):
-        raise BuildError(f"{folder} is not empty and is no project of a bitstream: name another folder")
+        raise BitstreamError(f"{folder} is not empty and is no project of a bitstream: name another folder")
     folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -69,7 +69,7 @@ def finish(bit: Path) -> None:
 
     Raises
     ------
-    BuildError: the .bit is no bitstream. ToolError: dtc failed.
+    BitstreamError: the .bit is no bitstream. ToolError: dtc failed.
     """
     bit.with_suffix(".bin").write_bytes(parse_bit(bit.read_bytes()).to_bin())
     source = bit.with_suffix(".dts")

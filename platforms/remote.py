@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from .errors import BuildError, ToolError
+from .errors import BitstreamError, ToolError
 from .project import Project
 
 _HOST = re.compile(r"[A-Za-z0-9_][\w.@:%+\[\]-]*")
@@ -31,12 +31,12 @@ class Remote:
 
     Raises
     ------
-    BuildError: `host` is no such name. ToolError: there is no ssh here.
+    BitstreamError: `host` is no such name. ToolError: there is no ssh here.
     """
 
     def __init__(self, host: str) -> None:
         if not _HOST.fullmatch(host):
-            raise BuildError(f"{host!r} is no host for ssh: USER@HOST, HOST or a name of ~/.ssh/config")
+            raise BitstreamError(f"{host!r} is no host for ssh: USER@HOST, HOST or a name of ~/.ssh/config")
         if shutil.which("ssh") is None:
             raise ToolError("ssh is not on the PATH: apt-get install openssh-client")
         self.host = host

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from .errors import BuildError
+from .errors import BitstreamError
 from .project import NAME
 
 UTILISATION = f"{NAME}_utilization_place.rpt"
@@ -31,7 +31,7 @@ _POWER_ROWS = {
 _Result = TypeVar("_Result")
 
 
-class ReportError(BuildError):
+class ReportError(BitstreamError):
     """A report is no such report, or it is cut short; the message names it and what it lacks."""
 
 
@@ -103,7 +103,7 @@ def read_reports(folder: Path) -> Reports:
 
     Raises
     ------
-    BuildError: there is none.
+    BitstreamError: there is none.
     """
     problems: list[str] = []
 
@@ -119,14 +119,14 @@ def read_reports(folder: Path) -> Reports:
     if (folder / NEXTPNR).exists():
         both = read(NEXTPNR, parse_nextpnr)
         if both is None:
-            raise BuildError(f"{folder} has no report that can be read: {'; '.join(problems)}")
+            raise BitstreamError(f"{folder} has no report that can be read: {'; '.join(problems)}")
         return Reports(*both, None, ())
     result = Reports(
         read(UTILISATION, parse_utilisation) or (), read(TIMING, parse_timing), read(POWER, parse_power),
         tuple(problems),
     )  # fmt: skip
     if len(problems) == 3:
-        raise BuildError(f"{folder} has no report that can be read: {'; '.join(problems)}")
+        raise BitstreamError(f"{folder} has no report that can be read: {'; '.join(problems)}")
     return result
 
 

@@ -19,7 +19,7 @@ def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
 
     Raises
     ------
-    BuildError: the board or the geometry cannot be built, or `folder` holds something else.
+    BitstreamError: the board or the geometry cannot be built, or `folder` holds something else.
     """
     companions = companion_files(board, geometry)
     claim(folder)
@@ -33,7 +33,7 @@ def design_files(board: Board, geometry: Geometry, *, toolchain: str) -> dict[st
 
     Raises
     ------
-    BuildError: the board or the geometry cannot be built.
+    BitstreamError: the board or the geometry cannot be built.
     """
     system = board_system(board)
     top = ZynqTop(geometry, system, clock_hz=system.clock_hz(board.clock_hz))
@@ -48,7 +48,7 @@ def companion_files(board: Board, geometry: Geometry) -> dict[str, str]:
 
     Raises
     ------
-    BuildError: the geometry does not fit the system's ports, or the board has none.
+    BitstreamError: the geometry does not fit the system's ports, or the board has none.
     """
     return {
         f"{NAME}.hwh": handoff(board, geometry),

@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from .assignment.allocation import Budget
-from .assignment.lane_mix import LaneMix
-from .assignment.methods import assign, find_method
+from .assignment.methods import assign
 from .data.data import Dataset, Images
 from .frontend.capture import capture
 from .frontend.fold import fold
@@ -18,10 +16,13 @@ from .network.export import Agreement, agreement, align_scales, export, integer_
 from .network.model import QuantizedNetwork
 from .network.quantizers import Formats, QuantizationError
 from .network.refine import refine
+from .plan import QuantizationPlan
 from .training import parallel
 from .training.checkpoint import Checkpoint
-from .training.recipe import TrainingOptions
-from .training.train import EpochCallback, Machine, ProgressCallback, accuracy, train
+from .training.device import CPU, TrainingDevice
+from .training.predict import accuracy
+from .training.progress import EpochCallback, ProgressCallback
+from .training.train import train
 
 CALIBRATION_IMAGES = 256
 ASSIGNMENT_IMAGES = 64
@@ -35,6 +36,24 @@ counted)."""
 
 def _untold(what: str, done: int, total: int) -> None:
     """A stage that nobody wants to know."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QuantizationCallbacks:
+    """Who is told what goes on.
+
+    Members
+    -------
+    progress, after_epoch: called after every step and every epoch of fine-tuning.
+    stage: called before and during what is done besides.
+    """
+
+    progress: ProgressCallback | None = None
+    after_epoch: EpochCallback | None = None
+    stage: StageCallback = _untold
+
+
+_NOBODY = QuantizationCallbacks()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,103 +88,110 @@ class QuantizationResult:
 def quantize(
     model: nn.Module,
     data: Dataset,
+    plan: QuantizationPlan,
     *,
-    lane_mix: LaneMix,
-    activation_bits: int = 5,
-    method: str = "variance",
-    budget: Budget | None = None,
-    epochs: int = 0,
-    options: TrainingOptions | None = None,
-    tensor_bits: Mapping[str, int] | None = None,
-    scale_method: str = "mse",
-    refined: bool = False,
-    accumulator_bits: int | None = None,
     checkpoint: Checkpoint | None = None,
-    machine: Machine | None = None,
-    progress: ProgressCallback | None = None,
-    after_epoch: EpochCallback | None = None,
-    stage: StageCallback = _untold,
-    name: str | None = None,
+    device: TrainingDevice = CPU,
+    callbacks: QuantizationCallbacks = _NOBODY,
 ) -> QuantizationResult:
     """Captures, folds, calibrates, assigns, fine-tunes and exports a trained float model (it is left in eval mode).
 
     Parameters
     ----------
-    model: maps N × C × H × W floats in 0 … 1 to scores.
+    model: maps N × C × H × W floats in 0 … 1 to scores. It is the teacher of the fine-tuning.
     data: the training images calibrate and fine-tune, the test images measure.
-    lane_mix: of the accelerator's tiles.
-    activation_bits: of hidden maps, 2 … 8.
-    method: of the assignment, a name in `methods.METHODS`; it says when formats are assigned anew.
-    budget: for methods with an integer program.
-    epochs: of fine-tuning by the method's recipe; 0 only calibrates.
-    options: of fine-tuning instead of the recipe; `epochs` then comes from them.
-    tensor_bits, scale_method: see `QuantizedNetwork`.
-    refined: without fine-tuning, round the weights by the layers' outputs and correct the biases (`refine.py`).
-    accumulator_bits: of the accelerator; filters whose sums could exceed them get fewer bits (`accumulators.py`).
-    checkpoint, machine, progress, after_epoch: of fine-tuning, see `train.train`; the float model is its teacher.
-    stage: told what is done before and after it.
+    plan: all choices.
+    checkpoint, device: of fine-tuning, see `train.train`.
+    callbacks: who is told what goes on.
 
     Raises
     ------
     CaptureError, QuantizationError, TrainingError, GraphError, ValueError: see the steps; every one is a ValueError.
     """
-    preset = find_method(method)
-    options = options or preset.options(epochs=epochs)
-    if options.epochs and data.train_labels is None:
+    if plan.epochs and data.train_labels is None:
         raise ValueError(f"data {data.name!r} has no labels to fine-tune with; add labels, or use epochs=0 (calibrate)")
-    if options.epochs and refined:
-        raise ValueError("refined networks are not fine-tuned; use epochs=0 with refinement, or leave it out")
+    stage = callbacks.stage
     network = prepare(
-        model, data.train_images, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method,
-        stage=stage, name=name,
+        model, data.train_images, activation_bits=plan.activation_bits, tensor_bits=plan.tensor_bits,
+        scale_method=plan.scale_method, stage=stage, name=plan.name,
     )  # fmt: skip
-    batch = data.train_images[:ASSIGNMENT_IMAGES]
-    device = parallel.find_device((machine or Machine()).device)
-    narrowed: tuple[Narrowed, ...] = ()
-
-    def fit() -> tuple[Narrowed, ...]:
-        """Sets the assigned formats, or as many bits of them as the accumulators take."""
-        network.set_formats({name: module.assigned for name, module in network.convolutions.items()})
-        return () if accumulator_bits is None else fit_accumulators(network, accumulator_bits)
-
-    def renew() -> float:
-        """Assigns formats; the share of the filters that have another one now."""
-        nonlocal narrowed
-        stage("assigning formats", 0, 0)
-        before = _formats(network.to(device))
-        with parallel.reproducible(tf32=False):
-            formats = assign(network, lane_mix, method=method, images=batch, budget=budget)
-        for layer, kinds in parallel.same_everywhere(formats).items():
-            network.convolutions[layer].assigned = kinds
-        narrowed = fit()
-        return _share_changed(before, _formats(network))
-
-    renew()
-    losses: list[float] = []
-    if options.epochs and data.train_labels is not None:
-        measured = data.test_labels is not None and len(network.graph.outputs) == 1
-
-        def before_epoch(epoch: int) -> float:
-            if epoch > 1 and preset.assigns_before(epoch, options.epochs):
-                return renew()
-            network.update_scales()
-            return 0.0
-
-        losses = train(
-            network, data.train_images, data.train_labels, options, before_epoch=before_epoch, teacher=model,
-            test=(data.test_images, data.test_labels) if measured and data.test_labels is not None else None,
-            checkpoint=checkpoint, machine=machine, progress=progress, after_epoch=after_epoch,
-        )  # fmt: skip
+    assignment = _Assignment(network, plan, data.train_images[:ASSIGNMENT_IMAGES], device.find(), stage)
+    assignment.renew()
+    losses = _fine_tune(model, network, data, plan, assignment, checkpoint, device, callbacks)
     network.cpu()
     if losses:  # the weights are others now
-        narrowed = fit()
-    if refined:
+        assignment.fit()
+    if plan.refined:
         images = data.train_images[:REFINEMENT_IMAGES]
         refine(network, images, progress=lambda done, total: stage("refining layers", done, total))
     align_scales(network)
     stage("exporting", 0, 0)
     graph = export(network)
     stage("measuring", 0, 0)
+    return _measured(model, data, network, graph, losses, assignment.narrowed)
+
+
+class _Assignment:
+    """The formats of a network's filters: chosen by the plan's method, and chosen anew while it is fine-tuned.
+
+    Members
+    -------
+    narrowed: filters that have fewer bits than the method gave them, since formats were last set.
+    """
+
+    def __init__(
+        self, network: QuantizedNetwork, plan: QuantizationPlan, images: torch.Tensor, device: torch.device,
+        stage: StageCallback,
+    ) -> None:  # fmt: skip
+        self.network, self.plan, self.images, self.device, self.stage = network, plan, images, device, stage
+        self.narrowed: tuple[Narrowed, ...] = ()
+
+    def fit(self) -> None:
+        """Sets the assigned formats, or as many bits of them as the accumulators take."""
+        network, bits = self.network, self.plan.accumulator_bits
+        network.set_formats({name: module.assigned for name, module in network.convolutions.items()})
+        self.narrowed = () if bits is None else fit_accumulators(network, bits)
+
+    def renew(self) -> float:
+        """Assigns formats; the share of the filters that have another one now."""
+        self.stage("assigning formats", 0, 0)
+        plan, network = self.plan, self.network
+        before = _formats(network.to(self.device))
+        with parallel.reproducible(tf32=False):
+            formats = assign(network, plan.lane_mix, method=plan.method, images=self.images, budget=plan.budget)
+        for layer, kinds in parallel.same_everywhere(formats).items():
+            network.convolutions[layer].assigned = kinds
+        self.fit()
+        return _share_changed(before, _formats(network))
+
+
+def _fine_tune(
+    model: nn.Module, network: QuantizedNetwork, data: Dataset, plan: QuantizationPlan, assignment: _Assignment,
+    checkpoint: Checkpoint | None, device: TrainingDevice, callbacks: QuantizationCallbacks,
+) -> list[float]:  # fmt: skip
+    """Trains the network by the plan, if it has epochs; the mean loss of each."""
+    if not plan.epochs or plan.training is None or data.train_labels is None:
+        return []
+    measured = data.test_labels is not None and len(network.graph.outputs) == 1
+
+    def before_epoch(epoch: int) -> float:
+        if epoch > 1 and plan.preset.assigns_before(epoch, plan.epochs):
+            return assignment.renew()
+        network.update_scales()
+        return 0.0
+
+    return train(
+        network, data.train_images, data.train_labels, plan.training, before_epoch=before_epoch, teacher=model,
+        test=(data.test_images, data.test_labels) if measured and data.test_labels is not None else None,
+        checkpoint=checkpoint, device=device, progress=callbacks.progress, after_epoch=callbacks.after_epoch,
+    )  # fmt: skip
+
+
+def _measured(
+    model: nn.Module, data: Dataset, network: QuantizedNetwork, graph: IntegerGraph, losses: list[float],
+    narrowed: tuple[Narrowed, ...],
+) -> QuantizationResult:  # fmt: skip
+    """The result with its accuracies and its agreement, which the first of several processes alone measures."""
     measures = not parallel.rank()  # the others would only measure the same
     labels = data.test_labels if measures and len(graph.outputs) == 1 else None
     return QuantizationResult(

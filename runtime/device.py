@@ -2,6 +2,7 @@
 
 import abc
 import asyncio
+import enum
 from types import TracebackType
 from typing import TypeVar
 
@@ -42,17 +43,38 @@ class Buffer(abc.ABC):
         """Gives the memory back; the view must not be used any more."""
 
 
+class DeviceKind(enum.Enum):
+    """What an accelerator is made of; the value is the name that commands take and write."""
+
+    BOARD = "pynq"
+    """Hardware, reached through PYNQ."""
+    SIMULATED = "sim"
+    """The RTL in simulation: every cycle, and a model of the memory's time."""
+    INTERPRETED = "interpreted"
+    """The program's instructions in software: every value, and no time."""
+
+    @property
+    def is_software(self) -> bool:
+        """Whether this computer does the accelerator's work, so that the host's own time says nothing of a board's."""
+        return self is not DeviceKind.BOARD
+
+    @property
+    def measures_cycles(self) -> bool:
+        """Whether counters of cycles, and the log's, mean anything."""
+        return self is not DeviceKind.INTERPRETED
+
+
 class Device(abc.ABC):
-    """An accelerator that can be reached: a board, or a simulation.
+    """An accelerator that can be reached: a board, a simulation, or an interpreter.
 
     Members
     -------
     clock_hz: of the accelerator. All times are those of this clock, also where a cycle is simulated in microseconds.
-    simulated: whether cycles are simulated, so that the host's own time says nothing of a board's.
+    kind: what it is made of.
     """
 
     clock_hz: float
-    simulated: bool = False
+    kind: DeviceKind = DeviceKind.BOARD
 
     @abc.abstractmethod
     def read_offset(self, offset: int) -> int:

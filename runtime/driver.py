@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,15 @@ import numpy as np
 from ..compiler.program.program import Program
 from ..hdl.isa import INSTRUCTION_BYTES
 from ..hdl.registers import WATCHDOG_DEFAULT, Status
-from .batch import Progress, RunOptions, run_batch
-from .control import ControlPort, text
-from .device import Buffer, Device
-from .errors import AcceleratorError, DeviceError, NotLoadedError, RejectedError, RunTimeout, SignatureMismatch
+from .batch import run_batch
+from .control import ControlPort
+from .device import Device
+from .errors import NotLoadedError, RejectedError, SignatureMismatch
 from .images import check, to_values
-from .memory import Frame, ProgramMemory
-from .results import LayerLog, ProgramRun, RunResult, decode_log
+from .loaded import LayerProgress, LoadedProgram, RunOptions
+from .memory import ProgramMemory
+from .results import LayerLog, RunResult
 from .waiting import Waiting, run_awaiting, run_blocking
-
-__all__ = ["Driver", "Progress"]
-
-_SLICE_CYCLES = 50_000
-"""Cycles between two looks at a run's progress."""
-_SLACK_CYCLES = 2 * WATCHDOG_DEFAULT
-"""Every run may take so much longer than estimated: the watchdog is to speak first."""
 
 
 class Driver:
@@ -44,37 +38,33 @@ class Driver:
     def __init__(self, device: Device) -> None:
         self.device = device
         self.control = ControlPort(device)
-        self._program: Program | None = None
-        self._memory: ProgramMemory | None = None
-        self._last = 0  # number of the frame of the last run
+        self._loaded: LoadedProgram | None = None
         self._running = False
         self._queue: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     # Programs -----------------------------------------------------------------------------------------------------
 
     @property
-    def program(self) -> Program:
-        """The program loaded.
+    def loaded(self) -> LoadedProgram:
+        """The program loaded, in the device's memory.
 
         Raises
         ------
         NotLoadedError: there is none.
         """
-        if self._program is None:
+        if self._loaded is None:
             raise NotLoadedError("no program is loaded: call load(program) first")
-        return self._program
+        return self._loaded
+
+    @property
+    def program(self) -> Program:
+        """The program loaded (see `loaded`)."""
+        return self.loaded.program
 
     @property
     def memory(self) -> ProgramMemory:
-        """The memory of the program loaded.
-
-        Raises
-        ------
-        NotLoadedError: there is none.
-        """
-        if self._memory is None:
-            raise NotLoadedError("no program is loaded: call load(program) first")
-        return self._memory
+        """The memory of the program loaded (see `loaded`)."""
+        return self.loaded.memory
 
     def load(self, program: Program, *, watchdog: int = WATCHDOG_DEFAULT) -> None:
         """Puts a program into the device's memory and sets the registers up for it. A program loaded before is dropped.
@@ -106,7 +96,7 @@ class Driver:
         except BaseException:
             memory.free()
             raise
-        self._program, self._memory, self._last = program, memory, 0
+        self._loaded = LoadedProgram(self.device, self.control, program, memory)
 
     def unload(self) -> None:
         """Gives the loaded program's memory back; a run under way is stopped first.
@@ -115,15 +105,15 @@ class Driver:
         ------
         DeviceError: the accelerator does not come to rest, and may still write to that memory.
         """
-        if self._memory is not None:
+        if self._loaded is not None:
             self.stop()
-            self._memory.free()
-        self._memory = self._program = None
+            self._loaded.memory.free()
+        self._loaded = None
 
     # Runs ---------------------------------------------------------------------------------------------------------
 
     def run(
-        self, images: Any, *, timeout: float | None = None, progress: Progress | None = None, counters: bool = True
+        self, images: Any, *, timeout: float | None = None, progress: LayerProgress | None = None, counters: bool = True
     ) -> RunResult:
         """Runs images, as many at once as the program computes (`Program.batch`); while they are computed, the host
         prepares the next and reads the outputs of those before.
@@ -146,7 +136,7 @@ class Driver:
         return run_blocking(self._run(images, RunOptions(timeout, progress, counters)), self.device.wait_interrupt)
 
     async def run_async(
-        self, images: Any, *, timeout: float | None = None, progress: Progress | None = None, counters: bool = True
+        self, images: Any, *, timeout: float | None = None, progress: LayerProgress | None = None, counters: bool = True
     ) -> RunResult:
         """`run` for an event loop, whose other tasks go on while the accelerator computes.
 
@@ -175,11 +165,11 @@ class Driver:
         self.control.require_rest()
         frame = self.memory.frames[0]
         frame.write_input(self.program, codes)
-        self.begin(frame)
+        self.loaded.begin(frame)
 
-    def wait(self, *, timeout: float | None = None, progress: Progress | None = None) -> None:
+    def wait(self, *, timeout: float | None = None, progress: LayerProgress | None = None) -> None:
         """Waits for the end of a run that was started (see `run`)."""
-        run_blocking(self.finish(RunOptions(timeout, progress)), self.device.wait_interrupt)
+        run_blocking(self.loaded.finish(RunOptions(timeout, progress)), self.device.wait_interrupt)
 
     def stop(self) -> None:
         """Stops a run (see `ControlPort.stop`)."""
@@ -190,17 +180,23 @@ class Driver:
         return self.control.status()
 
     def estimate(self) -> float:
-        """Seconds of the accelerator's clock that any run of the program ends in: a step a cycle, 1/8 byte a cycle."""
-        layers = self.program.layers
-        cycles = sum(layer.steps + 8 * (layer.read_bytes + layer.write_bytes) for layer in layers)
-        return (cycles + _SLACK_CYCLES) / self.device.clock_hz
+        """Seconds that any run of the program ends in (see `LoadedProgram.estimate`)."""
+        return self.loaded.estimate()
+
+    def read_map(self, name: str) -> np.ndarray:
+        """Codes of a tensor that the last run stored (see `LoadedProgram.read_map`)."""
+        return self.loaded.read_map(name)
+
+    def log(self) -> tuple[LayerLog, ...]:
+        """The log of the last run (see `LoadedProgram.log`)."""
+        return self.loaded.log()
 
     def _run(self, images: Any, options: RunOptions) -> Waiting[RunResult]:
-        program = self.program
+        loaded, program = self.loaded, self.program
         batch = check(images, program.input)
         with self._alone():
             began = time.perf_counter()
-            runs = yield from run_batch(self, batch, options)
+            runs = yield from run_batch(loaded, batch, options)
             seconds = time.perf_counter() - began
         stacked = {
             layout.name: np.concatenate([run.images(layout.name) for run in runs])[: len(batch)]
@@ -220,81 +216,3 @@ class Driver:
             yield
         finally:
             self._running = False
-
-    # The parts of a run (batch.py) --------------------------------------------------------------------------------
-
-    def begin(self, frame: Frame) -> None:
-        """Starts a run on a frame whose input is in place, with the accelerator at rest.
-
-        Raises
-        ------
-        RejectedError: it is not.
-        """
-        self._last = frame.number
-        self.control.start(frame.buffers)
-
-    def finish(self, options: RunOptions) -> Waiting[None]:
-        """Waits for the end of the run that goes on (see `run`)."""
-        layers, progress = self.program.layers, options.progress
-        seconds = self.estimate() if options.timeout is None else options.timeout
-        step = _SLICE_CYCLES / self.device.clock_hz if progress else seconds
-        left = seconds
-        while not (yield min(step, left)):
-            left -= step
-            if progress:
-                progress(len(self.log()), len(layers))
-            if left <= 0:
-                status, finished = self.status(), len(self.log())
-                self.stop()
-                raise RunTimeout(
-                    f"the run did not end within {seconds:g} s: status {text(status)}, {finished} of {len(layers)} "
-                    "layers finished; it was stopped. Raise the timeout of a large network"
-                )
-        if progress:
-            progress(len(self.log()), len(layers))
-        if report := self.control.error(layers):
-            raise AcceleratorError(report)
-
-    def collect(self, frame: Frame, counters: Mapping[str, int]) -> ProgramRun:
-        """What a run left in its frame's memory."""
-        output, log = frame.buffers["OUTPUT"], frame.buffers["LOG"]
-        output.from_device()
-        log.from_device()
-        codes = {
-            layout.name: layout.unpack(output.view[layout.offset : layout.offset + layout.bytes])
-            for layout in self.program.outputs
-        }
-        return ProgramRun(codes, counters, decode_log(log.view, self.program))
-
-    # What the last run left ---------------------------------------------------------------------------------------
-
-    def read_map(self, name: str) -> np.ndarray:
-        """Codes of a tensor that the last run stored: uint8, of its layout's shape: C × H × W, or N × C × H × W.
-
-        Raises
-        ------
-        KeyError: the program stores no such tensor.
-        DeviceError: its memory was used again for another one.
-        """
-        program = self.program
-        layout = program.input if name == program.input.name else program.maps.get(name)
-        if layout is None:
-            raise KeyError(f"program {program.name} stores no tensor {name!r}; it stores {', '.join(program.maps)}")
-        outputs = {output.name for output in program.outputs}
-        if not program.keeps_maps and name in program.maps and name not in outputs:
-            raise DeviceError(
-                f"the memory of tensor {name!r} was used again: compile with keep_maps to read every tensor"
-            )
-        buffer = self._buffer(layout.region)
-        buffer.from_device()
-        return layout.unpack(buffer.view[layout.offset : layout.offset + layout.bytes])
-
-    def log(self) -> tuple[LayerLog, ...]:
-        """The log of the last run, a record per layer that finished, in order of execution."""
-        buffer = self._buffer("LOG")
-        buffer.from_device()
-        return decode_log(buffer.view, self.program)
-
-    def _buffer(self, name: str) -> Buffer:
-        """The buffer of a region, as the last run saw it."""
-        return (self.memory.shared | self.memory.frames[self._last].buffers)[name]

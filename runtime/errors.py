@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from ..compiler.program.program import LayerRecord
-from ..hdl.isa import Engine, Error
+from ..hdl.isa import Engine, Error, unpack
+from ..hdl.registers import ERROR_LAYOUT
 
 
 class DeviceError(RuntimeError):
@@ -102,7 +103,8 @@ class ErrorReport:
 
 def decode_error(register: int, instructions: int, layers: Sequence[LayerRecord] = ()) -> ErrorReport:
     """The ERROR register in words; `instructions` is ERROR_INSTRUCTION, `layers` those of the program that ran."""
-    number, engine, layer = register & 0xFF, register >> 8 & 0xF, register >> 16 & 0xFFF
+    fields = unpack(ERROR_LAYOUT, register)
+    number, engine, layer = fields["code"], fields["engine"], fields["layer"]
     code = Error(number) if number in Error._value2member_map_ else None
     cause, remedy = _EXPLANATIONS.get(
         code or Error.NONE, (f"error code {number} is unknown", "the driver is older than the hardware: update it")

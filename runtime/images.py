@@ -1,6 +1,6 @@
 """Between what a user has (images, scores) and what the accelerator has (codes)."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -8,7 +8,38 @@ from ..compiler.program.map_layout import MapLayout
 from .errors import ImageError, ImageTypeError
 
 
-def to_codes(images: Any, layout: MapLayout) -> np.ndarray:
+class ImageFormat(Protocol):
+    """What codes mean: a map's layout (`MapLayout`) or a tensor of the integer graph (`TensorType`) says it.
+
+    Members
+    -------
+    name: of the tensor.
+    channels, height, width: of an image.
+    bits, scale, zero_point: a code of so many bits stands for scale · (code − zero_point).
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def bits(self) -> int: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def zero_point(self) -> int: ...
+
+
+def as_array(images: Any) -> Any:
+    """NumPy's array of a PyTorch tensor, wherever that lies; anything else as it is."""
+    return images.detach().cpu().numpy() if hasattr(images, "detach") else images
+
+
+def to_codes(images: Any, layout: ImageFormat) -> np.ndarray:
     """Codes of a batch for a network's input: uint8, N × C × H × W; see `check` for what images may be."""
     batch = check(images, layout)
     codes = np.empty(batch.shape, np.uint8)
@@ -17,7 +48,7 @@ def to_codes(images: Any, layout: MapLayout) -> np.ndarray:
     return codes
 
 
-def check(images: Any, layout: MapLayout) -> np.ndarray:
+def check(images: Any, layout: ImageFormat) -> np.ndarray:
     """A batch, N × C × H × W, of the numbers that were given, all of which have a code.
 
     Parameters
@@ -56,7 +87,7 @@ def check(images: Any, layout: MapLayout) -> np.ndarray:
     return batch
 
 
-def quantize(images: np.ndarray, layout: MapLayout) -> np.ndarray:
+def quantize(images: np.ndarray, layout: ImageFormat) -> np.ndarray:
     """The codes of images that were checked, uint8, of the same shape: integers as they are, real values as
     floor(x / scale + 1/2) + zero point, clipped to the codes that exist."""
     if images.dtype.kind != "f":
@@ -75,6 +106,6 @@ def fill(codes: np.ndarray, layout: MapLayout) -> np.ndarray:
     return codes.reshape(layout.shape)
 
 
-def to_values(codes: np.ndarray, layout: MapLayout) -> np.ndarray:
+def to_values(codes: np.ndarray, layout: ImageFormat) -> np.ndarray:
     """Real values of codes, float32."""
     return ((codes.astype(np.int32) - layout.zero_point) * layout.scale).astype(np.float32)

@@ -7,9 +7,8 @@ import numpy as np
 
 from ..compiler.program.lane_groups import log_slots
 from ..compiler.program.program import Program
+from ..hdl.isa import LOG_RECORD_BYTES
 from .errors import DeviceError
-
-LOG_RECORD_BYTES = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +110,14 @@ class RunResult:
     runs: tuple[ProgramRun, ...]
     clock_hz: float
     seconds: float
+
+    @property
+    def predictions(self) -> np.ndarray | None:
+        """The class with the largest score, of each image; None where there is not exactly one vector of scores."""
+        if len(self.codes) != 1:
+            return None
+        (scores,) = self.codes.values()
+        return scores.reshape(len(scores), -1).argmax(axis=1) if scores.shape[2:] == (1, 1) else None
 
     @property
     def images(self) -> int:

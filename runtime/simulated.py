@@ -1,22 +1,24 @@
 """The accelerator as a simulated device: Verilated RTL in a DDR model."""
 
-import os
 import threading
 
 import numpy as np
 
 from ..hdl.geometry import Geometry
+from ..hdl.registers import OFFSET, Control
 from ..sim.accelerator import accelerator_library
 from ..sim.conditions import DdrConditions
 from ..sim.errors import SimulationError
 from ..sim.ports import master_ports
 from ..sim.simulation import PortTraffic, Simulation
-from ..sim.verilator import BuildOptions, Progress
-from .device import ALIGNMENT, Buffer, Device
+from ..sim.verilator import BuildNote, BuildOptions
+from .device import ALIGNMENT, Buffer, Device, DeviceKind
 from .errors import DeviceError
+from .waves import Watch
 
 _BASE = 1 << 20
 """Address of the first allocation: what begins below it was computed wrongly."""
+_CONTROL = OFFSET["CONTROL"]
 _GUARD_BYTES = 4096
 """Between allocations: nothing may be read or written there."""
 
@@ -58,7 +60,7 @@ class SimulatedDevice(Device):
     geometry: of the accelerator.
     conditions: of its memory.
     memory_bytes: of the DDR; the host pays only for what is touched.
-    trace: a VCD file to write, for debugging.
+    watch: waves of a part of the first run; the simulator is then built for it, if it writes a file.
     options, progress: of the build.
 
     Raises
@@ -67,7 +69,7 @@ class SimulatedDevice(Device):
     BusViolation: from all methods that run cycles.
     """
 
-    simulated = True
+    kind = DeviceKind.SIMULATED
 
     def __init__(
         self,
@@ -75,18 +77,19 @@ class SimulatedDevice(Device):
         conditions: DdrConditions | None = None,
         *,
         memory_bytes: int = 1 << 29,
-        trace: "str | os.PathLike[str] | None" = None,
+        watch: Watch | None = None,
         options: BuildOptions | None = None,
-        progress: Progress | None = None,
+        progress: BuildNote | None = None,
     ) -> None:
         self.geometry = geometry
         self.conditions = conditions or DdrConditions()
         self.clock_hz = self.conditions.clock_hz
-        options = options or BuildOptions(trace=trace is not None)
+        options = options or BuildOptions(trace=watch is not None and watch.path is not None)
         library = accelerator_library(geometry, options=options, progress=progress)
         self.simulation = Simulation(
-            library, master_ports(geometry), memory_bytes=memory_bytes, conditions=self.conditions, trace=trace
+            library, master_ports(geometry), memory_bytes=memory_bytes, conditions=self.conditions
         )
+        self._watch = watch
         self._next = _BASE
         self._freed: dict[int, list[int]] = {}  # addresses by size
         self._lock = threading.Lock()
@@ -117,6 +120,8 @@ class SimulatedDevice(Device):
     def write_offset(self, offset: int, value: int) -> None:
         try:
             with self._lock:
+                if self._watch and offset == _CONTROL and value & Control.START:
+                    self._watch.run_started(self.simulation)
                 self.simulation.write(offset, value)
         except SimulationError as error:
             raise BusViolation(str(error)) from error
@@ -144,12 +149,17 @@ class SimulatedDevice(Device):
         while left > 0:
             try:
                 with self._lock:
-                    self.simulation.run(min(left, _SLICE_CYCLES))
+                    count = min(left, _SLICE_CYCLES)
+                    if self._watch:
+                        count = min(count, self._watch.look(self.simulation))
+                    self.simulation.run(count)
                     if self.simulation.interrupt:
+                        if self._watch:
+                            self._watch.run_ended(self.simulation)
                         return True
             except SimulationError as error:
                 raise BusViolation(str(error)) from error
-            left -= _SLICE_CYCLES
+            left -= count
         return False
 
     def close(self) -> None:

@@ -12,7 +12,8 @@ from .driver import Driver
 from .images import fill, to_codes
 from .results import ProgramRun
 
-Progress = Callable[[str], None]
+RunNote = Callable[[str], None]
+"""Called with a line of text, which image is next, before every run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +114,7 @@ def verify(
     images: np.ndarray,
     *,
     timeout: float | None = None,
-    progress: Progress | None = None,
+    progress: RunNote | None = None,
 ) -> VerificationReport:
     """Runs images on the loaded program and compares everything with the integer executor.
 

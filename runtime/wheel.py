@@ -1,4 +1,4 @@
-"""The wheel that a board installs, `intramix-runtime`: the files of `closure` and nothing else.
+"""The wheel that a board installs, `intramix-runtime`: the files of `board_files` and nothing else.
 
     python -m intramix.runtime.wheel [-o dist]       (make runtime-wheel)
 """
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from .closure import PACKAGE, closure
+from .board_files import PACKAGE, board_files
 
 NAME = "intramix-runtime"
 PYTHON = "3.10"
@@ -38,7 +38,7 @@ intramix = "intramix.cli.main:main"
 
 [tool.setuptools.packages.find]
 include = ["intramix*"]
-namespaces = true
+namespaces = false
 """
 
 
@@ -46,7 +46,7 @@ def write_tree(folder: pathlib.Path) -> None:
     """Writes the wheel's sources: a project file, and the package."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pyproject.toml").write_text(_PROJECT.replace("VERSION", importlib.metadata.version(PACKAGE)))
-    for name, path in closure().items():
+    for name, path in board_files().items():
         target = folder / pathlib.Path(*name.split("."))
         target = target / "__init__.py" if path.name == "__init__.py" else target.with_suffix(".py")
         target.parent.mkdir(parents=True, exist_ok=True)

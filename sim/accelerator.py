@@ -4,19 +4,23 @@ import importlib.metadata
 import json
 import pathlib
 
+from ..files import write_whole
 from ..hdl import geometry as geometry_module
 from ..hdl.geometry import Geometry
-from .cache import cache_directory, digest, locked, store_text
+from .cache import cache_directory, digest, locked
 from .ports import master_ports
-from .verilator import BuildOptions, Progress, build_library, verilator_environment
+from .verilator import BuildNote, BuildOptions, build_library, design_characters, verilator_environment
 
 TOP = "accelerator"
 """Name of the top module."""
 
+_TRACE_HEADER, _TRACE_CYCLE = 0.5, 0.01
+"""Bytes of a VCD file by characters of Verilog, every instance counted: of its header, and of a cycle. Measured on two
+geometries of 2 pixel lanes and 8 filters: 0.46 and 0.55, 0.0078 and 0.0105."""
 _HDL = pathlib.Path(geometry_module.__file__).parent
 
 
-def accelerator_text(geometry: Geometry, *, progress: Progress | None = None) -> str:
+def accelerator_text(geometry: Geometry, *, progress: BuildNote | None = None) -> str:
     """The Verilog of an accelerator, from the cache where neither the geometry nor the RTL's sources changed.
 
     The first conversion on a machine compiles a WebAssembly Yosys, which can take 2 minutes; `progress` is told.
@@ -40,7 +44,7 @@ def accelerator_text(geometry: Geometry, *, progress: Progress | None = None) ->
         from ..hdl.accelerator import accelerator_verilog
 
         text = accelerator_verilog(geometry)
-        store_text(path, text)
+        write_whole(path, text)
         return text
 
 
@@ -49,8 +53,13 @@ def primitives_text() -> str:
     return (_HDL / "array" / "primitives.v").read_text()
 
 
+def trace_bytes(geometry: Geometry, cycles: float) -> float:
+    """About the size of a VCD file of all signals in cycles in which the array works, by the size of the design."""
+    return design_characters(accelerator_text(geometry), TOP) * (_TRACE_HEADER + _TRACE_CYCLE * cycles)
+
+
 def accelerator_library(
-    geometry: Geometry, *, options: BuildOptions | None = None, progress: Progress | None = None
+    geometry: Geometry, *, options: BuildOptions | None = None, progress: BuildNote | None = None
 ) -> pathlib.Path:
     """The shared library of an accelerator (see `build_library`).
 

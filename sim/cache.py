@@ -5,7 +5,6 @@ import fcntl
 import hashlib
 import os
 import pathlib
-import tempfile
 from collections.abc import Iterable, Iterator
 
 ENVIRONMENT_VARIABLE = "INTRAMIX_CACHE"
@@ -52,15 +51,3 @@ def locked(name: str) -> Iterator[None]:
     with (cache_directory() / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def store_text(path: pathlib.Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

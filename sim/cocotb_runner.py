@@ -12,10 +12,11 @@ from unittest import mock
 import cocotb_tools.config
 from cocotb_tools.runner import get_results, get_runner
 
+from ..files import write_whole
 from ..hdl.geometry import Geometry
 from .accelerator import accelerator_text, primitives_text
-from .cache import cache_directory, digest, locked, store_text
-from .errors import BuildError, SimulationError
+from .cache import cache_directory, digest, locked
+from .errors import SimulationError, SimulatorBuildError
 from .verilator import verilator_environment, waivers
 from .wrapper import WRAPPER, wrapper_text
 
@@ -46,7 +47,7 @@ def run_cocotb(
     Raises
     ------
     MissingToolError: a program of the tool chain is not installed.
-    BuildError: Verilator or the compiler refuses.
+    SimulatorBuildError: Verilator or the compiler refuses.
     SimulationError: a test failed, or none ran; it names the file of results or the log.
     """
     files = {
@@ -67,14 +68,14 @@ def run_cocotb(
         build.mkdir(exist_ok=True)
         for name, text in files.items():
             if not (build / name).exists():
-                store_text(build / name, text)
+                write_whole(build / name, text)
         try:
             runner.build(
                 sources=[build / name for name in files], hdl_toplevel=WRAPPER, build_args=arguments, build_dir=build,
                 timescale=("1ns", "1ps"), log_file=build / "build.log",
             )
         except RuntimeError as error:  # all that the runner says is the exit status
-            raise BuildError(f"{error}: see {build / 'build.log'}\n{_tail(build / 'build.log')}") from error
+            raise SimulatorBuildError(f"{error}: see {build / 'build.log'}\n{_tail(build / 'build.log')}") from error
     log = directory / "cocotb.log"
     try:
         results = runner.test(

@@ -21,8 +21,8 @@ class DdrConditions:
     stall_probability: with which each channel of each port is held back in a cycle, beyond what rate and latency do.
     seed: of the random stalls.
     outstanding: bursts that a port accepts before the first is finished, per direction.
-    shared_ports: groups of masters, by name, that read through one port: in a cycle one of them is given a beat. A
-        master in no group has a port of its own.
+    shared_ports: sets of masters, by name, that read through one port: in a cycle one of them is given a beat. A
+        master in no set has a port of its own.
 
     Raises
     ------

@@ -9,7 +9,7 @@ class MissingToolError(SimulationToolError):
     """A program that the simulator needs is not installed; the message names the package that has it."""
 
 
-class BuildError(SimulationToolError):
+class SimulatorBuildError(SimulationToolError):
     """Verilator or the C++ compiler refused its input; the message ends with what it said last."""
 
 

@@ -43,7 +43,8 @@ class PortTraffic:
 def _prototypes(library: ctypes.CDLL) -> None:
     u32, u64, handle = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
     table: dict[str, tuple[object, list[object]]] = {
-        "create": (handle, [handle, u64, ctypes.c_double, u32, u32, ctypes.c_double, u64, u32, ctypes.c_char_p]),
+        "create": (handle, [handle, u64, ctypes.c_double, u32, u32, ctypes.c_double, u64, u32]),
+        "trace": (ctypes.c_int, [handle, ctypes.c_char_p]),
         "destroy": (None, [handle]),
         "reset": (None, [handle, u32]),
         "run": (u64, [handle, u64, ctypes.c_int]),
@@ -74,7 +75,6 @@ class Simulation:
     ports: the masters it was built with.
     memory_bytes: size of the memory, which begins at address 0.
     conditions: of the memory.
-    trace: a VCD file to write; the library must be built with `trace`.
 
     Raises
     ------
@@ -89,7 +89,6 @@ class Simulation:
         *,
         memory_bytes: int,
         conditions: DdrConditions | None = None,
-        trace: "str | os.PathLike[str] | None" = None,
     ) -> None:
         self.conditions = conditions or DdrConditions()
         self.ports = tuple(ports)
@@ -100,7 +99,7 @@ class Simulation:
         c = self.conditions
         self._handle: int | None = self._library.simulation_create(
             self.memory.ctypes.data, memory_bytes, c.bytes_per_cycle, c.latency_cycles, c.response_cycles,
-            c.stall_probability, c.seed, c.outstanding, None if trace is None else os.fsencode(trace),
+            c.stall_probability, c.seed, c.outstanding,
         )
         self._share(c.shared_ports)
         self.reset()
@@ -176,6 +175,23 @@ class Simulation:
 
     def clear_faults(self) -> None:
         self._library.simulation_clear_faults(self._live())
+
+    def begin_trace(self, path: "str | os.PathLike[str]") -> None:
+        """From now on every signal is written to a VCD file, until `end_trace`; a time unit is a tenth of a cycle.
+
+        Raises
+        ------
+        SimulationError: the library was built without `trace`, or the file cannot be written.
+        """
+        if not self._library.simulation_trace(self._live(), os.fsencode(path)):
+            raise SimulationError(
+                f"no waves can be written to {os.fspath(path)}: the folder is not there or cannot be written, or the "
+                "simulator was built without tracing"
+            )
+
+    def end_trace(self) -> None:
+        """Completes the file that `begin_trace` began, if there is one."""
+        self._library.simulation_trace(self._live(), None)
 
     def close(self) -> None:
         """Ends the simulation (and completes a VCD file). May be called twice."""

@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 
 from .bridge import bridge_source, support_sources
 from .cache import cache_directory, digest, locked
-from .errors import BuildError, MissingToolError
+from .errors import MissingToolError, SimulatorBuildError
 from .ports import MasterPort
 
-Progress = Callable[[str], None]
+BuildNote = Callable[[str], None]
 """Called with a line of text when a step begins."""
 
 _PACKAGES = {"perl": "perl", "make": "make", "g++": "g++"}
@@ -85,7 +85,7 @@ def build_library(
     top: str,
     primitives: str = "",
     options: BuildOptions | None = None,
-    progress: Progress | None = None,
+    progress: BuildNote | None = None,
 ) -> pathlib.Path:
     """The shared library of a design: built when its contents are new, otherwise from the cache.
 
@@ -99,7 +99,7 @@ def build_library(
     Raises
     ------
     MissingToolError: a program of the tool chain is not installed.
-    BuildError: Verilator or the compiler refuses.
+    SimulatorBuildError: Verilator or the compiler refuses.
     CacheError: the cache cannot be written.
     """
     options = options or BuildOptions()
@@ -156,8 +156,31 @@ def _verilator_command(top: str, options: BuildOptions) -> list[str]:
 def _hierarchy(verilog: str, top: str) -> str:
     """Verilator's configuration: in a large design, large modules with several instances are one piece of C++ each.
 
-    Empty for designs that are small enough to be inlined, which may run faster. docs/decisions/0005-hierarchy.md.
+    Empty for designs that are small enough to be inlined, which may run faster. docs/decisions/0007-hierarchy.md.
     """
+    modules, instances = _modules(verilog)
+    if top not in modules or design_characters(verilog, top) < _INLINED_CHARACTERS:
+        return ""
+    counts: Counter[str] = sum(instances.values(), Counter())
+    shared = [
+        name for name, text in modules.items() if len(text) >= _SHARED_CHARACTERS and counts[name] >= _SHARED_INSTANCES
+    ]
+    return "`verilator_config\n" + "".join(f'no_inline -module "{name}"\n' for name in shared)
+
+
+def design_characters(verilog: str, top: str) -> int:
+    """Size of a design's text, the text of every instance counted."""
+    modules, instances = _modules(verilog)
+
+    @functools.cache
+    def characters(name: str) -> int:
+        return len(modules[name]) + sum(count * characters(kind) for kind, count in instances[name].items())
+
+    return characters(top)
+
+
+def _modules(verilog: str) -> tuple[dict[str, str], dict[str, Counter[str]]]:
+    """The text of every module by name, and how many instances of which others it has."""
     found = re.finditer(r"^module (\\?\S+?) ?\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
     modules = {module[1]: module[0] for module in found}
     instances = {
@@ -166,18 +189,7 @@ def _hierarchy(verilog: str, top: str) -> str:
         )
         for name, text in modules.items()
     }  # fmt: skip
-
-    @functools.cache
-    def characters(name: str) -> int:
-        return len(modules[name]) + sum(count * characters(kind) for kind, count in instances[name].items())
-
-    if top not in modules or characters(top) < _INLINED_CHARACTERS:
-        return ""
-    counts: Counter[str] = sum(instances.values(), Counter())
-    shared = [
-        name for name, text in modules.items() if len(text) >= _SHARED_CHARACTERS and counts[name] >= _SHARED_INSTANCES
-    ]
-    return "`verilator_config\n" + "".join(f'no_inline -module "{name}"\n' for name in shared)
+    return modules, instances
 
 
 def _make_flags(options: BuildOptions) -> list[str]:
@@ -204,7 +216,7 @@ def _build(
     command: list[str],
     make: list[str],
     environment: dict[str, str],
-    progress: Progress | None,
+    progress: BuildNote | None,
 ) -> None:
     report = progress or (lambda text: None)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=library.parent) as name:
@@ -240,4 +252,4 @@ def _run(what: str, command: list[str], directory: pathlib.Path, environment: di
     if result.returncode:
         lines = [line for line in result.stdout.splitlines() if line.strip() and "Warning" not in line]
         tail = "\n".join(lines[-_TAIL_LINES:])
-        raise BuildError(f"{what} failed with status {result.returncode}:\n{tail}")
+        raise SimulatorBuildError(f"{what} failed with status {result.returncode}:\n{tail}")

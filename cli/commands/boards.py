@@ -1,15 +1,16 @@
 """`intramix boards`: what there is to build for, and how much of it the geometries take."""
 
-import dataclasses
 from pathlib import Path
 
 import click
 
-from ...platforms.boards import BOARDS, LUT_LIMIT, Part
+from ...platforms.boards import BOARDS, LUT_LIMIT, Board, Part
 from ...platforms.estimate import LUT_ERROR, Occupancy, occupancy
+from ...runtime.figures.fields import keys
+from ..figures.hardware import BoardFigures, BoardLimits, BoardsFigures, OccupancyFigures
 from ..shared.console import console, table
 from ..shared.options import json_option
-from ..shared.output import write_json
+from ..shared.output import write_figures
 
 
 @click.command()
@@ -31,22 +32,7 @@ def boards(json_path: Path | None) -> None:
             " + ".join(f"{count} {name}" for name, count in lanes.items() if count),
             f"{g.macs_per_cycle:,}",
         ])
-        entries.append({
-            "name": board.name,
-            "title": board.title,
-            "part": board.part.name if board.part else None,
-            "clock_hz": board.clock_hz,
-            "memory": board.memory,
-            "memory_bytes_per_second": board.memory_bytes_per_second,
-            "geometry": g.to_dict(),
-            "macs_per_cycle": g.macs_per_cycle,
-            "lanes": lanes,
-            "occupancy": dataclasses.asdict(taken),
-            "limits": board.part and {
-                "lut": board.part.lut, "dsp": board.part.dsp, "bram36": board.part.bram36, "lut_share": LUT_LIMIT,
-            },
-            "fits": board.part and taken.fits(board.part),
-        })  # fmt: skip
+        entries.append(_figures(board, taken, lanes))
     columns = [
         ("name", "left"), ("board", "left"), ("clock", "right"), ("memory", "left"),
         ("channels × filters × pixels", "left"), ("filter lanes of a tile", "left"), ("MACs a cycle", "right"),
@@ -63,8 +49,27 @@ def boards(json_path: Path | None) -> None:
         "`intramix synthesize --board NAME` counts anew.",
         soft_wrap=True,
     )
-    if json_path:
-        write_json(json_path, {"boards": entries})
+    write_figures(json_path, BoardsFigures(boards=tuple(entries)))
+
+
+def _figures(board: Board, taken: Occupancy, lanes: dict[str, int]) -> BoardFigures:
+    part = board.part
+    return BoardFigures(
+        name=board.name,
+        title=board.title,
+        part=part.name if part else None,
+        clock_hz=board.clock_hz,
+        memory=board.memory,
+        memory_bytes_per_second=board.memory_bytes_per_second,
+        geometry=board.geometry.to_dict(),
+        macs_per_cycle=board.geometry.macs_per_cycle,
+        lanes=lanes,
+        occupancy=OccupancyFigures(**{key.name: getattr(taken, key.name) for key in keys(OccupancyFigures)}),
+        limits=None if part is None else BoardLimits(
+            lut=part.lut, dsp=part.dsp, bram36=part.bram36, lut_share=LUT_LIMIT
+        ),
+        fits=None if part is None else taken.fits(part),
+    )
 
 
 def _fit_row(name: str, part: Part, taken: Occupancy) -> list[str]:

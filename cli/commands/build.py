@@ -14,11 +14,12 @@ from ...platforms.open_tools import FoundTool
 from ...platforms.project import Project
 from ...platforms.remote import Remote
 from ...platforms.reports import read_reports
+from ..figures.hardware import BuildFigures
 from ..shared.console import console, errors, step
 from ..shared.errors import UserError
 from ..shared.options import board_options, json_option
-from ..shared.output import write_json
-from .reports import print_reports, reports_json
+from ..shared.output import write_figures
+from .reports import print_reports, reports_figures
 
 _PREPARE: dict[tuple[str, str], Callable[[Board, Geometry, Path], Project]] = {
     ("vivado", "rtl"): rtl_project.prepare,
@@ -30,15 +31,18 @@ _PREPARE: dict[tuple[str, str], Callable[[Board, Geometry, Path], Project]] = {
 @click.command()
 @board_options("pynq-z2")
 @click.option("--toolchain", type=click.Choice(["vivado", "open"]), default="vivado", show_default=True,
-              help="open: yosys, nextpnr-xilinx and prjxray, for XC7Z020 and smaller.")
+              help="What makes the bitstream. vivado: AMD's tool, for every board. open: yosys, nextpnr-xilinx and "
+                   "prjxray, for XC7Z020 and smaller parts.")
 @click.option("--flow", type=click.Choice(["rtl", "block-design"]), default="rtl", show_default=True,
-              help="rtl: no block design; block-design: an IP in Vivado's IP integrator, with an .xsa.")
+              help="How Vivado gets the design. rtl: as Verilog with the processing system instantiated in it. "
+                   "block-design: as an IP in a block design of the IP integrator, which also gives an .xsa.")
 @click.option("--clock", type=click.FloatRange(min=1), metavar="MHZ",
-              help="Clock of the accelerator, if not the board's.")
-@click.option("--prepare-only", is_flag=True, help="Write the project and do not run the tool.")
-@click.option("--ssh", "host", metavar="USER@HOST", help="Run the tool on another machine; files travel by ssh.")
+              help="Clock of the accelerator (default: the board's, see `intramix boards`).")
+@click.option("--prepare-only", is_flag=True, help="Only write the project; its script makes the bitstream later.")
+@click.option("--ssh", "host", metavar="USER@HOST",
+              help="Run the tool on this machine instead; files travel there and back by ssh.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="FOLDER",
-              help="Folder for the project and its results.")
+              help="Folder that receives the project and its results.")
 @json_option
 def build(
     board: Board, geometry: Geometry, toolchain: str, flow: str, clock: float | None, prepare_only: bool,
@@ -68,24 +72,23 @@ def build(
     asked = "" if project.clock_hz == board.clock_hz else f" (of {board.clock_hz / 1e6:g} asked for)"
     part = board.part.name if board.part else ""
     console.print(f"{output}: {part}, {project.clock_hz / 1e6:g} MHz{asked}, prepared in {prepared:.1f} s")
-    figures = {
-        "board": board.name, "part": part, "toolchain": toolchain, "flow": flow, "clock_hz": project.clock_hz,
-        "signature": f"0x{geometry.signature:08x}", "prepare_seconds": round(prepared, 2), "tools": {},
-        "bitstream": None, "reports": None,
-    }  # fmt: skip
+    bitstream = reports = None
+    tools: list[FoundTool] = []
     if prepare_only:
         console.print(f"  sh {project.script}    makes the bitstream", soft_wrap=True)
     else:
-        tools: list[FoundTool] = []
-        figures["bitstream"] = str(_run(project, toolchain, remote, tools))
-        figures["tools"] = {tool.tool.names[0]: tool.version for tool in tools}
-        console.print(f"  {figures['bitstream']}, .bin, .hwh", soft_wrap=True)
+        bitstream = str(_run(project, toolchain, remote, tools))
+        console.print(f"  {bitstream}, .bin, .hwh", soft_wrap=True)
         found = read_reports(output)
         print_reports(found)
-        figures["reports"] = reports_json(found)
-    figures["seconds"] = round(time.monotonic() - started, 2)
-    if json_path:
-        write_json(json_path, figures)
+        reports = reports_figures(found)
+    figures = BuildFigures(
+        board=board.name, part=part, toolchain=toolchain, flow=flow, clock_hz=project.clock_hz,
+        signature=f"0x{geometry.signature:08x}", prepare_seconds=round(prepared, 2),
+        tools={tool.tool.names[0]: tool.version for tool in tools}, bitstream=bitstream, reports=reports,
+        seconds=round(time.monotonic() - started, 2),
+    )  # fmt: skip
+    write_figures(json_path, figures)
 
 
 def _run(project: Project, toolchain: str, remote: Remote | None, tools: list[FoundTool]) -> Path:

@@ -1,5 +1,6 @@
 """`intramix demo`: the whole way, from training to bit-exact RTL."""
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +8,13 @@ from pathlib import Path
 
 import click
 
+from ...files import write_whole
 from ...hdl.geometry import Geometry
 from ...platforms.boards import Board
 from ..shared.console import console, step
 from ..shared.errors import EXIT_MISMATCH
 from ..shared.options import board_options, json_option
-from ..shared.output import write_json, write_whole
+from ..shared.output import write_figures
 from ..shared.tables import layer_table, percent, totals
 
 FLOAT_EPOCHS = 16
@@ -23,15 +25,19 @@ QUANTIZED_LEARNING_RATE = 1e-3
 
 @click.command()
 @board_options("small")
-@click.option("--images", type=click.IntRange(1), default=100, show_default=True, help="Test images through the RTL.")
+@click.option("--images", type=click.IntRange(1), default=100, show_default=True,
+              help="Run so many of the test images through the simulated accelerator.")
 @click.option("--method", type=click.Choice(("variance", "output-error")), default="output-error", show_default=True,
-              help="How filters are given their formats.")
-@click.option("--float-epochs", type=click.IntRange(1), default=FLOAT_EPOCHS, show_default=True)
+              help="How every filter is given its number format (docs/quantization.md).")
+@click.option("--float-epochs", type=click.IntRange(1), default=FLOAT_EPOCHS, show_default=True,
+              help="Epochs of training before the network is quantized.")
 @click.option("--epochs", type=click.IntRange(0), default=QUANTIZED_EPOCHS, show_default=True,
-              help="Epochs of fine-tuning with quantization.")
-@click.option("--seed", type=int, default=0, show_default=True)
+              help="Epochs of fine-tuning after it is quantized.")
+@click.option("--seed", type=int, default=0, show_default=True,
+              help="Seed of the weights and of the order of the images.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("build/demo"),
-              show_default=True, metavar="FOLDER", help="Folder for the model, the program, the listing, the report.")
+              show_default=True, metavar="FOLDER",
+              help="Folder that receives the model, the program, its listing and the report.")
 @json_option
 def demo(
     board: Board, geometry: Geometry, images: int, method: str, float_epochs: int, epochs: int, seed: int,
@@ -55,18 +61,15 @@ def demo(
     with step("Load PyTorch"):
         import torch
 
-        from ...compiler.compile import compile_graph
-        from ...compiler.program.fileformat import save as save_program
-        from ...compiler.program.listing import listing
+        from ...lanes import plan_for
         from ...quant.data.data import load_data
-        from ...quant.graph.fileformat import save as save_model
         from ...quant.models import load_model
-        from ...quant.network.export import image_codes
         from ...quant.training.train import TrainingOptions
+        from ...runtime.figures.simulation import AccuracyFigures
         from ..report.run import render
-        from ..shared.training import quantize_for, train_float
+        from ..shared.simulation import build, check, verdict
+        from ..shared.training import quantize_with_progress, train_float
         from ..shared.training_log import TrainingLog
-        from ..shared.verification import accuracy_of, build, check, conditions_of, figures_of, verdict
 
     torch.set_num_threads(1)  # for a net this small a second thread costs more than it brings
     data = load_data("digits")
@@ -80,41 +83,36 @@ def demo(
     console.print(f"  float accuracy {percent(float_accuracy)} on {len(data.test_images)} test images")
     with timed("quantize"):
         options = TrainingOptions(epochs=epochs, learning_rate=QUANTIZED_LEARNING_RATE, seed=seed)
-        result = quantize_for(model, data, geometry, method=method, options=options, name="demo", log=log)
-    assert result.integer_accuracy is not None
-    console.print(
-        f"  integer accuracy {percent(result.integer_accuracy)} with 8-bit, Fixed-4 and LUT-lane filters in a layer"
-    )
+        plan = plan_for(geometry, method=method, training=options, name="demo")
+        quantized = quantize_with_progress(model, data, board, geometry, plan, log=log)
+    assert quantized.quantization is not None
+    integer_accuracy = quantized.quantization.integer_accuracy
+    assert integer_accuracy is not None
+    console.print(f"  integer accuracy {percent(integer_accuracy)} with 8-bit, Fixed-4 and LUT-lane filters in a layer")
     with timed("compile"), step("Compile"):
-        program = compile_graph(result.graph, geometry, keep_maps=True)
-    output.mkdir(parents=True, exist_ok=True)
-    save_model(result.graph, output / "demo.imx")
-    save_program(program, output / "demo.imp")
-    write_whole(output / "listing.txt", listing(program))
-    conditions = conditions_of(board)
+        program = quantized.compile(selftest=False)
+    quantized.save(output / "demo.imx")
+    program.save(output / "demo.imp")
+    write_whole(output / "listing.txt", program.listing())
     with timed("build"):
-        device = build(program, conditions)
-    chosen = data.test_images[:images]
+        device = build(program)
+    labels = data.test_labels[:images]
     with timed("simulate"):
-        report, run_seconds = check(device, program, result.graph, image_codes(chosen))
-    figures = figures_of(program, board, conditions, report, simulated_cycles=device.cycles, seconds=run_seconds)
-    labels = data.test_labels[:images].numpy()
-    figures["accuracy"] = {
-        "float": float_accuracy,
-        "quantized": result.integer_accuracy,
-        "rtl": accuracy_of(report, result.graph.outputs[0], labels),
-    }
-    figures["seconds"] = seconds
+        simulation = check(program, quantized.graph, data.test_images[:images], device)
+    rtl = simulation.accuracy(labels)
+    figures = dataclasses.replace(
+        simulation.figures, seconds=seconds,
+        accuracy=AccuracyFigures(float=float_accuracy, quantized=integer_accuracy, rtl=rtl),
+    )  # fmt: skip
     layer_table(figures)
     totals(figures)
     console.print(
-        " · ".join(f"{name} {percent(value)}" for name, value in figures["accuracy"].items())
-        + f" [dim](accuracy; rtl: of the {len(labels)} images run)[/]"
+        f"float {percent(float_accuracy)} · quantized {percent(integer_accuracy)} · rtl {percent(rtl)} "
+        f"[dim](accuracy; rtl: of the {len(labels)} images run)[/]"
     )
-    passed = verdict(report)
+    passed = verdict(simulation.report)
     write_whole(output / "report.html", render(figures, history=log.entries()))
-    if json_path:
-        write_json(json_path, figures)
+    write_figures(json_path, figures)
     console.print(f"[bold]{output / 'report.html'}[/] has the plots; {output} the model, the program and its listing.")
     if not passed:
         raise click.exceptions.Exit(EXIT_MISMATCH)

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import click
 
+from ...files import write_whole
 from ...hdl.accelerator import accelerator_verilog
 from ...hdl.geometry import Geometry
 from ...platforms.boards import Board
+from ..figures.hardware import ElaborateFigures
 from ..shared.console import console, step
 from ..shared.options import board_options, json_option
-from ..shared.output import write_json, write_whole
+from ..shared.output import write_figures
 
 
 @click.command()
@@ -28,18 +30,17 @@ def elaborate(board: Board, geometry: Geometry, output: Path, json_path: Path | 
     path = output / "accelerator.v"
     write_whole(path, verilog)
     lines = verilog.splitlines()
-    figures = {
-        "board": board.name,
-        "geometry": geometry.to_dict(),
-        "signature": f"0x{geometry.signature:08x}",
-        "verilog": str(path),
-        "lines": len(lines),
-        "modules": sum(line.startswith("module ") for line in lines),
-        "seconds": round(seconds, 2),
-    }
+    figures = ElaborateFigures(
+        board=board.name,
+        geometry=geometry.to_dict(),
+        signature=f"0x{geometry.signature:08x}",
+        verilog=str(path),
+        lines=len(lines),
+        modules=sum(line.startswith("module ") for line in lines),
+        seconds=round(seconds, 2),
+    )
     console.print(
-        f"{path}: {figures['lines']:,} lines, {figures['modules']} modules, signature {figures['signature']}, "
+        f"{path}: {figures.lines:,} lines, {figures.modules} modules, signature {figures.signature}, "
         f"{geometry.macs_per_cycle:,} MACs a cycle, {seconds:.1f} s"
     )
-    if json_path:
-        write_json(json_path, figures)
+    write_figures(json_path, figures)

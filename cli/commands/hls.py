@@ -2,11 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 
+from ...hdl.geometry import SLOT_BITS
 from ...hls_reference.builds import BUILDS, HlsBuild, build_for
 from ...hls_reference.csim import NETWORK_BENCH, UNIT_BENCHES, BenchRun, compile_benches, run_bench
 from ...hls_reference.generate import VECTORS, write_project
@@ -18,26 +18,31 @@ from ...hls_reference.workloads import REPRESENTATIVES, lane_mix, representative
 from ...quant.graph.fileformat import load
 from ...quant.graph.graph import IntegerGraph
 from ...quant.graph.random_graph import random_codes
+from ..figures.hardware import HlsFigures, HlsNetworkFigures, HlsSimulationFigures, TileFigures
 from ..shared.console import bar, console, step, table
 from ..shared.errors import EXIT_MISMATCH
 from ..shared.options import LUT_SCHEMES, json_option
-from ..shared.output import write_json
+from ..shared.output import write_figures
 
 
 @click.command()
 @click.option("--board", "board_name", default="pynq-z2", show_default=True, metavar="NAME",
               help=f"Board to build for: {', '.join(BUILDS)}.")
-@click.option("--activation-bits", type=click.IntRange(4, 6), help="Bits of an activation slot (board's: 5).")
-@click.option("--lut-scheme", type=click.Choice(sorted(LUT_SCHEMES)), help="Number scheme of the LUT filters.")
+@click.option("--activation-bits", type=click.IntRange(SLOT_BITS[0], SLOT_BITS[-1]),
+              help="Bits of an activation (default: the board's, 5).")
+@click.option("--lut-scheme", type=click.Choice(sorted(LUT_SCHEMES)),
+              help="Number scheme of the filters that LUTs compute (default: the board's).")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="FOLDER",
-              help="Folder for the project.")
+              help="Folder that receives the project.")
 @click.option("--model", default="demo", show_default=True, metavar="demo|FILE",
-              help="Network whose vectors to write: the demo, trained shortly on the spot, or an .imx file.")
-@click.option("--images", type=click.IntRange(1), default=2, show_default=True, help="Images in the vectors.")
+              help="Network whose test vectors to write: `demo`, which is trained for two epochs on the spot, or an "
+                   ".imx file of `intramix quantize`.")
+@click.option("--images", type=click.IntRange(1), default=2, show_default=True, help="Images in the test vectors.")
 @click.option("--layers", is_flag=True,
-              help="Also representative layers of ResNet-18, ResNet-50 and MobileNet-V2, at their true channel counts.")
-@click.option("--run", is_flag=True, help="Compile all test benches with g++ and run them.")
-@click.option("--seed", type=int, default=0, show_default=True)
+              help="Also write vectors of representative layers of ResNet-18, ResNet-50 and MobileNet-V2, with as "
+                   "many channels as they really have.")
+@click.option("--run", is_flag=True, help="Compile all test benches with g++ and run them here.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the demo's training and of images.")
 @json_option
 def hls(
     board_name: str, activation_bits: int | None, lut_scheme: str | None, output: Path, model: str, images: int,
@@ -68,22 +73,19 @@ def hls(
     if layers:
         folders |= _layer_vectors(build, output, seed)
     model_figures = _performance(build)
-    figures: dict[str, Any] = {
-        "board": build.name, "part": build.part, "clock_hz": build.clock_hz, "network": graph.name,
-        "activation_bits": build.activation_bits, "lut_scheme": build.lut_scheme.value, "images": images,
-        "tile": {"tm": build.filters, "tn": build.channels, "tr": build.tile_rows, "tc": build.tile_columns},
-        "macs_per_cycle": build.macs_per_cycle, "dsp": build.dsps, "model": model_figures,
-    }  # fmt: skip
-    runs: list[BenchRun] = []
-    if run:
-        runs, figures["compile_seconds"] = _simulate(output, folders)
-        figures["simulations"] = [
-            {"name": entry.name, "passed": entry.passed, "seconds": round(entry.seconds, 3), "result": entry.text}
-            for entry in runs
-        ]
-    figures["seconds"] = round(time.monotonic() - started, 2)
-    if json_path:
-        write_json(json_path, figures)
+    runs, compile_seconds = _simulate(output, folders) if run else ([], None)
+    simulations = tuple(
+        HlsSimulationFigures(name=each.name, passed=each.passed, seconds=round(each.seconds, 3), result=each.text)
+        for each in runs
+    )
+    figures = HlsFigures(
+        board=build.name, part=build.part, clock_hz=build.clock_hz, network=graph.name,
+        activation_bits=build.activation_bits, lut_scheme=build.lut_scheme.value, images=images,
+        tile=TileFigures(tm=build.filters, tn=build.channels, tr=build.tile_rows, tc=build.tile_columns),
+        macs_per_cycle=build.macs_per_cycle, dsp=build.dsps, model=model_figures, compile_seconds=compile_seconds,
+        simulations=simulations if run else None, seconds=round(time.monotonic() - started, 2),
+    )  # fmt: skip
+    write_figures(json_path, figures)
     if any(not entry.passed for entry in runs):
         console.print("[bold red]C simulation differs from PyTorch[/]")
         raise click.exceptions.Exit(EXIT_MISMATCH)
@@ -97,6 +99,7 @@ def _demo(build: HlsBuild, images: int, seed: int) -> tuple[IntegerGraph, np.nda
     from ...quant.data.data import load_data
     from ...quant.models import load_model
     from ...quant.network.export import image_codes
+    from ...quant.plan import QuantizationPlan
     from ...quant.quantize import quantize
     from ...quant.training.train import TrainingOptions, train
 
@@ -105,9 +108,8 @@ def _demo(build: HlsBuild, images: int, seed: int) -> tuple[IntegerGraph, np.nda
     torch.manual_seed(seed)
     network = load_model("demo", channels=1, classes=10)
     train(network, data.train_images, data.train_labels, TrainingOptions(epochs=2, seed=seed))
-    result = quantize(
-        network, data, lane_mix=lane_mix(build), activation_bits=build.activation_bits, method="variance", name="demo"
-    )
+    plan = QuantizationPlan(lane_mix=lane_mix(build), activation_bits=build.activation_bits, name="demo")
+    result = quantize(network, data, plan)
     return result.graph, image_codes(data.test_images[:images])
 
 
@@ -151,7 +153,7 @@ def _simulate(
     return runs, compile_seconds
 
 
-def _performance(build: HlsBuild) -> dict[str, Any]:
+def _performance(build: HlsBuild) -> dict[str, HlsNetworkFigures]:
     figures, rows = {}, []
     for name, shapes in NETWORKS.items():
         entries = network_cycles(shapes(), build.tile_model, depthwise_lanes=build.channels)
@@ -161,10 +163,10 @@ def _performance(build: HlsBuild) -> dict[str, Any]:
             bound: sum(entry.cycles for entry in entries if entry.bound == bound) / cycles
             for bound in ("compute", "inputs", "weights")
         }
-        figures[name] = {
-            "cycles": round(cycles), "frames_per_second": round(build.clock_hz / cycles, 2), "macs": macs,
-            "array_utilisation": round(macs / (cycles * build.macs_per_cycle), 4), "cycles_by_bound": share,
-        }  # fmt: skip
+        figures[name] = HlsNetworkFigures(
+            cycles=round(cycles), frames_per_second=round(build.clock_hz / cycles, 2), macs=macs,
+            array_utilisation=round(macs / (cycles * build.macs_per_cycle), 4), cycles_by_bound=share,
+        )  # fmt: skip
         rows.append([
             name, f"{cycles:,.0f}", f"{build.clock_hz / cycles:.1f}",
             f"{100 * macs / cycles / build.macs_per_cycle:.1f} %",

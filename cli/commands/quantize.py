@@ -1,7 +1,6 @@
 """`intramix quantize`: a PyTorch model into an integer model."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,29 +8,36 @@ import click
 from click.core import ParameterSource
 
 from ...compiler.place.lanes import LUT_FORMATS
+from ...files import write_whole
 from ...hdl.geometry import Geometry
+from ...lanes import lane_mix, plan_for, scheme_of
 from ...platforms.boards import Board
 from ...quant.assignment.allocation import Budget
 from ...quant.assignment.lane_mix import LaneMix
 from ...quant.assignment.methods import METHODS, find_method
 from ...quant.data.data import Dataset, load_data
 from ...quant.frontend.preflight import inspect_model
-from ...quant.graph.fileformat import save
 from ...quant.models import ZOO, fold_normalisation, load_model
 from ...quant.models.weights import IMAGENET
 from ...quant.network.layer_report import layer_reports
 from ...quant.quantize import QuantizationResult
 from ...quant.training import parallel
 from ...quant.training.recipe import TrainingOptions
-from ..report.quantization import layer_figures, render_quantization, show_findings, show_layers, show_narrowed
+from ..figures.models import AgreementFigures, NarrowedFilters, QuantizedAccuracy, QuantizeFigures
+from ..report.quantization import (
+    accuracy_line,
+    layer_figures,
+    render_quantization,
+    show_findings,
+    show_layers,
+    show_narrowed,
+)
 from ..shared import training_options
 from ..shared.console import console
 from ..shared.errors import UserError
-from ..shared.lanes import lane_mix
-from ..shared.options import LUT_SCHEMES, SectionedCommand, board_options, json_option
-from ..shared.output import write_json, write_whole
-from ..shared.tables import percent
-from ..shared.training import checkpoint_of, fingerprint, quantize_for, train_float
+from ..shared.options import SectionedCommand, board_options, json_option
+from ..shared.output import write_figures
+from ..shared.training import checkpoint_of, fingerprint, quantize_with_progress, train_float
 from ..shared.training_log import TrainingLog
 from ..shared.training_options import TrainingChoice
 
@@ -55,29 +61,38 @@ class _Command(SectionedCommand):
 @click.argument("model")
 @board_options("pynq-z2")
 @click.option("--data", required=True, metavar="NAME|FILE|FOLDER",
-              help="`digits`, `procedural`, an .npz with images (and labels), CIFAR-10's or an ImageNet-style folder.")
-@click.option("--image-size", type=click.IntRange(8), help="Of procedural (32) and of image files (224).")
-@click.option("--images-per-class", type=click.IntRange(1), help="At most, of procedural and of image files.")
+              help="Images and labels: a data set's name, `digits` or `procedural`; an .npz of `images` and maybe "
+                   "`labels`; the folder of CIFAR-10's Python files; or a folder of image files with a folder for "
+                   "each class.")
+@click.option("--image-size", type=click.IntRange(8),
+              help="Edge length in pixels of generated images (default 32) and to which image files are cropped "
+                   "(default 224).")
+@click.option("--images-per-class", type=click.IntRange(1),
+              help="Use at most so many images of each class, of generated images and of image files (default: all).")
 @click.option("--test-images", type=click.IntRange(1),
               help="Measure accuracy with so many of the test images, chosen at random (default: all).")
-@click.option("--classes", type=click.IntRange(1), help="Scores of the model (default: the data's classes).")
+@click.option("--classes", type=click.IntRange(1),
+              help="Number of scores that the model gives (default: as many as the data has classes).")
 @click.option("--weights", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="State dict of the float model, .pth or .safetensors.")
+              help="File with the float model's trained weights, a state dict: .pth or .safetensors.")
 @click.option("--normalisation", type=click.Choice(("none", "imagenet")), default="none", show_default=True,
-              help="Of the images that the weights were trained with; it is folded into the first convolution.")
+              help="How images were normalised when the weights were trained; it is folded into the first convolution.")
 @click.option("--method", type=click.Choice(METHODS), default="variance", show_default=True,
-              help="How filters are given their formats.")
+              help="How every filter is given its number format (docs/quantization.md).")
 @click.option("--ratio", metavar="A:B:C",
-              help="Fixed-8 : Fixed-4 : LUT-lane filters of every layer (default: the lanes of the board's tile).")
+              help="How many filters of every layer are Fixed-8 : Fixed-4 : of the LUT lanes' format (default: as "
+                   "many as the board has lanes for).")
 @click.option("--budget", metavar="KIND=LIMIT",
-              help="For hbp and hawq-v3: size, bit-operations or latency, as in size=60% (of 8 bits everywhere).")
+              help="What the formats chosen by hbp and hawq-v3 may cost. KIND is size, bit-operations or latency, "
+                   "LIMIT a share of what 8 bits everywhere cost, as in size=60%.")
 @click.option("--bits", "hidden_bits", type=click.IntRange(2, 8),
-              help="Bits of hidden activations (default: the geometry's slot).")
+              help="Bits of the activations between layers (default: as many as the accelerator has for one).")
 @click.option("--refine", is_flag=True,
-              help="With --epochs 0: round weights by the layers' outputs, and correct biases.")
+              help="With --epochs 0, which does not train: choose the rounding of weights so that the layers' outputs "
+                   "change least, and correct biases.")
 @training_options.training_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
-              help="Integer model (.imx) to write.")
+              help="File of the integer model to write (.imx).")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Also write a page (HTML) with every operator and layer, and the bits of every channel.")
 @json_option
@@ -105,7 +120,7 @@ def quantize(
     started = time.monotonic()
     limit = Budget.parse(budget) if budget else None
     options = find_method(method).options(**training.recipe)
-    device = parallel.find_device(training.machine.device)
+    device = training.device.find()
     with parallel.process_group(device):
         console.quiet = parallel.rank() > 0
         geometry = _with_scheme(geometry, board, method)
@@ -132,29 +147,32 @@ def quantize(
                 **{key: value for key, value in chosen.items() if value is not None},
                 precision=options.precision, augmentation=options.augmentation, seed=options.seed,
             )  # fmt: skip
-            train_float(network, dataset, recipe, log, checkpoint=saved("float"), machine=training.machine)
+            train_float(network, dataset, recipe, log, checkpoint=saved("float"), device=training.device)
         findings = inspect_model(network, dataset.image_shape)
         show_findings(findings, whole=bool(report))
         conditions |= {
             "weights": fingerprint(network), "method": method, "board": board.name, "ratio": ratio, "budget": budget,
             "bits": hidden_bits or geometry.activation_bits, "lut_scheme": geometry.lut_scheme.name,
         }  # fmt: skip
-        result = quantize_for(
-            network, dataset, geometry, activation_bits=hidden_bits, method=method, ratio=mix_given, budget=limit,
-            options=options, refined=refine, name=name, log=log, checkpoint=saved("quantized"),
-            machine=training.machine,
+        plan = plan_for(
+            geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budget=limit, training=options,
+            refined=refine, name=name,
+        )  # fmt: skip
+        quantized = quantize_with_progress(
+            network, dataset, board, geometry, plan, log=log, checkpoint=saved("quantized"), device=training.device,
         )  # fmt: skip
         if parallel.rank():
             return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    save(result.graph, output)
-    accuracy = {
-        "float": result.float_accuracy, "quantized": result.quantized_accuracy, "integer": result.integer_accuracy,
-    }  # fmt: skip
+    quantized.save(output)
+    result = quantized.quantization
+    assert result is not None
+    accuracy = QuantizedAccuracy(
+        float=result.float_accuracy, quantized=result.quantized_accuracy, integer=result.integer_accuracy
+    )
     layers = layer_reports(result.network, result.graph, dataset.test_images[:REPORT_IMAGES])
     show_layers(f"{name}, {method}", layers)
     show_narrowed(result.narrowed, geometry.accumulator_bits)
-    console.print(" · ".join(f"{key} {percent(value)}" for key, value in accuracy.items() if value is not None))
+    console.print(accuracy_line(accuracy))
     agreement = _agreement(result)
     _show_agreement(agreement)
     console.print(f"wrote {output}")
@@ -163,21 +181,21 @@ def quantize(
     if report:
         write_whole(report, render_quantization(f"{name}, {method}, {board.name}", findings, layers, accuracy))
         console.print(f"[bold]{report}[/] has every operator and layer, and the bits of every channel.")
-    if json_path:
-        write_json(json_path, {
-            "network": name,
-            "method": method,
-            "board": board.name,
-            "activation_bits": hidden_bits or geometry.activation_bits,
-            "accuracy": accuracy,
-            "narrowed": [
-                {"layer": each.layer, "filters": each.filters, "given": each.given.name, "taken": each.taken.name}
-                for each in result.narrowed
-            ],
-            "agreement": agreement,
-            "layers": [layer_figures(entry) for entry in layers],
-            "seconds": round(time.monotonic() - started, 2),
-        })
+    figures = QuantizeFigures(
+        network=name,
+        method=method,
+        board=board.name,
+        activation_bits=hidden_bits or geometry.activation_bits,
+        accuracy=accuracy,
+        narrowed=tuple(
+            NarrowedFilters(layer=each.layer, filters=each.filters, given=each.given.name, taken=each.taken.name)
+            for each in result.narrowed
+        ),
+        agreement=agreement,
+        layers=tuple(layer_figures(entry) for entry in layers),
+        seconds=round(time.monotonic() - started, 2),
+    )
+    write_figures(json_path, figures)
 
 
 def _float_model(
@@ -201,30 +219,32 @@ def _float_model(
 
 def _with_scheme(geometry: Geometry, board: Board, method: str) -> Geometry:
     """The geometry with LUT lanes for the method's scheme, unless the person chose a scheme."""
-    kind = find_method(method).lut_format
-    chosen = click.get_current_context().get_parameter_source("lut_scheme")
-    if kind is None or chosen is ParameterSource.COMMANDLINE or LUT_FORMATS[geometry.lut_scheme] == kind:
+    if click.get_current_context().get_parameter_source("lut_scheme") is ParameterSource.COMMANDLINE:
         return geometry
-    console.print(f"{method} has {kind.name} in the LUT lanes: give --lut-scheme {kind.name} to the other commands too")
-    return board.geometry_for(activation_bits=geometry.activation_bits, lut_scheme=LUT_SCHEMES[kind.name])
+    found = scheme_of(method, board, geometry)
+    if found is not geometry:
+        name = LUT_FORMATS[found.lut_scheme].name
+        console.print(f"{method} has {name} in the LUT lanes: give --lut-scheme {name} to the other commands too")
+    return found
 
 
-def _agreement(result: QuantizationResult) -> dict[str, float | None]:
-    """Of all codes of all layers' outputs, under the keys of docs/json.md."""
+def _agreement(result: QuantizationResult) -> AgreementFigures:
+    """How far the integer model and the fake quantization differ, over all codes of all layers' outputs."""
     sizes = {name: tensor.channels * tensor.height * tensor.width for name, tensor in result.graph.tensors.items()}
     total = sum(sizes[entry.tensor] for entry in result.agreement)
     shares = {
         field: sum(getattr(entry, field) * sizes[entry.tensor] for entry in result.agreement) / total
         for field in ("differing", "far")
     }
-    scores = (result.integer_accuracy, result.quantized_accuracy)
-    return {**shares, "accuracy_difference": None if None in scores else scores[0] - scores[1]}  # type: ignore[operator]
+    integer, quantized = result.integer_accuracy, result.quantized_accuracy
+    difference = None if integer is None or quantized is None else integer - quantized
+    return AgreementFigures(**shares, accuracy_difference=difference)
 
 
-def _show_agreement(figures: Mapping[str, float | None]) -> None:
-    difference = figures["accuracy_difference"]
+def _show_agreement(figures: AgreementFigures) -> None:
+    difference = figures.accuracy_difference
     note = "" if difference is None else f"; its accuracy is {100 * difference:+.2f} points"
     console.print(
-        f"The integer model against the fake quantization of the training: {100 * figures['differing']:.3f} % of the "  # type: ignore[operator]
-        f"codes differ, {100 * figures['far']:.4f} % by more than 1{note}"  # type: ignore[operator]
+        f"The integer model against the fake quantization of the training: {100 * figures.differing:.3f} % of the "
+        f"codes differ, {100 * figures.far:.4f} % by more than 1{note}"
     )

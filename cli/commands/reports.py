@@ -1,14 +1,14 @@
 """`intramix reports`: utilisation, timing and power of a bitstream that was built."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ...platforms.reports import Reports, read_reports
+from ..figures.hardware import PowerFigures, ReportsFigures, TimingFigures, UsageFigures
 from ..shared.console import errors, table
 from ..shared.options import json_option
-from ..shared.output import write_json
+from ..shared.output import write_figures
 
 
 @click.command()
@@ -18,8 +18,7 @@ def reports(folder: Path, json_path: Path | None) -> None:
     """Show utilisation, slack and power from the tool's reports in FOLDER, where `intramix build` made a bitstream."""
     found = read_reports(folder)
     print_reports(found)
-    if json_path:
-        write_json(json_path, reports_json(found))
+    write_figures(json_path, reports_figures(found))
 
 
 def print_reports(found: Reports) -> None:
@@ -42,20 +41,23 @@ def print_reports(found: Reports) -> None:
         errors.print(f"[yellow]warning:[/] report {problem}")
 
 
-def reports_json(found: Reports) -> dict[str, Any]:
-    """The same for `--json`."""
-    return {
-        "utilisation": {usage.kind: {"used": usage.used, "available": usage.available} for usage in found.utilisation},
-        "timing": found.timing and {
-            "setup_ns": found.timing.setup, "hold_ns": found.timing.hold, "pulse_width_ns": found.timing.pulse_width,
-            "failing_endpoints": found.timing.failing_endpoints, "met": found.timing.met,
+def reports_figures(found: Reports) -> ReportsFigures:
+    """What the reports say, as `--json` writes it."""
+    timing, power = found.timing, found.power
+    return ReportsFigures(
+        utilisation={
+            usage.kind: UsageFigures(used=usage.used, available=usage.available) for usage in found.utilisation
         },
-        "power": found.power and {
-            "total_watts": found.power.total, "dynamic_watts": found.power.dynamic, "static_watts": found.power.static,
-            "junction_celsius": found.power.junction_celsius, "confidence": found.power.confidence,
-        },
-        "problems": list(found.problems),
-    }  # fmt: skip
+        timing=None if timing is None else TimingFigures(
+            setup_ns=timing.setup, hold_ns=timing.hold, pulse_width_ns=timing.pulse_width,
+            failing_endpoints=timing.failing_endpoints, met=timing.met,
+        ),
+        power=None if power is None else PowerFigures(
+            total_watts=power.total, dynamic_watts=power.dynamic, static_watts=power.static,
+            junction_celsius=power.junction_celsius, confidence=power.confidence,
+        ),
+        problems=tuple(found.problems),
+    )  # fmt: skip
 
 
 def _share(used: float, available: float) -> str:

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 
-from ...compiler.program.program import Program
-from ...runtime.figures import speed_figures
-from ...runtime.results import RunResult
+from ...program import CompiledProgram
+from ...runtime.device import DeviceKind
+from ...runtime.figures.run import PredictionFigures, prediction_figures
 from ..shared.console import console, table
 from ..shared.device import device_options, load_images, run_images
-from ..shared.output import write_json
+from ..shared.output import write_figures
 from ..shared.tables import percent, show_latency
 
 
@@ -21,77 +20,62 @@ from ..shared.tables import percent, show_latency
 @click.option("--data", required=True, metavar="FILE|NAME",
               help="Images: an .npy, or an .npz of `images` (N × C × H × W, uint8 codes or real values) and maybe "
                    "`labels`; or a data set's name, such as `digits`.")
-@click.option("--images", "limit", type=click.IntRange(1), metavar="N", help="Run only the first N.")
-@click.option("--show", type=click.IntRange(0), default=10, show_default=True, help="Predictions to print.")
+@click.option("--images", "limit", type=click.IntRange(1), metavar="N",
+              help="Run only the first N of the images (default: all).")
+@click.option("--show", type=click.IntRange(0), default=10, show_default=True,
+              help="Print the predictions of so many images.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
-              help="Write every output as real values, an array per output.")
+              help="Write the real values of every output to this file, an array an output.")
 def run(
-    program: Program, opened: Callable, data: str, limit: int | None, show: int, output: Path | None,
+    program: CompiledProgram, opened: Callable, data: str, limit: int | None, show: int, output: Path | None,
     json_path: Path | None,
 ) -> None:
     """Run images through PROGRAM (an .imp file of `intramix compile`) and print predictions and frames a second.
 
     \b
     In simulation:  intramix run net.imp --data images.npz --images 4
+    In software:    intramix run --device interpreted net.imp --data images.npz
     On a board:     intramix run --device pynq --overlay intramix.bit net.imp --data images.npz
 
     While a frame, or the batch that PROGRAM computes at once, goes on, the host prepares the next and reads the one
     before. Frames/s by the accelerator's clock leave the host out, and are those of full batches; on a board, frames/s
     with the driver count everything.
     """
-    images, labels = load_images(data, program, limit)
+    images, labels = load_images(data, limit)
     with opened() as driver:
         result = run_images(driver, images, counters=False)
-        simulated = driver.device.simulated
-    figures = _figures(program, result, labels, simulated=simulated)
-    if figures["predictions"] is not None:
-        _print_predictions(figures, labels, show)
-    speed = f"[bold]{figures['frames_per_second']:,.1f}[/] frames/s at {figures['clock_hz'] / 1e6:g} MHz"
-    console.print(f"[bold]{figures['cycles_per_frame']:,.0f}[/] cycles a frame · {speed}, the accelerator alone"
-                  + (", simulated" if simulated else ""))
-    show_latency(figures)
-    if not simulated:
-        console.print(f"[bold]{figures['host_frames_per_second']:,.1f}[/] frames/s with the driver")
-    if figures["accuracy"] is not None:
-        console.print(f"accuracy {percent(figures['accuracy'])} of {len(images)} images")
+        kind = driver.device.kind
+    figures = prediction_figures(program.program, result, labels, kind=kind)
+    _print_predictions(figures, labels, show)
+    _print_speed(figures, kind)
+    if figures.accuracy is not None:
+        console.print(f"accuracy {percent(figures.accuracy)} of {len(images)} images")
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
         np.savez(output, **result.outputs)  # type: ignore[arg-type]
         console.print(f"wrote {output}")
-    if json_path:
-        write_json(json_path, figures)
+    write_figures(json_path, figures)
 
 
-def _figures(
-    program: Program, result: RunResult, labels: np.ndarray | None, *, simulated: bool
-) -> dict[str, Any]:
-    name = program.outputs[0].name
-    scores = result.codes[name]
-    predictions = None
-    if len(program.outputs) == 1 and scores.shape[2:] == (1, 1):
-        predictions = scores.reshape(len(scores), -1).argmax(axis=1)
-    accuracy = None
-    if predictions is not None and labels is not None:
-        accuracy = float((predictions == labels).mean())
-    return {
-        "network": program.name,
-        "device": "sim" if simulated else "pynq",
-        "images": result.images,
-        **speed_figures(program, result.runs, clock_hz=result.clock_hz),
-        "host_frames_per_second": None if simulated else result.images / result.seconds,
-        "host_seconds": result.seconds,
-        "predictions": None if predictions is None else predictions.tolist(),
-        "accuracy": accuracy,
-        "outputs": {output.name: list(result.codes[output.name].shape) for output in program.outputs},
-    }
+def _print_speed(figures: PredictionFigures, kind: DeviceKind) -> None:
+    speed = figures.speed
+    if speed is None:
+        console.print("cycles and frames/s: not measured, the instructions were interpreted")
+        return
+    rate = f"[bold]{speed.frames_per_second:,.1f}[/] frames/s at {speed.clock_hz / 1e6:g} MHz"
+    console.print(f"[bold]{speed.cycles_per_frame:,.0f}[/] cycles a frame · {rate}, the accelerator alone"
+                  + (", simulated" if kind is DeviceKind.SIMULATED else ""))
+    show_latency(speed)
+    if figures.host_frames_per_second is not None:
+        console.print(f"[bold]{figures.host_frames_per_second:,.1f}[/] frames/s with the driver")
 
 
-def _print_predictions(figures: dict[str, Any], labels: np.ndarray | None, show: int) -> None:
-    predictions = figures["predictions"]
+def _print_predictions(figures: PredictionFigures, labels: np.ndarray | None, show: int) -> None:
+    predictions = figures.predictions or ()
     columns = [("image", "right"), ("class", "right")] + ([("label", "right")] if labels is not None else [])
     rows = [
         [str(index), str(predictions[index]), *([] if labels is None else [str(labels[index])])]
         for index in range(min(show, len(predictions)))
     ]
     if rows:
-        table(f"{figures['network']}: {len(rows)} of {len(predictions)} predictions", columns, rows)
+        table(f"{figures.network}: {len(rows)} of {len(predictions)} predictions", columns, rows)

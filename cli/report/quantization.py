@@ -1,15 +1,16 @@
 """What quantization did, as tables for the terminal and as a page."""
 
 import base64
+import dataclasses
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 from ...quant.frontend.preflight import FOLDED, REJECTED, Finding
 from ...quant.network.accumulators import Narrowed
 from ...quant.network.layer_report import LayerReport
+from ..figures.models import QuantizedAccuracy, QuantizedLayer
 from ..shared.console import console, table
 from ..shared.tables import mix, percent
 
@@ -43,20 +44,26 @@ def show_narrowed(narrowed: Sequence[Narrowed], accumulator_bits: int) -> None:
         console.print(f"[yellow]{entry}[/], so that their sums fit {accumulator_bits}-bit accumulators")
 
 
-def layer_figures(entry: LayerReport) -> dict[str, Any]:
-    """A layer under the keys of docs/json.md."""
-    return {
-        "name": entry.name, "kind": entry.kind, "formats": entry.formats, "macs": entry.macs,
-        "weight_bytes": entry.weight_bytes, "bit_operations": entry.bit_operations, "output_bits": entry.output_bits,
-        "sqnr_db": entry.sqnr if math.isfinite(entry.sqnr) else None,
-    }  # fmt: skip
+def layer_figures(entry: LayerReport) -> QuantizedLayer:
+    """The figures of a layer."""
+    return QuantizedLayer(
+        name=entry.name, kind=entry.kind, formats=entry.formats, macs=entry.macs, weight_bytes=entry.weight_bytes,
+        bit_operations=entry.bit_operations, output_bits=entry.output_bits,
+        sqnr_db=entry.sqnr if math.isfinite(entry.sqnr) else None,
+    )  # fmt: skip
+
+
+def accuracy_line(accuracy: QuantizedAccuracy) -> str:
+    """The accuracies that there are."""
+    values = {field.name: getattr(accuracy, field.name) for field in dataclasses.fields(accuracy)}
+    return " · ".join(f"{name} {percent(value)}" for name, value in values.items() if value is not None)
 
 
 def render_quantization(
-    title: str, findings: Sequence[Finding], layers: Sequence[LayerReport], accuracy: Mapping[str, float | None]
+    title: str, findings: Sequence[Finding], layers: Sequence[LayerReport], accuracy: QuantizedAccuracy
 ) -> str:
     """A page of HTML that needs nothing else: both tables, accuracies, and a plot of the bits of every channel."""
-    scores = " · ".join(f"{name} {percent(value)}" for name, value in accuracy.items() if value is not None)
+    scores = accuracy_line(accuracy)
     plot = base64.b64encode(_plot(layers)).decode()
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>

@@ -1,7 +1,9 @@
 """The HTML report of a run: one file, plots inside."""
 
 import io
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import jinja2
@@ -12,43 +14,51 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from ..shared.tables import frames, layer_name, mix, percent
+from ...hdl.lane_classes import LaneClass
+from ...runtime.figures.layers import LayerFigures
+from ...runtime.figures.profile import ProfileFigures
+from ...runtime.figures.simulation import AccuracyFigures, SimulationFigures
+from ..figures.models import TrainingEpoch
+from ..shared.tables import frames, mix, percent
 
 _INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
-_COLOURS = {
-    "fixed-8": "#0b7285",
-    "fixed-4": "#3bc9db",
-    "lut-fixed-4": "#f08c00",
-    "lut-sp2-4": "#e8590c",
-    "lut-pot-4": "#c2255c",
-}
+_DSP_COLOURS = ("#0b7285", "#3bc9db")
+_LUT_COLOURS = ("#f08c00", "#e8590c", "#c2255c", "#862e9c", "#5c940d")
 
 
-def render(figures: Mapping[str, Any], *, history: Sequence[Mapping[str, Any]] = ()) -> str:
+def _lane_colours() -> dict[str, str]:
+    dsp, lut = iter(_DSP_COLOURS), itertools.cycle(_LUT_COLOURS)
+    return {kind.value: next(lut if kind.is_lut else dsp) for kind in LaneClass}
+
+
+_COLOURS = _lane_colours()
+"""By class of lanes: cold where it is made of DSPs, warm where of LUTs, in the classes' order."""
+
+
+def render(figures: SimulationFigures, *, history: Sequence[TrainingEpoch] = ()) -> str:
     """The report of `demo` or `simulate` as HTML.
 
     Parameters
     ----------
-    figures: as docs/json.md has them.
-    history: training epochs: `phase` ("float" or "quantized"), `epoch`, `loss`.
+    history: the epochs of the training before.
     """
-    run = frames(figures["batch"])
+    run = frames(figures.batch)
     plots = [
-        (f"Cycles of a {run}, by layer", _plot_cycles(figures["layers"])),
-        ("Filters by lane, by layer", _plot_lanes(figures["layers"])),
-        (f"Memory traffic of a {run}, by layer", _plot_traffic(figures["layers"])),
+        (f"Cycles of a {run}, by layer", _plot_cycles(figures.layers)),
+        ("Filters by lane, by layer", _plot_lanes(figures.layers)),
+        (f"Memory traffic of a {run}, by layer", _plot_traffic(figures.layers)),
     ]
     if history:
         plots.append(("Training", _plot_history(history)))
     return template("report.html.j2").render(figures=figures, plots=plots)
 
 
-def render_profile(figures: Mapping[str, Any]) -> str:
-    """The report of `profile` as HTML; `figures` as docs/json.md has them."""
-    run = frames(figures["batch"])
+def render_profile(figures: ProfileFigures) -> str:
+    """The report of `profile` as HTML."""
+    run = frames(figures.batch)
     plots = [
-        (f"Cycles of a {run}, by layer", _plot_cycles(figures["layers"])),
-        (f"Memory traffic of a {run}, by layer", _plot_traffic(figures["layers"])),
+        (f"Cycles of a {run}, by layer", _plot_cycles(figures.layers)),
+        (f"Memory traffic of a {run}, by layer", _plot_traffic(figures.layers)),
         ("Engines, share of all cycles", _plot_engines(figures)),
     ]
     return template("profile.html.j2").render(figures=figures, plots=plots)
@@ -59,25 +69,36 @@ def template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("intramix.cli", "report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"frames": frames, "layer_name": layer_name, "mix": mix, "percent": percent}
+    environment.filters |= {"frames": frames, "mix": mix, "percent": percent, "scores": _scores}
     return environment.get_template(name)
 
 
-def _plot_cycles(layers: Sequence[Mapping[str, Any]]) -> str:
+def _scores(accuracy: AccuracyFigures | None) -> dict[str, float]:
+    """The accuracies that there are, by name."""
+    values = {} if accuracy is None else {each.name: getattr(accuracy, each.name) for each in fields(accuracy)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def cycle_bars(layers: Sequence[LayerFigures]) -> list[tuple[float, float]]:
+    """The two parts of every layer's bar, cycles at the array's full rate and those beyond it: together its cycles in
+    the table."""
+    return [(layer.ideal_cycles, layer.cycles - layer.ideal_cycles) for layer in layers]
+
+
+def _plot_cycles(layers: Sequence[LayerFigures]) -> str:
     figure, axes = _layer_bars(layers)
-    ideal = [layer["ideal_cycles"] for layer in layers]
-    spent = [max(layer["cycles"] - layer["ideal_cycles"], 0) for layer in layers]
+    ideal, spent = zip(*cycle_bars(layers))
     axes.barh(range(len(layers)), ideal, color=_COLOURS["fixed-4"], label="the array's full rate")
     axes.barh(range(len(layers)), spent, left=ideal, color="#ced4da", label="beyond it")
     axes.set_xlabel("cycles")
     return _finish(figure, axes)
 
 
-def _plot_lanes(layers: Sequence[Mapping[str, Any]]) -> str:
+def _plot_lanes(layers: Sequence[LayerFigures]) -> str:
     figure, axes = _layer_bars(layers)
     left = [0.0] * len(layers)
     for lane, colour in _COLOURS.items():
-        counts = [layer["lanes"].get(lane, 0) for layer in layers]
+        counts = [layer.lanes.get(lane, 0) for layer in layers]
         if any(counts):
             axes.barh(range(len(layers)), counts, left=left, color=colour, label=lane)
             left = [a + b for a, b in zip(left, counts)]
@@ -85,21 +106,21 @@ def _plot_lanes(layers: Sequence[Mapping[str, Any]]) -> str:
     return _finish(figure, axes)
 
 
-def _plot_traffic(layers: Sequence[Mapping[str, Any]]) -> str:
+def _plot_traffic(layers: Sequence[LayerFigures]) -> str:
     figure, axes = _layer_bars(layers)
-    read = [layer["read_bytes"] / 1024 for layer in layers]
+    read = [layer.read_bytes / 1024 for layer in layers]
     axes.barh(range(len(layers)), read, color=_COLOURS["fixed-8"], label="read")
-    written = [layer["write_bytes"] / 1024 for layer in layers]
+    written = [layer.write_bytes / 1024 for layer in layers]
     axes.barh(range(len(layers)), written, left=read, color=_COLOURS["lut-fixed-4"], label="written")
     axes.set_xlabel("KiB")
     return _finish(figure, axes)
 
 
-def _plot_engines(figures: Mapping[str, Any]) -> str:
+def _plot_engines(figures: ProfileFigures) -> str:
     bars = {
-        f"{engine['engine']}: {what}": 100 * cycles / figures["cycles_per_run"]
-        for engine in figures["engines"]
-        for what, cycles in engine["cycles"].items()
+        f"{engine.engine}: {what}": 100 * cycles / figures.cycles_per_run
+        for engine in figures.engines
+        for what, cycles in engine.cycles.items()
     }
     figure, axes = _bars(list(bars))
     axes.barh(range(len(bars)), list(bars.values()), color=_COLOURS["fixed-8"], label="of all cycles")
@@ -107,10 +128,10 @@ def _plot_engines(figures: Mapping[str, Any]) -> str:
     return _finish(figure, axes)
 
 
-def _plot_history(history: Sequence[Mapping[str, Any]]) -> str:
+def _plot_history(history: Sequence[TrainingEpoch]) -> str:
     figure, axes = plt.subplots(figsize=(9, 3.2))
     for phase, colour in (("float", _COLOURS["fixed-8"]), ("quantized", _COLOURS["lut-fixed-4"])):
-        points = [(index, entry["loss"]) for index, entry in enumerate(history, 1) if entry["phase"] == phase]
+        points = [(index, entry.loss) for index, entry in enumerate(history, 1) if entry.phase == phase]
         if points:
             axes.plot(*zip(*points), color=colour, label=phase, marker="o", markersize=3)
     axes.set_xlabel("epoch")
@@ -118,8 +139,8 @@ def _plot_history(history: Sequence[Mapping[str, Any]]) -> str:
     return _finish(figure, axes)
 
 
-def _layer_bars(layers: Sequence[Mapping[str, Any]]) -> tuple[Figure, Any]:
-    return _bars([layer_name(layer["name"], layer["on_load"]) for layer in layers])
+def _layer_bars(layers: Sequence[LayerFigures]) -> tuple[Figure, Any]:
+    return _bars([layer.title for layer in layers])
 
 
 def _bars(names: Sequence[str]) -> tuple[Figure, Any]:

@@ -10,9 +10,8 @@ from typing import Any
 import click
 import numpy as np
 
-from ...compiler.program.fileformat import load
-from ...compiler.program.program import Program
-from ...runtime.device import Device
+from ...program import CompiledProgram
+from ...runtime.device import Device, DeviceKind
 from ...runtime.driver import Driver
 from ...runtime.images import check
 from ...runtime.results import RunResult
@@ -31,26 +30,27 @@ def device_options(command: Callable) -> Callable:
     """
 
     @click.argument("program_path", metavar="PROGRAM", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    @click.option("--device", "kind", type=click.Choice(["sim", "pynq"]), default="sim", show_default=True,
-                  help="sim: the simulated RTL of the program's geometry. pynq: the board that this runs on.")
+    @click.option("--device", "kind", type=click.Choice([kind.value for kind in DeviceKind]), show_default=True,
+                  default=DeviceKind.SIMULATED.value,
+                  help="What runs PROGRAM. sim: the simulated RTL of its geometry. interpreted: its instructions in "
+                       "software, every value and CRC in seconds, without cycles. pynq: the board that this command "
+                       "runs on.")
     @click.option("--overlay", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-                  help="pynq: the bitstream to load, with its .hwh beside it. (intramix.bit beside PROGRAM)")
+                  help="For pynq: the bitstream to load, which has its .hwh beside it (default: intramix.bit beside "
+                       "PROGRAM).")
     @click.option("--board", "board_name", metavar="NAME",
-                  help="sim: board whose memory and clock to assume. (2.1 GB/s peak, 100 MHz)")
+                  help="For sim: the board whose memory and clock to assume (default: 2.1 GB/s peak and 100 MHz).")
     @json_option
     @functools.wraps(command)
     def wrapped(program_path: Path, kind: str, overlay: Path | None, board_name: str | None, **others: Any) -> Any:
-        program = load(program_path)
+        program = CompiledProgram.load(program_path)
         overlay = overlay or program_path.with_name("intramix.bit")
 
         @contextlib.contextmanager
         def opened() -> Iterator[Driver]:
-            device = _board(overlay) if kind == "pynq" else _simulated(program, board_name)
-            with device:
-                driver = Driver(device)
-                driver.load(program)
+            device = open_device(DeviceKind(kind), program, overlay=overlay, board_name=board_name)
+            with device, program.on(device) as driver:
                 yield driver
-                driver.unload()
 
         return command(program=program, opened=opened, **others)
 
@@ -61,9 +61,10 @@ def run_images(driver: Driver, images: np.ndarray, *, counters: bool = True) -> 
     """Runs images under a progress bar."""
     images = check(images, driver.program.input)
     batch = driver.program.batch
-    size = batch if driver.device.simulated else -(-_ROUND // batch) * batch
+    kind = driver.device.kind
+    size = batch if kind.is_software else -(-_ROUND // batch) * batch
     parts: list[RunResult] = []
-    with bar("Run images on the simulated RTL" if driver.device.simulated else "Run images") as advance:
+    with bar("Run images on the simulated RTL" if kind is DeviceKind.SIMULATED else "Run images") as advance:
         for start in range(0, len(images), size):
             advance(start, len(images), "")
             parts.append(driver.run(images[start : start + size], counters=counters))
@@ -77,8 +78,8 @@ def run_images(driver: Driver, images: np.ndarray, *, counters: bool = True) -> 
     )
 
 
-def load_images(source: str, program: Program, limit: int | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images, and labels where there are any, for a program's input.
+def load_images(source: str, limit: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images, and labels where there are any.
 
     Parameters
     ----------
@@ -125,6 +126,32 @@ def _data_set(name: str) -> tuple[np.ndarray, np.ndarray | None]:
     return image_codes(data.test_images), None if data.test_labels is None else data.test_labels.numpy()
 
 
+def open_device(kind: DeviceKind, program: CompiledProgram, *, overlay: Path, board_name: str | None) -> Device:
+    """A device that a program runs on.
+
+    Parameters
+    ----------
+    overlay: the bitstream, for a board.
+    board_name: the board whose memory and clock a simulation is to have; None: those of the program.
+
+    Raises
+    ------
+    UserError: what the device needs is not installed.
+    """
+    if kind is DeviceKind.BOARD:
+        return _board(overlay)
+    return _simulated(program, board_name) if kind is DeviceKind.SIMULATED else _interpreted(program)
+
+
+def _interpreted(program: CompiledProgram) -> Device:
+    try:
+        return program.interpreter()
+    except ImportError as error:
+        raise UserError(
+            f"the interpreter needs the whole of Intramix, not only its runtime ({error}); here use --device pynq"
+        ) from error
+
+
 def _board(overlay: Path) -> Device:
     from ...runtime.pynq import PynqDevice
 
@@ -132,20 +159,13 @@ def _board(overlay: Path) -> Device:
         return PynqDevice(overlay)
 
 
-def _simulated(program: Program, board_name: str | None) -> Device:
+def _simulated(program: CompiledProgram, board_name: str | None) -> Device:
     try:
-        from ...platforms.boards import board as find_board
-        from ...runtime.simulated import SimulatedDevice
-        from ...sim.conditions import DdrConditions
+        if board_name:
+            program = program.assuming(board_name)
+        with step("Build the simulator") as note:
+            return program.simulator(progress=note)
     except ImportError as error:
         raise UserError(
             f"simulation needs the whole of Intramix, not only its runtime ({error}); here use --device pynq"
         ) from error
-    conditions = DdrConditions()
-    if board_name:
-        board = find_board(board_name)
-        conditions = DdrConditions(
-            peak_bytes_per_second=board.memory_bytes_per_second, clock_hz=board.clock_hz
-        )
-    with step("Build the simulator") as note:
-        return SimulatedDevice(program.geometry, conditions, progress=note)

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import click
 
-from ...compiler.place.lanes import LUT_FORMATS
-from ...hdl.geometry import Geometry
+from ...hdl.geometry import SLOT_BITS, Geometry
+from ...lanes import LUT_SCHEMES
 from ...platforms.boards import BOARDS, Board
 from ...platforms.boards import board as find_board
 from .output import json_option
@@ -20,22 +20,23 @@ class SectionedCommand(click.Command):
 
     Members
     -------
-    sections: parameters' names by heading, in a subclass; what none has comes last.
+    sections: names of options by heading, in a subclass; options that no heading has, such as --help, stand under the
+        last one.
     """
 
     sections: ClassVar[Mapping[str, Collection[str]]] = {}
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        left = {parameter.name: parameter.get_help_record(context) for parameter in self.get_params(context)}
-        for heading, names in (*self.sections.items(), ("Other", tuple(left))):
+        options = [each for each in self.get_params(context) if isinstance(each, click.Option)]
+        left = {option.name: option.get_help_record(context) for option in options}
+        *_, last = self.sections
+        for heading, names in self.sections.items():
+            names = (*names, *left) if heading == last else names
             records = [record for name in names if (record := left.pop(name, None))]
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
 
-
-LUT_SCHEMES = {kind.name: lane for lane, kind in LUT_FORMATS.items()}
-"""Classes of LUT lanes by the name of the weight format they are made for."""
 
 
 def board_options(default: str) -> Callable:
@@ -43,10 +44,11 @@ def board_options(default: str) -> Callable:
 
     def decorate(command: Callable) -> Callable:
         @click.option("--board", "board_name", default=default, show_default=True, metavar="NAME",
-                      help=f"Board whose geometry to use: {', '.join(BOARDS)}.")
-        @click.option("--activation-bits", type=click.IntRange(4, 7), help="Bits of an activation slot (board's: 5).")
+                      help=f"Board whose accelerator to use: {', '.join(BOARDS)}.")
+        @click.option("--activation-bits", type=click.IntRange(SLOT_BITS[0], SLOT_BITS[-1]),
+                      help="Bits that an activation has in the accelerator, its slot (default: the board's, 5).")
         @click.option("--lut-scheme", type=click.Choice(sorted(LUT_SCHEMES)),
-                      help="Number scheme of the LUT lanes, if not the board's.")
+                      help="Number scheme of the filters that LUTs compute (default: the board's).")
         @functools.wraps(command)
         def wrapped(board_name: str, activation_bits: int | None, lut_scheme: str | None, **arguments: Any) -> Any:
             board: Board = find_board(board_name)

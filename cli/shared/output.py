@@ -1,39 +1,25 @@
-"""Results on disk: whole or not at all."""
+"""Figures on disk: `--json`."""
 
-import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ...files import write_json
+from ...runtime.figures.fields import to_json
+
 json_option = click.option(
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Also write the figures as JSON; docs/json.md explains the keys.",
+    help="Also write the figures to this file as JSON; docs/json.md explains its keys.",
 )
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file by renaming a finished one into place; makes its folder.
+def write_figures(path: Path | None, figures: Any) -> None:
+    """Writes figures (a dataclass of `Means` fields) where `--json` asks for them; None: it does not.
 
     Raises
     ------
-    OSError: the folder or the file cannot be written.
+    OSError: the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, figures: dict[str, Any]) -> None:
-    """Writes figures under the keys that docs/json.md documents."""
-    write_whole(path, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+    if path is not None:
+        write_json(path, to_json(figures))

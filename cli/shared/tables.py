@@ -1,9 +1,16 @@
 """Tables of figures for the terminal."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
+from ...runtime.figures.run import SpeedFigures
+from ...runtime.figures.simulation import SimulationFigures
 from .console import console, table
+
+if TYPE_CHECKING:
+    from ..figures.hardware import SynthesizeFigures
+
+_RESOURCES = ("lut", "ff", "dsp", "bram36")
 
 
 def mix(counts: Mapping[str, int]) -> str:
@@ -11,11 +18,6 @@ def mix(counts: Mapping[str, int]) -> str:
     used = [(name, count) for name, count in counts.items() if count]
     used.sort(key=lambda item: (-int(item[0].rpartition("-")[2]), not item[0].startswith("fixed"), item[0]))
     return " + ".join(f"{count} {name}" for name, count in used) or "–"
-
-
-def layer_name(name: str, on_load: str) -> str:
-    """A layer's name, with that of the depthwise layer that is computed while its input is loaded."""
-    return f"{on_load} → {name}" if on_load else name
 
 
 def percent(share: float) -> str:
@@ -27,82 +29,79 @@ def frames(batch: int) -> str:
     return "frame" if batch == 1 else f"batch of {batch} frames"
 
 
-def layer_table(figures: Mapping[str, Any]) -> None:
+def layer_table(figures: SimulationFigures) -> None:
     """Every layer of a run, then its totals."""
     rows = [
         [
-            str(layer["number"]),
-            layer_name(layer["name"], layer["on_load"]),
-            f"{layer['macs']:,}",
-            mix(layer["formats"]),
-            mix(layer["lanes"]),
-            f"{layer['cycles']:,.0f}",
-            percent(layer["array_utilisation"]),
-            f"{layer['read_bytes'] + layer['write_bytes']:,}",
-            f"{layer['values_compared']:,}",
-            _equal(layer["values_mismatched"], "equal"),
+            str(layer.number),
+            layer.title,
+            f"{layer.macs:,}",
+            mix(layer.formats),
+            mix(layer.lanes),
+            f"{layer.cycles:,.0f}",
+            percent(layer.array_utilisation),
+            f"{layer.read_bytes + layer.write_bytes:,}",
+            f"{layer.values_compared:,}",
+            _equal(layer.values_mismatched, "equal"),
         ]
-        for layer in figures["layers"]
+        for layer in figures.layers
     ]
     footer = [
-        "", frames(figures["batch"]), f"{figures['macs'] * figures['batch']:,}", "", "",
-        f"{figures['cycles_per_run']:,.0f}",
-        percent(figures["array_utilisation"]),
-        f"{sum(layer['read_bytes'] + layer['write_bytes'] for layer in figures['layers']):,}",
-        f"{figures['values_compared']:,}",
-        _equal(figures["values_mismatched"], "all equal"),
+        "", frames(figures.batch), f"{figures.macs * figures.batch:,}", "", "",
+        f"{figures.cycles_per_run:,.0f}",
+        percent(figures.array_utilisation),
+        f"{sum(layer.read_bytes + layer.write_bytes for layer in figures.layers):,}",
+        f"{figures.values_compared:,}",
+        _equal(figures.values_mismatched, "all equal"),
     ]  # fmt: skip
     columns = [
         ("#", "right"), ("layer", "left"), ("MACs", "right"), ("filters by format", "left"), ("by lane", "left"),
         ("cycles", "right"), ("array", "right"), ("DDR bytes", "right"), ("values", "right"), ("RTL = model", "left"),
     ]  # fmt: skip
-    table(f"{figures['network']} on {figures['board']}, per {frames(figures['batch'])}", columns, rows, footer)
+    table(f"{figures.network} on {figures.board}, per {frames(figures.batch)}", columns, rows, footer)
 
 
-def totals(figures: Mapping[str, Any]) -> None:
+def totals(figures: SimulationFigures) -> None:
     """The totals and the conditions they hold under."""
-    ddr = figures["ddr"]
+    ddr = figures.ddr
     console.print(
-        f"[bold]{figures['cycles_per_frame']:,.0f}[/] cycles a frame · "
-        f"[bold]{figures['frames_per_second']:,.1f}[/] frames/s at {figures['clock_hz'] / 1e6:.0f} MHz · "
-        f"{figures['gops']:.2f} GOPS · array {percent(figures['array_utilisation'])} of "
-        f"{figures['macs_per_cycle']:,} MACs a cycle"
+        f"[bold]{figures.cycles_per_frame:,.0f}[/] cycles a frame · "
+        f"[bold]{figures.frames_per_second:,.1f}[/] frames/s at {figures.clock_hz / 1e6:.0f} MHz · "
+        f"{figures.gops:.2f} GOPS · array {percent(figures.array_utilisation)} of "
+        f"{figures.macs_per_cycle:,} MACs a cycle"
     )
     show_latency(figures)
     console.print(
-        f"[dim]simulated RTL, batch {figures['batch']}; memory {ddr['peak_bytes_per_second'] / 1e9:g} GB/s peak, "
-        f"{percent(ddr['efficiency'])} granted, {ddr['latency_cycles']} cycles of read latency. "
-        "A layer's cycles run from the last word stored by the layer before to its own: layers overlap, one may show "
-        "above 100 %[/]"
+        f"[dim]simulated RTL, batch {figures.batch}; memory {ddr.peak_bytes_per_second / 1e9:g} GB/s peak, "
+        f"{percent(ddr.efficiency)} granted, {ddr.latency_cycles} cycles of read latency. A layer's cycles run until "
+        "the array has done all its steps; layers of a turn share theirs in proportion to their steps.[/]"
     )
 
 
-def show_latency(figures: Mapping[str, Any]) -> None:
+def show_latency(figures: SpeedFigures) -> None:
     """How long a batch takes, if it is one: until its end there is no answer to any of its images."""
-    if figures["batch"] > 1:
-        cycles = figures["cycles_per_run"]
-        time = f"{cycles:,.0f} cycles, {1e3 * cycles / figures['clock_hz']:,.2f} ms"
-        console.print(f"{figures['batch']} images at once: all answers after {time}")
+    if figures.batch > 1:
+        cycles = figures.cycles_per_run
+        time = f"{cycles:,.0f} cycles, {1e3 * cycles / figures.clock_hz:,.2f} ms"
+        console.print(f"{figures.batch} images at once: all answers after {time}")
 
 
 def _equal(mismatched: int, text: str) -> str:
     return f"[bold red]{mismatched:,} differ[/]" if mismatched else f"[green]{text}[/]"
 
 
-def block_table(figures: Mapping[str, Any]) -> None:
+def block_table(figures: "SynthesizeFigures") -> None:
     """Resources per block, and how much of the part they are."""
     rows = []
-    for block in figures["blocks"]:
-        level = block["path"].count("/")
-        name = "  " * level + block["path"].rsplit("/", 1)[-1] + (f" × {block['count']}" if block["count"] > 1 else "")
-        rows.append([name, *(f"{block[key]:,}" for key in ("lut", "ff", "dsp", "bram36"))])
+    for block in figures.blocks:
+        level = block.path.count("/")
+        name = "  " * level + block.path.rsplit("/", 1)[-1] + (f" × {block.count}" if block.count > 1 else "")
+        rows.append([name, *(f"{getattr(block, key):,}" for key in _RESOURCES)])
     columns = [("block", "left"), ("LUT", "right"), ("FF", "right"), ("DSP", "right"), ("BRAM36", "right")]
-    footer = ["total", *(f"{figures[key]:,}" for key in ("lut", "ff", "dsp", "bram36"))]
-    table(f"{figures['board']}, {figures['tool'].split(' (')[0]}", columns, rows, footer)
-    if limits := figures["limits"]:
-        use = " · ".join(
-            f"{name.upper()} {figures[name]:,} of {limits[name]:,} ({percent(figures[name] / limits[name])})"
-            for name in ("lut", "ff", "dsp", "bram36")
-        )
-        verdict = "[green]fits[/]" if figures["fits"] else "[bold red]does not fit[/]"
-        console.print(f"{figures['part']}: {use}: {verdict} (LUTs up to {percent(limits['lut_share'])})")
+    footer = ["total", *(f"{getattr(figures, key):,}" for key in _RESOURCES)]
+    table(f"{figures.board}, {figures.tool.split(' (')[0]}", columns, rows, footer)
+    if limits := figures.limits:
+        shares = [(name, getattr(figures, name), getattr(limits, name)) for name in _RESOURCES]
+        use = " · ".join(f"{name.upper()} {used:,} of {most:,} ({percent(used / most)})" for name, used, most in shares)
+        verdict = "[green]fits[/]" if figures.fits else "[bold red]does not fit[/]"
+        console.print(f"{figures.part}: {use}: {verdict} (LUTs up to {percent(limits.lut_share)})")

@@ -9,22 +9,25 @@ from typing import Any
 from torch import nn
 
 from ...hdl.geometry import Geometry
-from ...quant.assignment.allocation import Budget
-from ...quant.assignment.lane_mix import LaneMix
+from ...model import QuantizedModel, quantize
+from ...platforms.boards import Board
 from ...quant.data.data import Dataset
-from ...quant.quantize import QuantizationResult, quantize
+from ...quant.plan import QuantizationPlan
+from ...quant.quantize import QuantizationCallbacks
 from ...quant.training.checkpoint import Checkpoint, TrainingStopped
+from ...quant.training.device import CPU, TrainingDevice
+from ...quant.training.predict import accuracy
+from ...quant.training.progress import TrainingProgress
 from ...quant.training.recipe import TrainingOptions
-from ...quant.training.train import Machine, Progress, accuracy, train
+from ...quant.training.train import train
 from .console import Advance, bar
 from .errors import Stopped
-from .lanes import lane_mix
 from .training_log import TrainingLog
 
 
 def train_float(
     model: nn.Module, data: Dataset, options: TrainingOptions, log: TrainingLog, *,
-    checkpoint: Checkpoint | None = None, machine: Machine | None = None,
+    checkpoint: Checkpoint | None = None, device: TrainingDevice = CPU,
 ) -> float:  # fmt: skip
     """Trains the float model in place; its accuracy on the test images."""
     assert data.train_labels is not None
@@ -32,36 +35,31 @@ def train_float(
     with _stoppable(), bar("Train in float") as advance:
         train(
             model, data.train_images, data.train_labels, options, test=(data.test_images, data.test_labels),
-            checkpoint=checkpoint, machine=machine, progress=_moving(advance), after_epoch=log.of("float"),
+            checkpoint=checkpoint, device=device, progress=_moving(advance), after_epoch=log.of("float"),
         )  # fmt: skip
     return accuracy(model, data.test_images, data.test_labels)
 
 
-def quantize_for(
-    model: nn.Module, data: Dataset, geometry: Geometry, *, activation_bits: int | None = None, method: str,
-    ratio: LaneMix | None = None, budget: Budget | None = None, options: TrainingOptions,
-    refined: bool = False, name: str, log: TrainingLog | None = None, checkpoint: Checkpoint | None = None,
-    machine: Machine | None = None,
-) -> QuantizationResult:  # fmt: skip
-    """Quantizes a trained model for a geometry's lanes (or a ratio), with a bar while it is fine-tuned."""
-    title = "Quantize and fine-tune" if options.epochs else "Quantize (calibrate)"
+def quantize_with_progress(
+    model: nn.Module, data: Dataset, board: Board, geometry: Geometry, plan: QuantizationPlan, *,
+    log: TrainingLog | None = None, checkpoint: Checkpoint | None = None, device: TrainingDevice = CPU,
+) -> QuantizedModel:  # fmt: skip
+    """Quantizes a trained model for a board's accelerator, with a bar while it is fine-tuned."""
+    title = "Quantize and fine-tune" if plan.epochs else "Quantize (calibrate)"
     with _stoppable(), bar(title) as advance:
         return quantize(
             model,
             data,
-            lane_mix=ratio or lane_mix(geometry),
-            activation_bits=activation_bits or geometry.activation_bits,
-            method=method,
-            budget=budget,
-            options=options,
-            refined=refined,
-            accumulator_bits=geometry.accumulator_bits,
+            plan=plan,
+            board=board,
+            geometry=geometry,
             checkpoint=checkpoint,
-            machine=machine,
-            progress=_moving(advance),
-            after_epoch=log.of("quantized") if log else None,
-            stage=lambda what, done, total: advance(done, total, what),
-            name=name,
+            device=device,
+            callbacks=QuantizationCallbacks(
+                progress=_moving(advance),
+                after_epoch=log.of("quantized") if log else None,
+                stage=lambda what, done, total: advance(done, total, what),
+            ),
         )
 
 
@@ -73,7 +71,7 @@ def checkpoint_of(folder: Path | None, phase: str, *, resume: bool, conditions: 
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Of a model's weights: equal for equal ones."""
+    """A short text that is equal for models with equal weights."""
     digest = hashlib.sha256()
     for key, tensor in model.state_dict().items():
         digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -89,7 +87,7 @@ def _stoppable() -> Iterator[None]:
 
 
 def _moving(advance: Advance) -> Any:
-    def moved(progress: Progress) -> None:
+    def moved(progress: TrainingProgress) -> None:
         steps = (progress.epoch - 1) * progress.steps + progress.step
         note = f"epoch {progress.epoch}, loss {progress.loss:.3f}"
         advance(steps, progress.epochs * progress.steps, note)

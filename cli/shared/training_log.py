@@ -5,11 +5,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
+from ...files import write_whole
 from ...quant.training import parallel
-from ...quant.training.train import Epoch, EpochCallback
-from .output import write_whole
+from ...quant.training.progress import Epoch, EpochCallback
+from ...runtime.figures.fields import to_json
+from ..figures.models import TrainingEpoch
 
 PHASES = {"float": "#0b7285", "quantized": "#f08c00"}
 
@@ -32,18 +33,18 @@ class TrainingLog:
         def record(epochs: Sequence[Epoch]) -> None:
             self.phases[phase] = tuple(epochs)
             if self.path is not None and not parallel.rank():
-                lines = [json.dumps(entry, ensure_ascii=False) for entry in self.entries()]
+                lines = [json.dumps(to_json(entry), ensure_ascii=False) for entry in self.entries()]
                 write_whole(self.path, "\n".join(lines) + "\n")
                 write_whole(self.path.with_suffix(".png"), plot(self.entries()))
 
         return record
 
-    def entries(self) -> list[dict[str, Any]]:
-        """Every epoch: `phase`, and the fields of `Epoch`."""
-        return [{"phase": phase, **asdict(entry)} for phase, epochs in self.phases.items() for entry in epochs]
+    def entries(self) -> list[TrainingEpoch]:
+        """Every epoch of all phases."""
+        return [TrainingEpoch(phase=phase, **asdict(each)) for phase, epochs in self.phases.items() for each in epochs]
 
 
-def plot(entries: Sequence[dict[str, Any]]) -> bytes:
+def plot(entries: Sequence[TrainingEpoch]) -> bytes:
     """Loss, accuracy, learning rate and changed formats over all epochs, PNG."""
     from matplotlib.figure import Figure
 
@@ -58,8 +59,8 @@ def plot(entries: Sequence[dict[str, Any]]) -> bytes:
     for axes, (title, fields) in zip(panels, curves):
         for phase, colour in PHASES.items():
             for key, style, label in fields:
-                points = [(number, entry[key]) for number, entry in enumerate(entries, 1)
-                          if entry["phase"] == phase and entry[key] is not None]  # fmt: skip
+                points = [(number, getattr(entry, key)) for number, entry in enumerate(entries, 1)
+                          if entry.phase == phase and getattr(entry, key) is not None]  # fmt: skip
                 if points:
                     numbers, values = zip(*points)
                     scale = 100 if title.endswith("%") else 1

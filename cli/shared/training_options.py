@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from ...quant.training.device import TrainingDevice
 from ...quant.training.recipe import AUGMENTATIONS, OPTIMIZERS, PRECISIONS
-from ...quant.training.train import Machine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class TrainingChoice:
     -------
     float_epochs, float_learning_rate: of the float training before.
     recipe: fields of `TrainingOptions` for the fine-tuning; None where the method's recipe decides.
-    machine: where to train.
+    device: where to train.
     checkpoint, resume: folder to save in (None: nowhere); whether to go on from it.
     log: file for the figures of every epoch.
     """
@@ -28,7 +28,7 @@ class TrainingChoice:
     float_epochs: int
     float_learning_rate: float | None
     recipe: dict[str, Any]
-    machine: Machine
+    device: TrainingDevice
     checkpoint: Path | None
     resume: bool
     log: Path | None
@@ -38,45 +38,55 @@ _RECIPE = ("epochs", "learning_rate", "batch_size", "optimizer", "momentum", "we
            "label_smoothing", "distill", "temperature", "precision", "augmentation", "seed")  # fmt: skip
 _OPTIONS = (
     click.option("--float-epochs", type=click.IntRange(0), default=0, show_default=True,
-                 help="Train the float model first, for so many epochs: for a model that comes without weights."),
-    click.option("--float-learning-rate", type=float, help="Of the float training (default: 0.002, by Adam)."),
+                 help="Train the float model first, for so many epochs. For a model that comes without weights."),
+    click.option("--float-learning-rate", type=float,
+                 help="Highest learning rate of the float training (default: 0.002, by Adam)."),
     click.option("--epochs", type=click.IntRange(0),
-                 help="Epochs of fine-tuning with quantized weights and activations. 0 only calibrates "
-                      "(default: the method's: 150 for film-qnn, else 8)."),
+                 help="Epochs of fine-tuning with quantized weights and activations; 0 does not train but only "
+                      "calibrates (default: 150 for film-qnn, 8 for the other methods)."),
     click.option("--learning-rate", type=float,
-                 help="The highest of the fine-tuning. It rises over the warm-up, then falls as half a cosine to 0. If "
-                      "the loss jumps at the start, halve it (default: the method's, scaled with SGD's batch size)."),
+                 help="Highest learning rate of the fine-tuning: it rises to it over the warm-up, then falls as half a "
+                      "cosine to 0. If the loss jumps at the start, halve it (default: the method's, scaled with SGD's "
+                      "batch size)."),
     click.option("--batch-size", type=click.IntRange(1),
-                 help="Of all processes together (default: the method's: 512 for film-qnn, else 64)."),
-    click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="Default: the method's."),
-    click.option("--momentum", type=float, help="Of sgd."),
-    click.option("--weight-decay", type=float, help="Of weights, not of biases and ranges."),
-    click.option("--warm-up", type=float, metavar="EPOCHS", help="Over which the learning rate rises."),
-    click.option("--label-smoothing", type=float, help="0 … 1; 0.1 in film-qnn's recipe."),
+                 help="Images of a training step, of all processes together (default: 512 for film-qnn, 64 for the "
+                      "other methods)."),
+    click.option("--optimizer", type=click.Choice(OPTIMIZERS),
+                 help="What updates the weights (default: the method's choice)."),
+    click.option("--momentum", type=float, help="Momentum of the optimizer sgd (default: the method's)."),
+    click.option("--weight-decay", type=float,
+                 help="Weight decay of the weights; biases and activation ranges have none (default: the method's)."),
+    click.option("--warm-up", type=float, metavar="EPOCHS",
+                 help="Epochs over which the learning rate rises at the start (default: the method's)."),
+    click.option("--label-smoothing", type=float,
+                 help="Label smoothing, 0 … 1 (default: 0.1 for film-qnn, 0 for the other methods)."),
     click.option("--distill", type=float, metavar="ALPHA",
                  help="Learn from the float model's scores too: the loss is (1 − ALPHA) · cross entropy + ALPHA · T² · "
                       "their divergence (default: 0)."),
-    click.option("--temperature", type=float, metavar="T", help="That softens both scores for --distill (default: 4)."),
+    click.option("--temperature", type=float, metavar="T",
+                 help="Temperature by which both scores are divided for --distill (default: 4)."),
     click.option("--augment", "augmentation", type=click.Choice(AUGMENTATIONS),
-                 help="standard: random crops and flips of the training images, as for ImageNet and CIFAR-10. Not for "
-                      "classes that a mirror changes, such as digits (default: none)."),
+                 help="How training images are varied. standard: random crops and flips, as for ImageNet and "
+                      "CIFAR-10; not for classes that a mirror changes, such as digits (default: none)."),
     click.option("--precision", type=click.Choice(PRECISIONS),
-                 help="bf16: convolutions of the training in bfloat16, faster where the processor has it. Weights "
-                      "stay in float32; the integer model is made the same way (default: float32)."),
+                 help="Arithmetic of the training's convolutions. bf16: bfloat16, faster where the processor has it; "
+                      "weights stay in float32, and the integer model is made in the same way (default: float32)."),
     click.option("--seed", type=int, default=0, show_default=True,
-                 help="The same seed gives the same model, bit for bit, on the same machine."),
+                 help="Seed of weights and of the order of images. The same seed gives the same model, bit for bit, "
+                      "on the same machine."),
     click.option("--device", default="auto", show_default=True, metavar="NAME",
-                 help="Where to train: cpu, cuda, cuda:1; auto takes a GPU if there is one."),
+                 help="Where to train: cpu, cuda, cuda:1 and so on; auto takes a GPU if there is one."),
     click.option("--workers", type=click.IntRange(0), default=0, show_default=True,
-                 help="Processes that read and crop images, for every training process; several for a folder."),
+                 help="Processes that read and crop images, for every training process; take several for a folder of "
+                      "image files."),
     click.option("--checkpoint", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
-                 help="Save the training there after every epoch, and on Ctrl-C."),
+                 help="Save the training in this folder after every epoch, and on Ctrl-C."),
     click.option("--resume", is_flag=True,
-                 help="Go on from the checkpoint (or start, if there is none). The result is bit for bit that of a run "
+                 help="Go on from the checkpoint, or start if there is none. The result is bit for bit that of a run "
                       "that was never stopped."),
     click.option("--training-log", "log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-                 help="Figures of every epoch as JSON lines: loss, accuracy, learning rate, share of the filters whose "
-                      "format changed. Their curves go beside it, as .png."),
+                 help="Write the figures of every epoch to this file as JSON lines: loss, accuracy, learning rate, "
+                      "share of the filters whose format changed. Their curves are written beside it, as .png."),
 )  # fmt: skip
 NAMES = (*_RECIPE, "float_epochs", "float_learning_rate", "device", "workers", "checkpoint", "resume", "log")
 
@@ -89,10 +99,10 @@ def training_options(command: Callable) -> Callable:
         chosen = {name: arguments.pop(name) for name in NAMES}
         if chosen["resume"] and chosen["checkpoint"] is None:
             raise click.UsageError("--resume goes on from a checkpoint: give --checkpoint FOLDER too")
-        machine = Machine(device=chosen["device"], workers=chosen["workers"])
+        device = TrainingDevice(name=chosen["device"], workers=chosen["workers"])
         rest = {name: chosen[name] for name in NAMES if name not in (*_RECIPE, "device", "workers")}
         recipe = {name: chosen[name] for name in _RECIPE}
-        return command(training=TrainingChoice(recipe=recipe, machine=machine, **rest), **arguments)
+        return command(training=TrainingChoice(recipe=recipe, device=device, **rest), **arguments)
 
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)

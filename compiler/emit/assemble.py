@@ -1,9 +1,9 @@
-"""One program of the engines' sequences: tokens, and an order in which no engine can block another for ever.
+"""One program of the engines' queues: tokens, and an order in which no engine can block another for ever.
 
 Executed one at a time in program order, every instruction can start at once: its tokens are there, its weights are in
 the ring, what it loads has room. Within that, instructions of the two loading engines come as early as they can, so
-that they run while the array computes; a few at a time, since an engine's queue holds sixteen and a full one holds up
-all others.
+that they run while the array computes; a few at a time, since an engine's queue holds `QUEUE_INSTRUCTIONS` and a full
+one holds up all others.
 
 Groups of pixel lanes (`lane_groups`) change none of this: their LOAD_MAPs and STOREs leave the engine's queue in
 program order, and take their tokens then; and a token comes when its instruction and all before it are done, whatever
@@ -13,89 +13,99 @@ group they belong to. So a token orders what it would if each engine worked one 
 import collections
 import itertools
 
-from ...hdl.isa import Token
-from ..errors import CompileError
-from .engine_queues import MapItem, Sequences, WeightItem
-from .instructions import Instruction, finish
+from ...hdl.geometry import Geometry
+from ...hdl.instructions import Finish, Instruction, LoadMap, Store
+from ...hdl.isa import QUEUE_INSTRUCTIONS, TOKEN_LIMIT, Token
+from ..errors import CompileError, InternalError
+from ..program.rings import starvation
+from .engine_queues import EngineQueues, MapItem, WeightItem
+from .instructions import Draft
 
-AHEAD = 14
+AHEAD = QUEUE_INSTRUCTIONS - 2
 """Instructions of a loading engine that may come earlier than the next COMPUTE needs."""
 MILESTONES = 64
 """STOREs of one layer at most, for each image, that loads of another one wait for; more would only be finer."""
-PENDING = 200
+PENDING = TOKEN_LIMIT - 55
 """Tokens of a channel that may be pending in program order. Engines run ahead of it by what their queues hold, far less
 than the 55 that are left."""
 
 
-def assemble(sequences: Sequences) -> list[Instruction]:
-    """All instructions in program order, FINISH included."""
-    after = _connect(sequences)
-    stores = [store for compute in sequences.computes for store in compute.stores]
-    images = sequences.images
+def assemble(queues: EngineQueues) -> list[Draft[Instruction]]:
+    """All instructions in program order, FINISH included.
+
+    Raises
+    ------
+    CompileError: more tokens would be pending than a counter holds.
+    InternalError: a program that could stand still.
+    """
+    after = _connect(queues)
+    stores = [store for compute in queues.computes for store in compute.stores]
+    images = queues.images
     while True:  # as fine milestones as the counters of tokens allow
-        waits = _milestones(sequences, stores, MILESTONES * images)
-        behind = [max(first, sequences.store_owner[need] + 1) if need >= 0 else first
+        waits = _milestones(queues, stores, MILESTONES * images)
+        behind = [max(first, queues.store_owner[need] + 1) if need >= 0 else first
                   for first, need in zip(after, itertools.accumulate(waits, max))]  # fmt: skip
-        program = _merge(sequences, behind)
-        signals = [(stores[need], item.instruction) for need, item in zip(waits, sequences.maps) if need >= 0]
+        program = _merge(queues, behind)
+        signals = [(stores[need], item.draft) for need, item in zip(waits, queues.maps) if need >= 0]
         if images == 1 or _most_pending(program, signals) <= PENDING:
             break
         images = -(-images // 2)
     for store, load in signals:
-        store.signal(Token.STORED)
-        load.wait(Token.STORED)
+        store.gives(Token.STORED)
+        load.waits_for(Token.STORED)
     _check_tokens(program)
+    _check_rings(program, queues.geometry)
     return program
 
 
-def _connect(sequences: Sequences) -> list[int]:
+def _connect(queues: EngineQueues) -> list[int]:
     """Adds the tokens of the lanes' memories; returns by LOAD_MAP how many COMPUTEs must come before it."""
-    computes, maps = sequences.computes, sequences.maps
+    computes, maps = queues.computes, queues.maps
     input_needs, residual_needs, output_needs = (
-        ring.needs() for ring in (sequences.input, sequences.residual, sequences.output)
+        ring.needs() for ring in (queues.input, queues.residual, queues.output)
     )
     after = [0] * len(maps)
 
     closes = [number for number, item in enumerate(computes) if item.closes_input]
-    uses_residual = [number for number, item in enumerate(computes) if item.residual_slot is not None]
-    for channel, needs, frees, slot_of in (
-        (Token.INPUT_FREE, input_needs, closes, lambda item: item.input_slot),
-        (Token.RESIDUAL_FREE, residual_needs, uses_residual, lambda item: item.residual_slot),
+    uses_residual = [number for number, item in enumerate(computes) if item.residual_slice is not None]
+    for channel, needs, frees, slice_of in (
+        (Token.INPUT_FREE, input_needs, closes, lambda item: item.input_slice),
+        (Token.RESIDUAL_FREE, residual_needs, uses_residual, lambda item: item.residual_slice),
     ):
         for number, item in enumerate(maps):
-            slot = slot_of(item)
-            if slot is not None and needs[slot]:
-                last = frees[needs[slot] - 1]
+            part = slice_of(item)
+            if part is not None and needs[part]:
+                last = frees[needs[part] - 1]
                 after[number] = max(after[number], last + 1)
-                if needs[slot] > (needs[slot - 1] if slot else 0):
-                    computes[last].instruction.signal(channel)
-                    item.instruction.wait(channel)
+                if needs[part] > (needs[part - 1] if part else 0):
+                    computes[last].draft.gives(channel)
+                    item.draft.waits_for(channel)
 
     for number, compute in enumerate(computes):
         if compute.opens_input:
-            compute.instruction.wait(Token.INPUT_READY)
-        if compute.residual_slot is not None:
-            compute.instruction.wait(Token.RESIDUAL_READY)
-        compute.instruction.signal(Token.OUTPUT_READY)
-        compute.stores[0].wait(Token.OUTPUT_READY)
+            compute.draft.waits_for(Token.INPUT_READY)
+        if compute.residual_slice is not None:
+            compute.draft.waits_for(Token.RESIDUAL_READY)
+        compute.draft.gives(Token.OUTPUT_READY)
+        compute.stores[0].waits_for(Token.OUTPUT_READY)
         if output_needs[number] > (output_needs[number - 1] if number else 0):
-            computes[output_needs[number] - 1].stores[-1].signal(Token.OUTPUT_FREE)
-            compute.instruction.wait(Token.OUTPUT_FREE)
+            computes[output_needs[number] - 1].stores[-1].gives(Token.OUTPUT_FREE)
+            compute.draft.waits_for(Token.OUTPUT_FREE)
     return after
 
 
-def _milestones(sequences: Sequences, stores: list[Instruction], most: int) -> list[int]:
+def _milestones(queues: EngineQueues, stores: list[Draft[Store]], most: int) -> list[int]:
     """By LOAD_MAP the STORE that it waits for, not before the one it needs; −1: none that those before it did not wait
     for. Of each layer's STOREs `most` at most, but never one that comes only after a COMPUTE that needs the load."""
-    maps, owner = sequences.maps, sequences.store_owner
+    maps, owner = queues.maps, queues.store_owner
     latest: list[int] = []
-    for number, compute in enumerate(sequences.computes):
+    for number, compute in enumerate(queues.computes):
         latest += [number] * (compute.maps - len(latest))
     by_layer: dict[int, set[int]] = {}
     deadline: dict[int, int] = {}
     for number, item in enumerate(maps):
         if item.stored >= 0:
-            by_layer.setdefault(stores[item.stored].fields["layer"], set()).add(item.stored)
+            by_layer.setdefault(stores[item.stored].instruction.layer, set()).add(item.stored)
             deadline[item.stored] = min(deadline.get(item.stored, latest[number]), latest[number])
     chosen: dict[int, int] = {-1: -1}
     for needs in by_layer.values():
@@ -114,22 +124,22 @@ def _milestones(sequences: Sequences, stores: list[Instruction], most: int) -> l
 
 
 class _Loader:
-    """A loading engine's sequence while the program is put together."""
+    """A loading engine's queue while the program is put together."""
 
-    def __init__(self, items: list[WeightItem] | list[MapItem], program: list[Instruction]) -> None:
+    def __init__(self, items: list[WeightItem] | list[MapItem], program: list[Draft[Instruction]]) -> None:
         self.items = items
         self.program = program
         self.done = 0
 
     def emit(self) -> None:
-        self.program.append(self.items[self.done].instruction)
+        self.program.append(self.items[self.done].draft)
         self.done += 1
 
 
-def _merge(sequences: Sequences, after: list[int]) -> list[Instruction]:
-    geometry = sequences.geometry
-    program: list[Instruction] = []
-    weights, maps = _Loader(sequences.weights, program), _Loader(sequences.maps, program)
+def _merge(queues: EngineQueues, after: list[int]) -> list[Draft[Instruction]]:
+    geometry = queues.geometry
+    program: list[Draft[Instruction]] = []
+    weights, maps = _Loader(queues.weights, program), _Loader(queues.maps, program)
     words = tiles = 0  # in the rings, in program order
 
     def room(item: WeightItem) -> bool:
@@ -137,42 +147,53 @@ def _merge(sequences: Sequences, after: list[int]) -> list[Instruction]:
         fits = not item.words or not words or words + item.words <= geometry.weight_depth
         return fits and tiles + item.tiles <= geometry.constant_tiles
 
-    for number, item in enumerate(sequences.computes):
-        while maps.done < min(item.maps + AHEAD, len(sequences.maps)) and after[maps.done] <= number:
+    for number, item in enumerate(queues.computes):
+        while maps.done < min(item.maps + AHEAD, len(queues.maps)) and after[maps.done] <= number:
             maps.emit()
-        while weights.done < min(item.weights + AHEAD, len(sequences.weights)):
-            load = sequences.weights[weights.done]
+        while weights.done < min(item.weights + AHEAD, len(queues.weights)):
+            load = queues.weights[weights.done]
             if not room(load):
                 break
             words, tiles = words + load.words, tiles + load.tiles
             weights.emit()
-        assert maps.done >= item.maps, "the schedule is not topological"
-        assert weights.done >= item.weights, "the schedule is not topological"
-        program.append(item.instruction)
+        if maps.done < item.maps:
+            raise InternalError(item.draft.where, "a step needs a map that can only be loaded after it")
+        if weights.done < item.weights:
+            raise InternalError(item.draft.where, "a step needs weights or constants that find no room before it")
+        program.append(item.draft)
         program += item.stores
         words, tiles = words - item.releases, tiles - item.releases_constants
-    program.append(finish())
+    program.append(Draft(Finish(), "program"))
     return program
 
 
-def _most_pending(program: list[Instruction], signals: list[tuple[Instruction, Instruction]]) -> int:
+def _most_pending(program: list[Draft[Instruction]], signals: list[tuple[Draft[Store], Draft[LoadMap]]]) -> int:
     """Tokens that are pending at once, in program order, if each of the pairs passes one."""
     change = collections.Counter(id(giver) for giver, _ in signals)
     change.subtract(id(taker) for _, taker in signals)
-    return max(itertools.accumulate(change[id(instruction)] for instruction in program))
+    return max(itertools.accumulate(change[id(draft)] for draft in program))
 
 
-def _check_tokens(program: list[Instruction]) -> None:
+def _check_tokens(program: list[Draft[Instruction]]) -> None:
     pending = dict.fromkeys(Token, 0)
-    for instruction in program:
-        for token in Token:
-            pending[token] -= instruction.fields.get("wait", 0) >> token & 1
-            assert pending[token] >= 0, "the schedule is not topological"
-            pending[token] += instruction.fields.get("signal", 0) >> token & 1
+    for draft in program:
+        for token in draft.wait:
+            pending[token] -= 1
+            if pending[token] < 0:
+                raise InternalError(draft.where, f"waits for {token.name} before it is given")
+        for token in sorted(draft.signal):
+            pending[token] += 1
             if pending[token] > PENDING:
                 raise CompileError(
-                    instruction.where,
+                    draft.where,
                     f"more than {PENDING} {token.name} tokens would be pending: too many maps wait for later layers",
                     "order the layers so that branches follow one another",
                 )
     assert not any(pending.values()), "tokens are left over"
+
+
+def _check_rings(program: list[Draft[Instruction]], geometry: Geometry) -> None:
+    """Proves that weights and constants are there when they are needed, and find room when they are loaded."""
+    if (found := starvation((draft.instruction for draft in program), geometry)) is not None:
+        what = f"instruction {found.index}, {found.instruction.opcode.name}"
+        raise InternalError(program[found.index].where, f"the accelerator would stand still at {what}: {found.lacks}")

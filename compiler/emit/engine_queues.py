@@ -1,4 +1,4 @@
-"""What the schedule is made of: a sequence of instructions per engine, with what ties them together."""
+"""What the schedule is made of: a queue of instructions per engine, with what ties them together."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,29 +6,31 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...hdl.geometry import Geometry
+from ...hdl.instructions import Compute, LoadConstants, LoadMap, LoadWeights, Store
 from ..place.lanes import Placement
 from ..program.map_layout import MapLayout
-from .instructions import Instruction
-from .memory_slices import SlotRing
+from ..span import Box, Span
+from .instructions import Draft
+from .memory_slices import SliceRing
 
 
 @dataclasses.dataclass(eq=False)
 class WeightItem:
     """An instruction of the weights engine: how many weight words and tiles of constants it appends."""
 
-    instruction: Instruction
+    draft: Draft[LoadWeights] | Draft[LoadConstants]
     words: int = 0
     tiles: int = 0
 
 
 @dataclasses.dataclass(eq=False)
 class MapItem:
-    """A LOAD_MAP: the number of the STORE whose data it needs (−1: none), and the slot that it is the first to fill."""
+    """A LOAD_MAP: the number of the STORE whose data it needs (−1: none), and the slice that it is first to fill."""
 
-    instruction: Instruction
+    draft: Draft[LoadMap]
     stored: int
-    input_slot: int | None = None
-    residual_slot: int | None = None
+    input_slice: int | None = None
+    residual_slice: int | None = None
 
 
 @dataclasses.dataclass(eq=False)
@@ -40,20 +42,20 @@ class ComputeItem:
     weights, maps: how many items of the other two engines must come before it.
     steps: that it takes.
     releases, releases_constants: weight words and tiles of constants that it frees.
-    input_slot, residual_slot, output_slot: slots it uses; None: no residual.
-    opens_input, closes_input: it is the first, the last to use its input slot.
+    input_slice, residual_slice, output_slice: numbers of the memories' slices that it uses; None: no residual.
+    opens_input, closes_input: it is the first, the last to use its input slice.
     """
 
-    instruction: Instruction
-    stores: list[Instruction]
+    draft: Draft[Compute]
+    stores: list[Draft[Store]]
     weights: int
     maps: int
     steps: int
     releases: int
     releases_constants: int
-    input_slot: int
-    residual_slot: int | None
-    output_slot: int
+    input_slice: int
+    residual_slice: int | None
+    output_slice: int
     opens_input: bool = False
     closes_input: bool = False
 
@@ -73,9 +75,9 @@ class StoredParts:
         self._last = np.full((0 if operands else self.words, layout.rows, layout.columns), -1, np.int32)
         self._starts: list[int] = []
 
-    def add(self, number: int, rows: tuple[int, int], columns: tuple[int, int], words: tuple[int, int]) -> None:
-        """STORE `number`, after all before it, writes a box; nothing is written twice."""
-        self._last[slice(*words), slice(*rows), slice(*columns)] = number
+    def add(self, number: int, box: Box, words: Span) -> None:
+        """STORE `number`, after all before it, writes a box of some channel words; nothing is written twice."""
+        self._last[words.slice, box.rows.slice, box.columns.slice] = number
 
     @property
     def boundaries(self) -> list[int]:
@@ -90,19 +92,20 @@ class StoredParts:
     def boundaries(self, words: list[int]) -> None:
         self._starts = words
 
-    def last(self, rows: tuple[int, int], columns: tuple[int, int], words: tuple[int, int]) -> int:
-        """The last STORE that wrote any of a box; −1 where none did."""
+    def last(self, box: Box, words: Span) -> int:
+        """The last STORE that wrote any of a box of some channel words; −1 where none did. Rows of `box` are counted
+        over all images."""
         first, latest = 0, -1
         for operand in self.operands:
-            low, high = max(words[0] - first, 0), min(words[1] - first, operand.words)
-            if low < high:
-                latest = max(latest, operand.last(rows, columns, (low, high)))
+            part = Span(max(words.begin - first, 0), min(words.end - first, operand.words))
+            if part.begin < part.end:
+                latest = max(latest, operand.last(box, part))
             first += operand.words
-        return int(self._last[slice(*words), slice(*rows), slice(*columns)].max(initial=latest))
+        return int(self._last[words.slice, box.rows.slice, box.columns.slice].max(initial=latest))
 
 
-class Sequences:
-    """The sequences of instructions of all engines, and what scheduling the next layer must know of those before.
+class EngineQueues:
+    """The queues of instructions of all engines, and what scheduling the next layer must know of those before.
 
     Parameters
     ----------
@@ -113,9 +116,9 @@ class Sequences:
 
     Members
     -------
-    weights, maps, computes: the sequences.
+    weights, maps, computes: the queues.
     store_owner: by number of a STORE, the number of its COMPUTE.
-    input, residual, output: the slots of the three memories.
+    input, residual, output: the slices of the three memories.
     stored: by tensor, which STOREs write which part of it.
     """
 
@@ -133,9 +136,9 @@ class Sequences:
         self.maps: list[MapItem] = []
         self.computes: list[ComputeItem] = []
         self.store_owner: list[int] = []
-        self.input = SlotRing(geometry.activation_depth)
-        self.residual = SlotRing(geometry.residual_depth)
-        self.output = SlotRing(geometry.output_depth)
+        self.input = SliceRing(geometry.activation_depth)
+        self.residual = SliceRing(geometry.residual_depth)
+        self.output = SliceRing(geometry.output_depth)
         self.stored = {name: StoredParts(layout) for name, layout in layouts.items() if name not in concatenations}
         for name, operands in concatenations.items():
             self.stored[name] = StoredParts(layouts[name], [self.stored[operand] for operand in operands])

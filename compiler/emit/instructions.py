@@ -1,40 +1,56 @@
-"""Typed builders of instructions: what an instruction means, turned into its fields."""
+"""What COMPUTEs are made from, and instructions while the program is put together."""
 
 import dataclasses
+import itertools
+from typing import Generic, TypeVar
 
-from ...hdl.isa import ENGINE_OF, Mode, Opcode, Token, encode
+from ...hdl.instructions import NO_TOKENS, Compute, Instruction, InstructionError, Tokens
+from ...hdl.isa import MAXIMUM_PASSES, Mode, Token
 from ..errors import CompileError
-from ..plan.digit_passes import Passes
+
+Kind = TypeVar("Kind", bound=Instruction, covariant=True)
+"""Covariant: a draft's instruction is replaced by others of its kind only."""
 
 
 @dataclasses.dataclass(eq=False)
-class Instruction:
-    """An instruction before it is encoded; tokens are added while the program is put together."""
+class Draft(Generic[Kind]):
+    """An instruction while the program is put together: what it takes and gives is added at the end.
 
-    opcode: Opcode
+    Members
+    -------
+    instruction: without its tokens.
+    where: how errors name what it is for.
+    wait, signal: its tokens.
+    """
+
+    instruction: Kind
     where: str
-    fields: dict[str, int]
+    wait: Tokens = NO_TOKENS
+    signal: Tokens = NO_TOKENS
 
-    def wait(self, token: Token) -> None:
+    def waits_for(self, token: Token) -> None:
         """Takes one token before the instruction starts."""
-        assert token.target is ENGINE_OF[self.opcode]
-        self.fields["wait"] = self.fields.get("wait", 0) | 1 << token
+        assert token.target is self.instruction.engine
+        self.wait |= {token}
 
-    def signal(self, token: Token) -> None:
+    def gives(self, token: Token) -> None:
         """Gives one token."""
-        assert token.source is ENGINE_OF[self.opcode]
-        self.fields["signal"] = self.fields.get("signal", 0) | 1 << token
+        assert token.source is self.instruction.engine
+        self.signal |= {token}
 
     def encode(self) -> bytes:
-        """The 64 bytes.
+        """The 64 bytes, with the tokens.
 
         Raises
         ------
         CompileError: a value does not fit its field.
         """
+        instruction = self.instruction
+        if self.wait or self.signal:
+            instruction = dataclasses.replace(instruction, wait=self.wait, signal=self.signal)
         try:
-            return encode(self.opcode, **self.fields)
-        except ValueError as error:
+            return instruction.encode()
+        except InstructionError as error:
             reason, remedy = f"is beyond the instruction set: {error}", "make its maps smaller, or the batch"
             raise CompileError(self.where, reason, remedy) from None
 
@@ -68,66 +84,33 @@ class Walk:
         positions = self.kernel_y * self.kernel_x * self.channels
         return self.outputs_y * self.outputs_x * len(self.digits) * positions
 
-    def fields(self) -> dict[str, int]:
-        """Loop counts and deltas: the formulas of docs/architecture.md."""
+    def compute(self, mode: Mode) -> Compute:
+        """A COMPUTE with the loop counts and deltas: the formulas of docs/architecture.md."""
         across = (self.channels - 1) * self.plane_pitch
         window = across + self.kernel_x - 1 + (self.kernel_y - 1) * self.row_pitch
         end = window + self.digits[-1] - self.digits[0]
-        deltas = {
-            "delta_channel": self.plane_pitch,
-            "delta_kernel_x": 1 - across,
-            "delta_kernel_y": self.row_pitch - (self.kernel_x - 1) - across,
-            "delta_x": self.stride_x - end,
-            "delta_y": self.stride_y * self.row_pitch - (self.outputs_x - 1) * self.stride_x - end,
-        }
-        for number, (before, after) in enumerate(zip(self.digits, self.digits[1:]), start=1):
-            deltas[f"delta_pass_{number}"] = after - before - window
-        return {
-            "outputs_y": self.outputs_y,
-            "outputs_x": self.outputs_x,
-            "passes": len(self.digits),
-            "kernel_y": self.kernel_y,
-            "kernel_x": self.kernel_x,
-            "channels": self.channels,
-            "stride_x": self.stride_x,
-            **{name: (delta + (1 << 15)) % (1 << 16) - (1 << 15) for name, delta in deltas.items()},
-        }
+        passes = [after - before - window for before, after in itertools.pairwise(self.digits)]
+        passes += [0] * (MAXIMUM_PASSES - len(self.digits))
+        return Compute(
+            mode=mode,
+            outputs_y=self.outputs_y,
+            outputs_x=self.outputs_x,
+            passes=len(self.digits),
+            kernel_y=self.kernel_y,
+            kernel_x=self.kernel_x,
+            channels=self.channels,
+            stride_x=self.stride_x,
+            delta_channel=_wrapped(self.plane_pitch),
+            delta_kernel_x=_wrapped(1 - across),
+            delta_kernel_y=_wrapped(self.row_pitch - (self.kernel_x - 1) - across),
+            delta_pass_1=_wrapped(passes[0]),
+            delta_pass_2=_wrapped(passes[1]),
+            delta_pass_3=_wrapped(passes[2]),
+            delta_x=_wrapped(self.stride_x - end),
+            delta_y=_wrapped(self.stride_y * self.row_pitch - (self.outputs_x - 1) * self.stride_x - end),
+        )
 
 
-def load_weights(where: str, layer: int, *, region: int, address: int, port_stride: int, words: int) -> Instruction:
-    """Appends `words` weight words to the ring."""
-    fields = {"layer": layer, "region": region, "address": address, "port_stride": port_stride, "words": words}
-    return Instruction(Opcode.LOAD_WEIGHTS, where, fields)
-
-
-def load_constants(where: str, layer: int, *, region: int, address: int, tiles: int) -> Instruction:
-    """Appends `tiles` tiles of constants to their ring."""
-    fields = {"layer": layer, "region": region, "address": address, "tiles": tiles}
-    return Instruction(Opcode.LOAD_CONSTANTS, where, fields)
-
-
-def load_map(where: str, layer: int, **fields: int) -> Instruction:
-    """Reads part of a map into the activation or residual memories; fields as in `isa.LOAD_MAP`."""
-    return Instruction(Opcode.LOAD_MAP, where, {"layer": layer, **fields})
-
-
-def convolve(where: str, layer: int, walk: Walk, passes: Passes, **fields: int) -> Instruction:
-    """A COMPUTE that convolves; other fields as in `isa.COMPUTE`."""
-    return Instruction(
-        Opcode.COMPUTE, where, {"layer": layer, "mode": Mode.CONVOLVE, **walk.fields(), **passes.fields(), **fields}
-    )
-
-
-def maximum(where: str, layer: int, walk: Walk, **fields: int) -> Instruction:
-    """A COMPUTE that pools by maximum; `walk.digits` are the planes of its channel words."""
-    return Instruction(Opcode.COMPUTE, where, {"layer": layer, "mode": Mode.MAXIMUM, **walk.fields(), **fields})
-
-
-def store(where: str, layer: int, **fields: int) -> Instruction:
-    """Writes part of a lane's output memory to a map; fields as in `isa.STORE`."""
-    return Instruction(Opcode.STORE, where, {"layer": layer, **fields})
-
-
-def finish() -> Instruction:
-    """The end of the program."""
-    return Instruction(Opcode.FINISH, "program", {})
+def _wrapped(delta: int) -> int:
+    """An address change as the field holds it: addresses count modulo 2^16."""
+    return (delta + (1 << 15)) % (1 << 16) - (1 << 15)

@@ -1,22 +1,27 @@
-"""The instructions of a layer: loads, computations and stores of every visit, appended to the engines' sequences."""
+"""The instructions of a layer: what its tile passes load, compute and store, for the queues of the engines."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
-from ...hdl.geometry import CONSTANT_BITS
-from ...hdl.isa import MAXIMUM_PASSES, Region
-from ..lower.layers import LoweredLayer, digits_of
-from ..place.parameters import ALIGNMENT, ParameterBlock, source_words
+from ...hdl.instructions import Store
+from ...hdl.isa import MAXIMUM_PASSES
+from ..lower.layers import MachineLayer
+from ..place.parameters import ParameterBlock, source_words
 from ..plan.blocks import Block, Cut
-from ..plan.digit_passes import PASSES
 from ..plan.pieces import Piece, pieces
-from ..plan.tile_passes import Visit, output_pixels, visits
-from ..program.lane_groups import alternating_lanes, group_of, log_slots
-from .engine_queues import ComputeItem, MapItem, Sequences, WeightItem
-from .instructions import Instruction, Walk, convolve, load_constants, load_weights, maximum, store
-from .loads import MapLoads, piece_rows, place_in
+from ..plan.tile_passes import TilePass, output_pixels, tile_passes
+from ..program.lane_groups import group_of, log_slots
+from ..span import Span
+from .computes import Computes, freed
+from .engine_queues import ComputeItem, EngineQueues
+from .input_loads import InputLoads, Kernels, LoadedBlock
+from .instructions import Draft
+from .parameter_loads import ParameterLoads
+from .residual_loads import ResidualLoads
+from .stores import Stores
 
 EDGE = 4
-"""Pieces at most, beyond what the output memory asks for, of the first and the last visit of a layer in one block."""
+"""Pieces at most, beyond what the output memory asks for, of the first and last tile pass of a layer in one block."""
 EDGE_STEPS = 1024
 """Steps at least of such a piece: its instructions must not take longer to fetch than it takes."""
 
@@ -26,10 +31,10 @@ class LayerSchedule:
 
     Parameters
     ----------
-    sequences: what it is appended to; of the layers before.
+    queues: what it is appended to; of the layers before.
     layer: the layer.
     parameters: where its weights and constants are; None for a max pool.
-    cut: how it is cut in blocks, as `visits` takes it.
+    cut: how it is cut in blocks, as `tile_passes` takes it.
     before: schedules of the same turn whose weight words came into the ring before this one's.
 
     Raises
@@ -38,262 +43,133 @@ class LayerSchedule:
 
     Members
     -------
-    visits: in order.
+    passes: its tile passes, in order.
     stores: those appended so far.
-    kernels: channel words of kernels that it keeps in the depthwise unit.
+    kernel_words: channel words of kernels that it keeps in the depthwise unit.
     ended: the layer is appended to its end.
     """
 
     def __init__(
         self,
-        sequences: Sequences,
-        layer: LoweredLayer,
+        queues: EngineQueues,
+        layer: MachineLayer,
         parameters: ParameterBlock | None,
         cut: Cut | None = None,
         before: Sequence["LayerSchedule"] = (),
     ) -> None:
-        self.sequences = sequences
+        self.queues = queues
         self.before = before
         self.ended = False
-        self.geometry = sequences.geometry
+        self.geometry = queues.geometry
         self.layer = layer
         self.parameters = parameters
-        self.source = sequences.layouts[layer.stored.name]
-        self.target = sequences.layouts[layer.target.name]
-        if parameters is None:
-            words = self.source.channel_words
-            self.inputs = [(word, min(word + MAXIMUM_PASSES, words)) for word in range(0, words, MAXIMUM_PASSES)]
-            self.outputs = self.inputs
-        else:
-            placement = sequences.placements[layer.target.name]
-            assert placement is not None
-            self.inputs = source_words(layer, self.source.order, placement)
-            self.outputs = list(zip(placement.first_word, placement.first_word[1:]))
-        self.kernels: int = 0 if layer.on_load is None else self.source.channel_words
-        kernels = 0 if parameters is None else parameters.kernels, sum(other.kernels for other in before)
-        self.loads = MapLoads(sequences, layer, self.outputs, kernels=kernels)
-        self.weights_until = self.constants_until = 0
-        self.visits = list(visits(layer, self.geometry, self.inputs, parameters, cut))
-        self.stores: list[Instruction] = []
-        sequences.stored[self.target.name].boundaries = [low for low, _ in self.outputs]
-        self.streams = parameters is not None and parameters.streams(self.geometry)
+        source = queues.layouts[layer.stored.name]
+        self.digits = source.digits * (1 if parameters is None else parameters.digits)
+        inputs, outputs = self._tiles(source.channel_words)
+        self.passes = tile_passes(layer, self.geometry, inputs, parameters, cut)
+        self.pixels = output_pixels(layer, self.geometry, max(words.size for words in inputs))
+        self.kernel_words = 0 if layer.on_load is None else source.channel_words
+        kernels = Kernels(0 if parameters is None else parameters.kernels, sum(other.kernel_words for other in before))
+        self.input_loads = InputLoads(queues, layer, kernels)
+        self.residual_loads = None if layer.residual is None else ResidualLoads(queues, layer, outputs)
+        self.parameter_loads = None if parameters is None else ParameterLoads(queues, layer, parameters)
+        self.computes = Computes(layer, self.geometry, parameters)
+        self.storing = Stores(queues, layer, outputs)
+        self.stores: list[Draft[Store]] = []
+
+    def _tiles(self, source_planes: int) -> tuple[list[Span], list[Span]]:
+        """Per tile the ranges of input channel words that it reads and of output channel words that it stores."""
+        if self.parameters is None:
+            starts = range(0, source_planes, MAXIMUM_PASSES)
+            words = [Span(word, min(word + MAXIMUM_PASSES, source_planes)) for word in starts]
+            return words, words
+        placement = self.queues.placements[self.layer.target.name]
+        assert placement is not None
+        order = self.queues.layouts[self.layer.stored.name].order
+        outputs = [Span(*ends) for ends in zip(placement.first_word, placement.first_word[1:])]
+        return source_words(self.layer, order, placement), outputs
 
     def run(self) -> Iterator[Block]:
         """Appends the layer, block by block: each is given when all its instructions are there. The last STORE of
         each group of lanes writes the layer's record of the group."""
-        pixels = output_pixels(self.layer, self.geometry, max(high - low for low, high in self.inputs))
-        slot = address = 0
         item: ComputeItem | None = None
-        block = self.visits[0].block
-        sequence = self.visits
-        single = sum(visit.loads for visit in sequence) == 1
-        for visit in sequence:
-            # A layer in one block follows the one before and is followed piece by piece: the first and last are small.
-            limit = pixels
-            if single and (visit is sequence[0] or visit is sequence[-1]):
-                limit = min(pixels, self._edge_pixels(visit))
-            cuts = list(pieces(visit.block, 1 if self.streams else limit))
-            loads: dict[int, list[MapItem]] = {}
-            if visit.loads:
+        block = self.passes[0].block
+        loaded: LoadedBlock | None = None
+        single = sum(tile_pass.loads for tile_pass in self.passes) == 1
+        for tile_pass in self.passes:
+            cuts = list(pieces(tile_pass.block, self._piece_pixels(tile_pass, single=single)))
+            loads = {}
+            if tile_pass.loads:
                 if item is not None:
                     item.closes_input = True
-                if visit.block is not block:
+                if tile_pass.block is not block:
                     yield block
-                block = visit.block
-                slot, address, loads = self.loads.load_input(visit, cuts, first=visit is sequence[0], only=single)
-            if visit.restarts_constants:
-                self.constants_until = 0
-            if visit.restarts_weights:
-                self.weights_until = 0
-            if self.parameters is not None:
-                self._stream_parameters(visit, self.parameters)
+                block, first = tile_pass.block, tile_pass is self.passes[0]
+                loaded = self.input_loads.load(tile_pass, cuts, first=first, only=single)
+                loads = loaded.by_piece
+            assert loaded is not None
             for number, piece in enumerate(cuts):
-                if self.streams and number > 0 and self.parameters is not None:
-                    self.weights_until = visit.tile
-                    self._stream_parameters(visit, self.parameters)
-                self.sequences.maps += loads.get(number, [])
-                item = self._compute(visit, piece, slot, address, last=number == len(cuts) - 1)
+                if self.parameter_loads is not None:
+                    self.parameter_loads.load(tile_pass, first=number == 0)
+                self.queues.maps += loads.get(number, [])
+                item = self._append(tile_pass, piece, loaded, last=number == len(cuts) - 1)
                 item.opens_input = number in loads
         assert item is not None
         item.closes_input = True
-        last = {group_of(item.fields["lane"], self.geometry): item for item in self.stores}
-        slots = log_slots(self.layer.number, self.geometry)
-        for group, instruction in last.items():
-            instruction.fields |= {"crc_emit": 1, "crc_slot": slots[group]}
+        self._emit_records()
         self.ended = True
         yield block
+
+    def _piece_pixels(self, tile_pass: TilePass, *, single: bool) -> int:
+        """Pixels at most of a piece of a tile pass; `single`: of a layer in one block.
+
+        Such a layer follows the one before and is followed piece by piece: its first and last tile pass have small
+        ones.
+        """
+        if tile_pass.streams:
+            return 1
+        if not single or (tile_pass is not self.passes[0] and tile_pass is not self.passes[-1]):
+            return self.pixels
+        block = tile_pass.block
+        rows, columns = block.band.output_rows, block.outputs.columns.size
+        row_steps = columns * self.layer.kernel[0] * self.layer.kernel[1] * tile_pass.words.size * self.digits
+        parts = min(EDGE, max(1, rows * row_steps // EDGE_STEPS))
+        return min(self.pixels, -(-rows // parts) * columns)
+
+    def _append(self, tile_pass: TilePass, piece: Piece, loaded: LoadedBlock, *, last: bool) -> ComputeItem:
+        """Appends a piece: its residuals, its COMPUTE and its STOREs."""
+        planes = self.computes.planes(tile_pass)
+        output = self.queues.output.place(planes * self.computes.digits * piece.pixels)
+        compute = self.computes.compute(tile_pass, piece, address=loaded.memory.address, output=output.address)
+        if self.parameters is not None:
+            compute = self.computes.with_rings(compute, tile_pass, older=self._older_words(), last=last)
+        residual = None
+        if self.residual_loads is not None:
+            residual = self.residual_loads.load(tile_pass, piece)
+            compute = self.computes.with_residual(compute, residual.address)
+        item = ComputeItem(
+            draft=Draft(compute, self.layer.where),
+            stores=self.storing.store(tile_pass, piece, output.address, planes),
+            weights=len(self.queues.weights),
+            maps=len(self.queues.maps),
+            steps=compute.steps,
+            releases=freed(tile_pass.weights, last=last),
+            releases_constants=freed(tile_pass.constants, last=last),
+            input_slice=loaded.memory.number,
+            residual_slice=None if residual is None else residual.number,
+            output_slice=output.number,
+        )
+        self.queues.computes.append(item)
+        self.stores += item.stores
+        return item
 
     def _older_words(self) -> int:
         """Weight words in the ring that belong to layers of the same turn that go on."""
         waiting = [schedule.parameters for schedule in self.before if not schedule.ended]
         return sum(parameters.first_word[-1] for parameters in waiting if parameters is not None)
 
-    def _edge_pixels(self, visit: Visit) -> int:
-        """Pixels of a piece of the first or last visit."""
-        block, (low, high) = visit.block, visit.words
-        digits = self.source.digits * (1 if self.parameters is None else self.parameters.digits)
-        steps = block.columns * self.layer.kernel[0] * self.layer.kernel[1] * (high - low) * digits  # of a row
-        parts = min(EDGE, max(1, block.lane_rows_out * steps // EDGE_STEPS))
-        return -(-block.lane_rows_out // parts) * block.columns
-
-    # Weights engine -------------------------------------------------------------------------------------------------
-
-    def _stream_parameters(self, visit: Visit, block: ParameterBlock) -> None:
-        """Appends the weights and constants of the tile, and of as many after it as make one good transfer."""
-        geometry, tiles, tile = self.geometry, len(block.run_words), visit.tile
-        where, number = self.layer.where, self.layer.number
-        if tile >= self.constants_until:
-            size = geometry.tile_filters * CONSTANT_BITS // 8
-            unit = 1 if size % ALIGNMENT == 0 else 2  # a transfer begins at a multiple of 64 bytes
-            count = min(max(unit, geometry.constant_tiles // 2 // unit * unit), tiles - tile)
-            instruction = load_constants(
-                where, number, region=Region.PARAMETERS, address=block.constants + tile * size, tiles=count
-            )
-            self.sequences.weights.append(WeightItem(instruction, tiles=count))
-            self.constants_until = tile + count
-        if tile >= self.weights_until:
-            end, first = tiles if block.shared else tile + 1, block.first_word[tile]
-            while end < tiles and block.first_word[end + 1] - first <= geometry.weight_depth // 4:
-                end += 1
-            words = block.first_word[end] - first
-            instruction = load_weights(
-                where,
-                number,
-                region=Region.PARAMETERS,
-                address=block.weights + first * block.slice_bytes,
-                port_stride=block.port_stride,
-                words=words,
-            )
-            self.sequences.weights.append(WeightItem(instruction, words=words))
-            self.weights_until = end
-
-    # Compute and store engines --------------------------------------------------------------------------------------
-
-    def _compute(self, visit: Visit, piece: Piece, slot: int, address: int, *, last: bool) -> ComputeItem:
-        layer, block, geometry, parameters = self.layer, visit.block, self.geometry, self.parameters
-        stride_x = layer.stride[1]
-        words = visit.words[1] - visit.words[0]
-        # Column of the first window, counted from the first column held.
-        left = (block.first_column + piece.column) * stride_x - layer.pad_left - block.read_column
-        if parameters is None:
-            digits = tuple(word * block.plane_pitch for word in range(words))
-            planes = words
-        else:
-            passes = PASSES[self.source.digits, parameters.digits]
-            digits = tuple(digit * words * block.plane_pitch for digit in passes.activation_digit)
-            planes = geometry.tile_words * self.target.digits
-        walk = Walk(
-            outputs_y=piece.rows,
-            outputs_x=piece.columns,
-            kernel_y=layer.kernel[0],
-            kernel_x=layer.kernel[1],
-            channels=1 if parameters is None else words,
-            stride_y=block.window_step,
-            stride_x=stride_x,
-            row_pitch=block.columns_in,
-            plane_pitch=block.plane_pitch,
-            digits=digits,
-        )
-        output_slot, output_base = self.sequences.output.place(planes * piece.pixels)
-        fields = {
-            "base": address + (block.skip_rows + piece.row * block.window_step) * block.columns_in + left,
-            "pad_left": max(0, -left),
-            "width": block.columns_in - max(0, left),
-            "output_base": output_base,
-            "output_pitch": piece.pixels,
-        }
-        residual_slot = None
-        if parameters is None:
-            instruction = maximum(layer.where, layer.number, walk, **fields)
-            releases = 0
-        else:
-            run = parameters.run_words[visit.tile]
-            if layer.residual is not None:
-                residual_slot, fields["residual_base"] = self.loads.load_residual(visit, piece)
-                fields |= {
-                    "residual": 1,
-                    "residual_pitch": piece.pixels,
-                    "residual_digits": digits_of(layer.residual, geometry) - 1,
-                    "residual_scale": layer.convolution.residual_multiplier,
-                }
-            releases = run * parameters.digits if self.streams or (last and visit.frees_weights) else 0
-            instruction = convolve(
-                layer.where,
-                layer.number,
-                walk,
-                passes,
-                weight_offset=self._older_words() + visit.first_word,
-                weight_words=run,
-                release=int(releases > 0),
-                release_constants=int(last and visit.frees_constants),
-                shift=layer.convolution.shift,
-                maximum=layer.target.maximum,
-                output_digits=self.target.digits - 1,
-                **fields,
-            )
-        item = ComputeItem(
-            instruction=instruction,
-            stores=self._stores(visit, piece, output_base),
-            weights=len(self.sequences.weights),
-            maps=len(self.sequences.maps),
-            steps=walk.steps,
-            releases=releases,
-            releases_constants=instruction.fields.get("release_constants", 0),
-            input_slot=slot,
-            residual_slot=residual_slot,
-            output_slot=output_slot,
-        )
-        self.sequences.computes.append(item)
-        self.stores += item.stores
-        return item
-
-    def _stores(self, visit: Visit, piece: Piece, base: int) -> list[Instruction]:
-        """A STORE for each lane that has rows; or one for each of its digits where one cannot write both."""
-        block, target = visit.block, self.target
-        begin, end = self.outputs[visit.tile]
-        planes = end - begin if self.parameters is None else self.geometry.tile_words
-        column = block.first_column + piece.column
-        contiguous = piece.columns == target.columns
-        stores = []
-        for lane in alternating_lanes(self.geometry):
-            count = piece_rows(visit, piece, lane)
-            if not count:
-                continue
-            row = block.output_row(lane) + piece.row
-            place = {
-                "planes": end - begin,
-                "plane_stride": target.plane_bytes,
-                "chunks": 1 if contiguous else count,
-                "chunk_stride": 0 if contiguous else target.columns * target.word_bytes,
-                "chunk_words": count * piece.columns if contiguous else piece.columns,
-                "plane_pitch": piece.pixels,
-            }
-            parts = target.digits
-            if parts > 1 and end - begin == planes and contiguous and count == piece.rows:
-                # Planes follow one another on chip: they are the chunks, and the digits are the planes.
-                parts = 1
-                place |= {
-                    "planes": target.digits,
-                    "plane_stride": target.digit_bytes,
-                    "chunks": planes,
-                    "chunk_stride": target.plane_bytes,
-                    "plane_pitch": planes * piece.pixels,
-                }
-            for digit in range(parts):
-                stores.append(
-                    store(
-                        self.layer.where,
-                        self.layer.number,
-                        region=Region[target.region],
-                        address=place_in(target, target.plane(digit, begin), row, column),
-                        lane=lane,
-                        base=base + digit * planes * piece.pixels,
-                        **place,
-                    )
-                )
-                number = len(self.sequences.store_owner)
-                self.sequences.store_owner.append(len(self.sequences.computes))
-            self.sequences.stored[target.name].add(
-                number, (row, row + count), (column, column + piece.columns), (begin, end)
-            )
-        return stores
+    def _emit_records(self) -> None:
+        last = {group_of(store.instruction.lane, self.geometry): store for store in self.stores}
+        slots = log_slots(self.layer.number, self.geometry)
+        for group, store in last.items():
+            store.instruction = dataclasses.replace(store.instruction, crc_emit=True, crc_slot=slots[group])

@@ -8,6 +8,7 @@ Each layer of a turn has a CRC register of its own in every group of lanes: the 
 it, the last one writes its record.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,14 +17,15 @@ from ..lower.on_load import stored_box
 from ..plan.blocks import Block
 from ..plan.turn import Turn
 from ..program.lane_groups import group_of
-from .engine_queues import Sequences
+from ..span import Span
+from .engine_queues import EngineQueues
 from .layer import LayerSchedule
 
 BEHIND = 2
 """Blocks of a layer that are computed while the rows before them are stored and loaded for the next one."""
 
 
-def schedule(turn: Turn, sequences: Sequences) -> None:
+def schedule(turn: Turn, queues: EngineQueues) -> None:
     """Appends the layers of a turn.
 
     Raises
@@ -33,7 +35,7 @@ def schedule(turn: Turn, sequences: Sequences) -> None:
     schedules: list[LayerSchedule] = []
     for item in turn.members:
         before = tuple(schedules)
-        schedules.append(LayerSchedule(sequences, item.layer, item.parameters, item.cut, before))
+        schedules.append(LayerSchedule(queues, item.layer, item.parameters, item.cut, before))
     if len(schedules) == 1:
         for _ in schedules[0].run():
             pass
@@ -42,14 +44,15 @@ def schedule(turn: Turn, sequences: Sequences) -> None:
     for register, schedule in enumerate(schedules):
         started: set[int] = set()
         for store in schedule.stores:
-            store.fields["crc_register"] = register
-            if (group := group_of(store.fields["lane"], sequences.geometry)) not in started:
-                store.fields["crc_start"] = 1
-                started.add(group)
+            group = group_of(store.instruction.lane, queues.geometry)
+            store.instruction = dataclasses.replace(
+                store.instruction, crc_register=register, crc_start=group not in started
+            )
+            started.add(group)
 
 
-class _Progress:
-    """How far a layer of a turn is.
+class _TurnLayer:
+    """A layer of a turn, and how far it is.
 
     Members
     -------
@@ -59,10 +62,10 @@ class _Progress:
     rows: of its output that are there after so many blocks, by image.
     """
 
-    def __init__(self, schedule: LayerSchedule, before: Sequence["_Progress"]) -> None:
+    def __init__(self, schedule: LayerSchedule, before: Sequence["_TurnLayer"]) -> None:
         self.schedule = schedule
         self.before = before
-        self.blocks = list({id(visit.block): visit.block for visit in schedule.visits}.values())
+        self.blocks = list({id(tile_pass.block): tile_pass.block for tile_pass in schedule.passes}.values())
         self.run = schedule.run()
         self.rows = [np.zeros(schedule.layer.images, int)]
         layer = schedule.layer
@@ -101,23 +104,23 @@ class _Progress:
         next(self.run)
         block = self.blocks[self.done]
         rows = self.rows[-1].copy()
-        rows[block.image : block.image + block.images] = block.first_row + block.rows
+        rows[block.outputs.images.slice] = block.outputs.rows.end
         self.rows.append(rows)
 
     def _there(self, block: Block, as_input: bool, rows: np.ndarray) -> bool:
         """Whether the rows that a block's input or residual takes are among the first so many of each image."""
-        end = block.first_row + block.rows
+        end = block.outputs.rows.end
         if as_input:
-            last = (block.read_row + block.read_rows - 1) * block.row_step
-            end = stored_box(self.schedule.layer, (0, last + 1), (0, 1))[0].end
-        return bool((end <= rows[block.image : block.image + block.images]).all())
+            last = (block.inputs.rows.span.end - 1) * block.inputs.row_step
+            end = stored_box(self.schedule.layer, Span(0, last + 1), Span(0, 1))[0].span.end
+        return bool((end <= rows[block.outputs.images.slice]).all())
 
 
 def _interleave(schedules: Sequence[LayerSchedule]) -> None:
     """Appends layers block by block, always the one that is furthest behind; they end in their order."""
-    members: list[_Progress] = []
+    members: list[_TurnLayer] = []
     for schedule in schedules:
-        members.append(_Progress(schedule, tuple(members)))
+        members.append(_TurnLayer(schedule, tuple(members)))
     while waiting := [member for member in members if not member.ended]:
         ready = [member for member in waiting if member.ready]
         min(ready, key=lambda member: (member.done / len(member.blocks), -len(member.before))).advance()

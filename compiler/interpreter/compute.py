@@ -1,13 +1,14 @@
 """COMPUTE of the interpreter's machine: the loop nest over all groups at once, in NumPy (docs/architecture.md)."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
 from ...hdl.geometry import Geometry
+from ...hdl.instructions import Compute
 from ...hdl.isa import MAXIMUM_PASSES, MAXIMUM_SHIFT, Mode
-from .state import ConstantRing, Instruction, LaneMemory, WeightRing
+from .state import ConstantRing, LaneMemory, Numbered, WeightRing
 
 _GATHER_BYTES = 1 << 24
 """Activation slots gathered at once."""
@@ -33,80 +34,86 @@ class Computed:
     activation_sums: np.ndarray | None = None
 
 
-def check_compute(instruction: Instruction, geometry: Geometry) -> None:
+def check_compute(i: Numbered[Compute], geometry: Geometry) -> None:
     """The ranges of COMPUTE's fields, and which of them exclude each other."""
-    i = instruction
+    compute = i.instruction
     i.need_counts("outputs_y", "outputs_x", "passes", "kernel_y", "kernel_x", "channels", "stride_x", "width")
-    i.need(i["passes"] <= MAXIMUM_PASSES, "passes", f"must be 1 … {MAXIMUM_PASSES}, not {i['passes']}")
-    i.need(i["shift"] <= MAXIMUM_SHIFT, "shift", f"must be 0 … {MAXIMUM_SHIFT}, not {i['shift']}")
-    if i["mode"] == Mode.MAXIMUM:
-        i.need(i["channels"] == 1, "channels", f"must be 1 in MAXIMUM, not {i['channels']}")
+    i.need(compute.passes <= MAXIMUM_PASSES, "passes", f"must be 1 … {MAXIMUM_PASSES}, not {compute.passes}")
+    i.need(compute.shift <= MAXIMUM_SHIFT, "shift", f"must be 0 … {MAXIMUM_SHIFT}, not {compute.shift}")
+    if compute.mode is Mode.MAXIMUM:
+        i.need(compute.channels == 1, "channels", f"must be 1 in MAXIMUM, not {compute.channels}")
         for field in ("release", "release_constants", "residual", "output_digits"):
-            i.need(i[field] == 0, field, "must be 0 in MAXIMUM: it has no weights, constants, residuals or digits")
+            reason = "must be 0 in MAXIMUM: it has no weights, constants, residuals or digits"
+            i.need(getattr(compute, field) == 0, field, reason)
         return
-    window = i["kernel_y"] * i["kernel_x"] * i["channels"]
-    i.need(i["weight_words"] == window, "weight_words", f"must be kernel_y · kernel_x · channels = {window}, "
-           f"not {i['weight_words']}")  # fmt: skip
-    for flag, offset in (("release", "weight_offset"), ("release_constants", "constant_offset")):
-        i.need(not i[flag] or i[offset] == 0, offset, f"must be 0 with {flag}, not {i[offset]}")
-    if not i["output_digits"]:
+    window = compute.kernel_y * compute.kernel_x * compute.channels
+    i.need(compute.weight_words == window, "weight_words", f"must be kernel_y · kernel_x · channels = {window}, "
+           f"not {compute.weight_words}")  # fmt: skip
+    for field, offset, flag, released in (
+        ("weight_offset", compute.weight_offset, "release", compute.release),
+        ("constant_offset", compute.constant_offset, "release_constants", compute.release_constants),
+    ):
+        i.need(not released or offset == 0, field, f"must be 0 with {flag}, not {offset}")
+    if not compute.output_digits:
         largest = (1 << geometry.activation_bits) - 1
         i.need(
-            i["maximum"] <= largest, "maximum", f"{i['maximum']} does not fit a slot (at most {largest}) without digits"
+            compute.maximum <= largest,
+            "maximum",
+            f"{compute.maximum} does not fit a slot (at most {largest}) without digits",
         )
 
 
-def window_addresses(fields: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
+def window_addresses(compute: Compute) -> tuple[np.ndarray, np.ndarray]:
     """Address of every group's first step (groups), and of its steps relative to it (passes × window); modulo 2^16."""
-    f = fields
-    deltas = np.full((f["passes"], f["kernel_y"], f["kernel_x"], f["channels"]), f["delta_channel"], np.int64)
-    deltas[:, :, :, 0] = f["delta_kernel_x"]
-    deltas[:, :, 0, 0] = f["delta_kernel_y"]
-    for number in range(1, f["passes"]):
-        deltas[number, 0, 0, 0] = f[f"delta_pass_{number}"]
+    shape = compute.passes, compute.kernel_y, compute.kernel_x, compute.channels
+    deltas = np.full(shape, compute.delta_channel, np.int64)
+    deltas[:, :, :, 0] = compute.delta_kernel_x
+    deltas[:, :, 0, 0] = compute.delta_kernel_y
+    deltas_of_passes = compute.delta_pass_1, compute.delta_pass_2, compute.delta_pass_3
+    for number in range(1, compute.passes):
+        deltas[number, 0, 0, 0] = deltas_of_passes[number - 1]
     deltas[0, 0, 0, 0] = 0
-    steps = deltas.cumsum().reshape(f["passes"], -1)
-    advances = np.full((f["outputs_y"], f["outputs_x"]), f["delta_x"] + steps[-1, -1], np.int64)
-    advances[:, 0] = f["delta_y"] + steps[-1, -1]
-    advances[0, 0] = f["base"]
+    steps = deltas.cumsum().reshape(compute.passes, -1)
+    advances = np.full((compute.outputs_y, compute.outputs_x), compute.delta_x + steps[-1, -1], np.int64)
+    advances[:, 0] = compute.delta_y + steps[-1, -1]
+    advances[0, 0] = compute.base
     return advances.cumsum(), steps
 
 
-def columns_inside(fields: Mapping[str, int]) -> np.ndarray:
+def columns_inside(compute: Compute) -> np.ndarray:
     """Whether a step's column lies in the row held in memory: bool, outputs_x × window."""
-    f = fields
-    columns = np.arange(f["outputs_x"])[:, None] * f["stride_x"] + np.arange(f["kernel_x"]) - f["pad_left"]
-    inside = ((columns >= 0) & (columns < f["width"]))[:, None, :, None]
-    shape = (f["outputs_x"], f["kernel_y"], f["kernel_x"], f["channels"])
-    return np.broadcast_to(inside, shape).reshape(f["outputs_x"], -1)
+    columns = np.arange(compute.outputs_x)[:, None] * compute.stride_x + np.arange(compute.kernel_x) - compute.pad_left
+    inside = ((columns >= 0) & (columns < compute.width))[:, None, :, None]
+    shape = (compute.outputs_x, compute.kernel_y, compute.kernel_x, compute.channels)
+    return np.broadcast_to(inside, shape).reshape(compute.outputs_x, -1)
 
 
-def activation_addresses(fields: Mapping[str, int]) -> np.ndarray:
+def activation_addresses(compute: Compute) -> np.ndarray:
     """The activation addresses that a COMPUTE reads and does not replace by zeros, ascending."""
-    starts, steps = window_addresses(fields)
-    inside = columns_inside(fields)
+    starts, steps = window_addresses(compute)
+    inside = columns_inside(compute)
     read = np.zeros(1 << 16, bool)
-    for x in range(fields["outputs_x"]):
+    for x in range(compute.outputs_x):
         window = np.unique(steps[:, inside[x]])
-        read[(starts[x :: fields["outputs_x"], None] + window) & 0xFFFF] = True
+        read[(starts[x :: compute.outputs_x, None] + window) & 0xFFFF] = True
     return np.flatnonzero(read)
 
 
-def residual_addresses(fields: Mapping[str, int], tile_words: int) -> np.ndarray:
+def residual_addresses(compute: Compute, tile_words: int) -> np.ndarray:
     """The residual addresses that a COMPUTE reads: groups × digits × tile words; empty without `residual`."""
-    groups = fields["outputs_y"] * fields["outputs_x"] if fields["residual"] else 0
-    digits = 1 + fields["residual_digits"]
+    groups = compute.groups if compute.residual else 0
+    digits = 1 + compute.residual_digits
     planes = np.arange(digits * tile_words).reshape(digits, -1)
-    return fields["residual_base"] + planes * fields["residual_pitch"] + np.arange(groups)[:, None, None]
+    return compute.residual_base + planes * compute.residual_pitch + np.arange(groups)[:, None, None]
 
 
 class _Windows:
     """The activation words that the groups of an instruction read."""
 
-    def __init__(self, instruction: Instruction, memory: LaneMemory) -> None:
-        self.instruction, self.memory = instruction, memory
-        self.starts, self.steps = window_addresses(instruction.fields)
-        self.inside = columns_inside(instruction.fields)
+    def __init__(self, i: Numbered[Compute], memory: LaneMemory) -> None:
+        self.numbered, self.memory = i, memory
+        self.starts, self.steps = window_addresses(i.instruction)
+        self.inside = columns_inside(i.instruction)
 
     def pieces(self, lanes: int, channels: int) -> Iterator[slice]:
         """Slices of groups small enough to gather at once."""
@@ -117,11 +124,11 @@ class _Windows:
     def gather(self, groups: slice, number: int) -> tuple[np.ndarray, np.ndarray]:
         """A pass's codes (lanes × groups × window × Ti, uint8), and whether a lane's group reads valid words only."""
         addresses = (self.starts[groups, None] + self.steps[number]) & 0xFFFF
-        inside = self.inside[np.arange(groups.start, groups.stop) % self.instruction["outputs_x"]]
+        inside = self.inside[np.arange(groups.start, groups.stop) % self.numbered.instruction.outputs_x]
         addresses[~inside] = 0
         if addresses.max() >= self.memory.depth:
             group, step = np.argwhere(addresses >= self.memory.depth)[0]
-            self.instruction.fail(
+            self.numbered.fail(
                 "base",
                 f"step {step} of pass {number} in group {groups.start + group} reads activation address "
                 f"{addresses[group, step]} of {self.memory.depth}",
@@ -131,10 +138,10 @@ class _Windows:
         return codes, (self.memory.valid[:, addresses] | ~inside).all(axis=-1)
 
 
-def maximum(instruction: Instruction, geometry: Geometry, activations: LaneMemory) -> Computed:
+def maximum(i: Numbered[Compute], geometry: Geometry, activations: LaneMemory) -> Computed:
     """COMPUTE in mode MAXIMUM."""
-    windows = _Windows(instruction, activations)
-    passes, groups, lanes = instruction["passes"], len(windows.starts), geometry.pixel_lanes
+    windows = _Windows(i, activations)
+    passes, groups, lanes = i.instruction.passes, len(windows.starts), geometry.pixel_lanes
     outputs = np.empty((passes, lanes, groups, geometry.word_channels), np.uint8)
     valid = np.empty((passes, lanes, groups), bool)
     for piece in windows.pieces(lanes, geometry.word_channels):
@@ -145,7 +152,7 @@ def maximum(instruction: Instruction, geometry: Geometry, activations: LaneMemor
 
 
 def convolve(
-    instruction: Instruction,
+    i: Numbered[Compute],
     geometry: Geometry,
     activations: LaneMemory,
     residuals: LaneMemory,
@@ -153,8 +160,8 @@ def convolve(
     constants: ConstantRing,
 ) -> Computed:
     """COMPUTE in mode CONVOLVE. Rings are read, not released."""
-    i = instruction
-    tile = constants.released + i["constant_offset"]
+    compute = i.instruction
+    tile = constants.released + compute.constant_offset
     i.need(
         tile < constants.written,
         "constant_offset",
@@ -177,63 +184,65 @@ def convolve(
         )
     total = held * multiplier + bias
     words_valid = np.broadcast_to(valid[:, :, None], (*valid.shape, geometry.tile_words))
-    if i["residual"]:
+    if compute.residual:
         values, good = _residual(i, geometry, residuals)
-        total += values * i["residual_scale"]
+        total += values * compute.residual_scale
         words_valid = words_valid & good
-    codes = np.clip(total >> i["shift"], 0, i["maximum"])
-    digits = [codes >> 4, codes & 15] if i["output_digits"] else [codes]
+    codes = np.clip(total >> compute.shift, 0, compute.maximum)
+    digits = [codes >> 4, codes & 15] if compute.output_digits else [codes]
     shape = (*valid.shape, geometry.tile_words, geometry.word_channels)
     outputs = np.concatenate([np.moveaxis(digit.astype(np.uint8).reshape(shape), 2, 0) for digit in digits])
     planes_valid = np.concatenate([np.moveaxis(words_valid, 2, 0)] * len(digits))
     return Computed(outputs, planes_valid, sums.swapaxes(0, 1), counts.swapaxes(0, 1))
 
 
-def released_weights(instruction: Instruction) -> int:
+def released_weights(i: Numbered[Compute]) -> int:
     """Weight words that the instruction frees; checks that they are freed in ring order and not read afterwards."""
-    i = instruction
-    if not i["release"]:
+    compute = i.instruction
+    if not compute.release:
         return 0
     freed: list[int] = []
-    for number in range(i["passes"]):
-        run = i["weight_digit_mask"] >> number & 1
+    for number in range(compute.passes):
+        run = compute.weight_digit_mask >> number & 1
         i.need(run not in freed, "final_mask", f"pass {number} reads weight words that an earlier pass has freed")
-        if i["final_mask"] >> number & 1:
+        if compute.final_mask >> number & 1:
             i.need(
                 run == len(freed), "final_mask", f"pass {number} frees run {run}; ring order frees {len(freed)} next"
             )
             freed.append(run)
-    return len(freed) * i["weight_words"]
+    return len(freed) * compute.weight_words
 
 
-def _weight_runs(i: Instruction, weights: WeightRing) -> list[np.ndarray]:
+def _weight_runs(i: Numbered[Compute], weights: WeightRing) -> list[np.ndarray]:
     """Multiplicands (window × To × Ti) of every pass."""
+    compute = i.instruction
     runs = []
     if weights.written - weights.released > weights.depth:
-        used, freed = i["passes"] * i["weight_words"], released_weights(i)
+        used, freed = compute.passes * compute.weight_words, released_weights(i)
         i.need(
-            i["outputs_y"] * i["outputs_x"] == 1 and used == freed == weights.written - weights.released,
+            compute.groups == 1 and used == freed == weights.written - weights.released,
             "release",
             f"{weights.written - weights.released} words stream through a ring of {weights.depth}: one group must read "
             "each of them once and free it",
         )
-    for number in range(i["passes"]):
-        digit = i["weight_digit_mask"] >> number & 1
-        start = weights.released + i["weight_offset"] + digit * i["weight_words"]
-        end = start + i["weight_words"]
+    for number in range(compute.passes):
+        digit = compute.weight_digit_mask >> number & 1
+        start = weights.released + compute.weight_offset + digit * compute.weight_words
+        end = start + compute.weight_words
         i.need(
             end <= weights.written,
             "weight_offset",
             f"pass {number} needs weight words {start} … {end - 1}; {weights.written} are loaded",
         )
-        runs.append(weights.run(start, i["weight_words"]))
+        runs.append(weights.run(start, compute.weight_words))
     return runs
 
 
 def _accumulate(
-    i: Instruction, geometry: Geometry, activations: LaneMemory, runs: list[np.ndarray]
+    i: Numbered[Compute], geometry: Geometry, activations: LaneMemory, runs: list[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Exact accumulators (lanes × groups × To), Σq (lanes × groups) and validity (lanes × groups)."""
+    compute = i.instruction
     windows = _Windows(i, activations)
     lanes, groups, filters = geometry.pixel_lanes, len(windows.starts), geometry.tile_filters
     sums, counts = np.zeros((lanes, groups, filters), np.int64), np.zeros((lanes, groups), np.int64)
@@ -246,26 +255,26 @@ def _accumulate(
         for number, matrix in enumerate(matrices):
             codes, good = windows.gather(piece, number)
             flat = codes.reshape(-1, len(matrix)).astype(np.float32)
-            if i["shift_mask"] >> number & 1:
+            if compute.shift_mask >> number & 1:
                 sums[:, piece] *= 16
                 counts[:, piece] *= 16
             for start in range(0, len(matrix), slab):
                 rows = slice(start, start + slab)
                 sums[:, piece] += (flat[:, rows] @ matrix[rows]).reshape(lanes, -1, filters).astype(np.int64)
-            if i["count_mask"] >> number & 1:
+            if compute.count_mask >> number & 1:
                 counts[:, piece] += codes.sum(axis=(2, 3), dtype=np.int64)
             valid[:, piece] &= good
     return sums, counts, valid
 
 
-def _residual(i: Instruction, geometry: Geometry, residuals: LaneMemory) -> tuple[np.ndarray, np.ndarray]:
+def _residual(i: Numbered[Compute], geometry: Geometry, residuals: LaneMemory) -> tuple[np.ndarray, np.ndarray]:
     """Residual values (lanes × groups × To, int64) and their validity (lanes × groups × tile words)."""
-    addresses = residual_addresses(i.fields, geometry.tile_words)
+    addresses = residual_addresses(i.instruction, geometry.tile_words)
     i.need(
         int(addresses.max()) < residuals.depth,
         "residual_base",
         f"reads residual address {addresses.max()} of {residuals.depth}",
     )
     words = residuals.words[:, addresses].astype(np.int64)  # lane, group, digit, word, slot
-    value = words[:, :, 0] if not i["residual_digits"] else 16 * words[:, :, 0] + words[:, :, 1]
+    value = words[:, :, 0] if not i.instruction.residual_digits else 16 * words[:, :, 0] + words[:, :, 1]
     return value.reshape(*value.shape[:2], -1), np.asarray(residuals.valid[:, addresses].all(axis=2))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...hdl.geometry import Geometry
+from ...hdl.instructions import LoadMap
 from ...hdl.isa import (
     DEPTHWISE_COLUMNS,
     KERNEL_LAYOUT,
@@ -13,7 +14,7 @@ from ...hdl.isa import (
     MAXIMUM_SHIFT,
     unpack,
 )  # fmt: skip
-from .state import Instruction
+from .state import Numbered
 
 
 class KernelMemory:
@@ -24,43 +25,44 @@ class KernelMemory:
         self.rows = np.zeros((self.depth, geometry.word_channels), np.uint8)
         self.valid = np.zeros(self.depth, bool)
 
-    def write(self, i: Instruction, rows: np.ndarray) -> None:
+    def write(self, i: Numbered[LoadMap], rows: np.ndarray) -> None:
         """A LOAD_MAP with `kernels`. Raises InterpreterError."""
         i.need(self.depth > 0, "kernels", "the geometry has no depthwise unit")
-        end = i["base"] + len(rows)
+        end = i.instruction.base + len(rows)
         i.need(end <= self.depth, "base", f"the last word goes to row {end - 1} of {self.depth}")
-        self.rows[i["base"] : end] = rows % 16
-        self.valid[i["base"] : end] = True
+        self.rows[i.instruction.base : end] = rows % 16
+        self.valid[i.instruction.base : end] = True
 
-    def of_plane(self, i: Instruction, plane: int) -> np.ndarray:
+    def of_plane(self, i: Numbered[LoadMap], plane: int) -> np.ndarray:
         """Rows of a plane's kernels. Raises InterpreterError."""
-        start = i["kernel_base"] + plane * KERNEL_WORDS
+        start = i.instruction.kernel_base + plane * KERNEL_WORDS
         end = start + KERNEL_WORDS
         i.need(end <= self.depth, "kernel_base", f"plane {plane}'s kernels end at row {end - 1} of {self.depth}")
         i.need(bool(self.valid[start:end].all()), "kernel_base", f"plane {plane}'s kernels were never loaded")
         return self.rows[start:end]
 
 
-def check_depthwise(i: Instruction, geometry: Geometry) -> None:
+def check_depthwise(i: Numbered[LoadMap], geometry: Geometry) -> None:
     """Fields of a LOAD_MAP that convolves. Raises InterpreterError."""
     i.need(geometry.depthwise_channels > 0, "depthwise", "the geometry has no depthwise unit")
+    load = i.instruction
     i.need_counts("source_words")
-    stride = i["source_stride"]
+    stride = load.source_stride
     i.need(stride in (1, 2), "source_stride", f"must be 1 or 2, not {stride}")
-    i.need(i["shift"] <= MAXIMUM_SHIFT, "shift", f"must be 0 … {MAXIMUM_SHIFT}, not {i['shift']}")
-    columns = i["source_words"] + i["source_left"] + i["source_right"]
+    i.need(load.shift <= MAXIMUM_SHIFT, "shift", f"must be 0 … {MAXIMUM_SHIFT}, not {load.shift}")
+    columns = load.source_words + load.source_left + load.source_right
     i.need(
         KERNEL_SIZE <= columns <= DEPTHWISE_COLUMNS,
         "source_words",
         f"a row has {columns} columns with its zeros; {KERNEL_SIZE} … {DEPTHWISE_COLUMNS} are possible",
     )
-    rows = i["chunks"] * i["chunk_words"] // i["source_words"] + i["source_top"] + i["source_bottom"]
+    rows = load.chunks * load.chunk_words // load.source_words + load.source_top + load.source_bottom
     i.need(rows >= KERNEL_SIZE, "chunk_words", f"{rows} rows with their zeros; a window has {KERNEL_SIZE}")
     expected = (columns - KERNEL_SIZE) // stride + 1
-    i.need(i["row_words"] == expected, "row_words", f"must be the {expected} windows of a row, not {i['row_words']}")
+    i.need(load.row_words == expected, "row_words", f"must be the {expected} windows of a row, not {load.row_words}")
 
 
-def depthwise(i: Instruction, rows: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+def depthwise(load: LoadMap, rows: np.ndarray, kernels: np.ndarray) -> np.ndarray:
     """Rows of a plane as the lanes take them.
 
     Parameters
@@ -73,10 +75,10 @@ def depthwise(i: Instruction, rows: np.ndarray, kernels: np.ndarray) -> np.ndarr
     weights = np.array([[each[f"weight_{tap}"] for tap in range(KERNEL_TAPS)] for each in fields], np.int64)
     multiplier = np.array([each["multiplier"] for each in fields], np.int64)
     bias = np.array([each["bias"] for each in fields], np.int64)
-    borders = (i["source_top"], i["source_bottom"]), (i["source_left"], i["source_right"]), (0, 0)
+    borders = (load.source_top, load.source_bottom), (load.source_left, load.source_right), (0, 0)
     padded = np.pad(rows.astype(np.int64), borders)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (KERNEL_SIZE, KERNEL_SIZE), axis=(0, 1))  # type: ignore[call-overload]
-    taps = windows[:: i["source_stride"], :: i["source_stride"]].reshape(-1, rows.shape[2], KERNEL_TAPS)
+    taps = windows[:: load.source_stride, :: load.source_stride].reshape(-1, rows.shape[2], KERNEL_TAPS)
     sums = np.einsum("nck,ck->nc", taps, weights)
-    codes = np.clip((sums * multiplier + bias) >> i["shift"], 0, i["maximum"])
-    return codes.astype(np.uint8).reshape(-1, i["row_words"], rows.shape[2])
+    codes = np.clip((sums * multiplier + bias) >> load.shift, 0, load.maximum)
+    return codes.astype(np.uint8).reshape(-1, load.row_words, rows.shape[2])

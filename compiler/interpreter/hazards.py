@@ -17,13 +17,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...hdl.geometry import Geometry
-from ...hdl.isa import Opcode, Token
+from ...hdl.instructions import Compute, LoadMap, Store
+from ...hdl.isa import Token
 from .compute import activation_addresses, residual_addresses
 from .machine import Effect
 from .state import InterpreterError
 
 
-class Progress(enum.IntEnum):
+class AccessKind(enum.IntEnum):
     """Components of a clock: the last instruction whose accesses of a kind, and all those before them, are done."""
 
     LOADED = 0
@@ -39,13 +40,13 @@ class Progress(enum.IntEnum):
 
 
 _IMPLIED = {
-    Token.INPUT_READY: (Progress.LOADED,),
-    Token.RESIDUAL_READY: (Progress.LOADED,),
-    Token.INPUT_FREE: (Progress.READ,),
-    Token.RESIDUAL_FREE: (Progress.READ, Progress.COMPUTED),
-    Token.OUTPUT_READY: (Progress.READ, Progress.COMPUTED),
-    Token.OUTPUT_FREE: (Progress.TAKEN,),
-    Token.STORED: (Progress.TAKEN, Progress.STORED),
+    Token.INPUT_READY: (AccessKind.LOADED,),
+    Token.RESIDUAL_READY: (AccessKind.LOADED,),
+    Token.INPUT_FREE: (AccessKind.READ,),
+    Token.RESIDUAL_FREE: (AccessKind.READ, AccessKind.COMPUTED),
+    Token.OUTPUT_READY: (AccessKind.READ, AccessKind.COMPUTED),
+    Token.OUTPUT_FREE: (AccessKind.TAKEN,),
+    Token.STORED: (AccessKind.TAKEN, AccessKind.STORED),
 }
 """What is done, up to the giving instruction, when a token is given."""
 
@@ -85,83 +86,86 @@ class HazardChecker:
         ------
         InterpreterError: an access may run before or beside one that it must follow; the field is `wait`.
         """
-        clock = self.clocks.get(effect.engine.name, np.full(len(Progress), _NEVER, np.int64)).copy()
-        for token in Token:
-            if effect.fields["wait"] >> token & 1:
-                np.maximum(clock, self.given[token].popleft(), out=clock)
-        self.clocks[effect.engine.name] = clock
-        check = {Opcode.LOAD_MAP: self._load_map, Opcode.COMPUTE: self._compute, Opcode.STORE: self._store}
-        if effect.opcode in check:
-            check[effect.opcode](effect, clock)
-        for token in Token:
-            if effect.fields["signal"] >> token & 1:
-                given = clock.copy()
-                given[list(_IMPLIED[token])] = effect.index
-                self.given[token].append(given)
+        instruction = effect.instruction
+        clock = self.clocks.get(instruction.engine.name, np.full(len(AccessKind), _NEVER, np.int64)).copy()
+        for token in instruction.wait:
+            np.maximum(clock, self.given[token].popleft(), out=clock)
+        self.clocks[instruction.engine.name] = clock
+        match instruction:
+            case LoadMap():
+                self._load_map(effect, instruction, clock)
+            case Compute():
+                self._compute(effect, instruction, clock)
+            case Store():
+                self._store(effect, instruction, clock)
+        for token in instruction.signal:
+            given = clock.copy()
+            given[list(_IMPLIED[token])] = effect.index
+            self.given[token].append(given)
 
-    def _load_map(self, effect: Effect, clock: np.ndarray) -> None:
+    def _load_map(self, effect: Effect, load: LoadMap, clock: np.ndarray) -> None:
         for region, address, size in effect.reads:
             span = slice(address, address + size)
             self._ordered(
-                effect, clock, Progress.STORED, self.written, region, span, "reads {} before a STORE has written it"
+                effect, clock, AccessKind.STORED, self.written, region, span, "reads {} before a STORE has written it"
             )
             self.read[region][span] = effect.index
-        progress = Progress.COMPUTED if effect.fields["residual"] else Progress.READ
+        kind = AccessKind.COMPUTED if load.residual else AccessKind.READ
         for write in effect.writes:
             span = slice(write.address, write.address + len(write.words))
             self._ordered(
-                effect, clock, progress, self.read, write.memory, span, "overwrites {} before a COMPUTE has read it"
+                effect, clock, kind, self.read, write.memory, span, "overwrites {} before a COMPUTE has read it"
             )
             self.written[write.memory][span] = effect.index
 
-    def _compute(self, effect: Effect, clock: np.ndarray) -> None:
+    def _compute(self, effect: Effect, compute: Compute, clock: np.ndarray) -> None:
         for memory, addresses in (
-            ("activation", activation_addresses(effect.fields)),
-            ("residual", residual_addresses(effect.fields, self.geometry.tile_words).ravel()),
+            ("activation", activation_addresses(compute)),
+            ("residual", residual_addresses(compute, self.geometry.tile_words).ravel()),
         ):
             self._ordered(
-                effect, clock, Progress.LOADED, self.written, memory, addresses, "reads {} before it is loaded"
+                effect, clock, AccessKind.LOADED, self.written, memory, addresses, "reads {} before it is loaded"
             )
             self.read[memory][addresses] = effect.index
         for write in effect.writes:
             span = slice(write.address, write.address + len(write.words))
             self._ordered(
-                effect, clock, Progress.TAKEN, self.read, "output", span, "overwrites {} before a STORE has read it"
+                effect, clock, AccessKind.TAKEN, self.read, "output", span, "overwrites {} before a STORE has read it"
             )
             self.written["output"][span] = effect.index
 
-    def _store(self, effect: Effect, clock: np.ndarray) -> None:
-        fields = effect.fields
-        for plane in range(fields["planes"]):
-            start = fields["base"] + plane * fields["plane_pitch"]
-            span = slice(start, start + fields["chunks"] * fields["chunk_words"])
+    def _store(self, effect: Effect, store: Store, clock: np.ndarray) -> None:
+        for plane in range(store.planes):
+            start = store.base + plane * store.plane_pitch
+            span = slice(start, start + store.chunks * store.chunk_words)
             self._ordered(
-                effect, clock, Progress.COMPUTED, self.written, "output", span, "reads {} before it is computed"
+                effect, clock, AccessKind.COMPUTED, self.written, "output", span, "reads {} before it is computed"
             )
             self.read["output"][span] = effect.index
         for region, address, data in effect.stores:
             if region not in self.written:
                 continue  # the log, which no instruction reads
             span = slice(address, address + len(data))
-            self._ordered(effect, clock, Progress.LOADED, self.read, region, span, "overwrites {} before it is loaded")
-            self._after_other_groups(effect, clock, region, span)
+            self._ordered(
+                effect, clock, AccessKind.LOADED, self.read, region, span, "overwrites {} before it is loaded"
+            )
+            self._after_other_groups(effect, store.lane // self.geometry.group_lanes, clock, region, span)
             self.written[region][span] = effect.index
 
-    def _after_other_groups(self, effect: Effect, clock: np.ndarray, region: str, span: slice) -> None:
-        """What other groups have stored there must be in memory before a STORE overwrites it."""
-        own = effect.fields["lane"] // self.geometry.group_lanes
+    def _after_other_groups(self, effect: Effect, own: int, clock: np.ndarray, region: str, span: slice) -> None:
+        """What other groups have stored there must be in memory before a STORE of group `own` overwrites it."""
         for group, stored in enumerate(self.stored):
             if group == own:
                 stored[region][span] = effect.index
             else:
                 what = "overwrites {} before another group has stored it"
-                self._ordered(effect, clock, Progress.STORED, stored, region, span, what)
+                self._ordered(effect, clock, AccessKind.STORED, stored, region, span, what)
 
     def _ordered(
         self,
         effect: Effect,
         clock: np.ndarray,
-        progress: Progress,
+        kind: AccessKind,
         last: Mapping[str, np.ndarray],
         memory: str,
         places: "slice | np.ndarray",
@@ -169,7 +173,7 @@ class HazardChecker:
     ) -> None:
         """The last accesses at some places must be within what the clock knows to be done."""
         accesses = last[memory][places]
-        late = np.flatnonzero(accesses > clock[progress])
+        late = np.flatnonzero(accesses > clock[kind])
         if not len(late):
             return
         address = late[0] + places.start if isinstance(places, slice) else places[late[0]]
@@ -177,4 +181,4 @@ class HazardChecker:
             f"{what.format(f'{memory} {address}')}: no token orders it after instruction {accesses[late[0]]} in every "
             "schedule of the engines"
         )
-        raise InterpreterError(effect.index, effect.opcode, effect.fields["layer"], "wait", reason)
+        raise InterpreterError(effect.index, effect.instruction, "wait", reason)

@@ -1,8 +1,9 @@
 """The golden model of the machine at the level of instructions, written from docs/architecture.md.
 
-`Machine.execute` runs one 64-byte instruction on inspectable memories and says what it did; `interpret` runs a program
-in program order. Every rule that a program must keep is checked: fields, addresses, rings, tokens, accumulators, and
-that nothing stored depends on words that were never written, and that tokens order all accesses (`HazardChecker`).
+`InterpretedMachine.execute` runs one 64-byte instruction on inspectable memories and says what it did; `interpret` runs
+a program in program order. Every rule that a program must keep is checked: fields, addresses, rings, tokens,
+accumulators, and that nothing stored depends on words that were never written, and that tokens order all accesses
+(`HazardChecker`).
 """
 
 from collections.abc import Callable, Mapping
@@ -12,10 +13,10 @@ import numpy as np
 from ...hdl.isa import INSTRUCTION_BYTES, Region
 from ..program.program import Program
 from .hazards import HazardChecker
-from .machine import Effect, Machine, Write
+from .machine import Effect, InterpretedMachine, Write
 from .state import InterpreterError
 
-__all__ = ["Effect", "InterpreterError", "Machine", "Write", "interpret", "memory_for", "run_codes"]
+__all__ = ["Effect", "InterpretedMachine", "InterpreterError", "Write", "interpret", "memory_for", "run_codes"]
 
 UNWRITTEN = 0xA5
 """What `memory_for` fills regions with that the program must write before it reads them."""
@@ -23,7 +24,7 @@ UNWRITTEN = 0xA5
 
 def interpret(
     program: Program, memory: Mapping[str, bytearray], *, observe: Callable[[Effect], None] | None = None
-) -> Machine:
+) -> InterpretedMachine:
     """Executes a program from start to end, in program order, and checks that every schedule would do the same.
 
     Parameters
@@ -49,7 +50,7 @@ def interpret(
             f"the instructions of program {program.name!r} must be a multiple of {INSTRUCTION_BYTES} bytes, not "
             f"{len(program.instructions)}"
         )
-    machine = Machine(program.geometry, memory)
+    machine = InterpretedMachine(program.geometry, memory)
     hazards = HazardChecker(program.geometry, {region.name: len(memory.get(region.name, b"")) for region in Region})
     for start in range(0, len(program.instructions), INSTRUCTION_BYTES):
         effect = machine.execute(program.instructions[start : start + INSTRUCTION_BYTES])
@@ -57,7 +58,7 @@ def interpret(
         if observe is not None:
             observe(effect)
     if not machine.finished:
-        raise InterpreterError(machine.executed, None, None, "opcode", "the program ends without FINISH")
+        raise InterpreterError(machine.executed, None, "opcode", "the program ends without FINISH")
     return machine
 
 

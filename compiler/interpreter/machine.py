@@ -3,19 +3,28 @@
 import dataclasses
 import struct
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 
 from ...hdl.geometry import Geometry
-from ...hdl.isa import ENGINE_OF, Engine, Mode, Opcode, Region
+from ...hdl.instructions import (
+    Compute,
+    Finish,
+    Instruction,
+    LoadConstants,
+    LoadMap,
+    LoadWeights,
+    Store,
+)  # fmt: skip
+from ...hdl.isa import LOG_RECORD_BYTES, Mode, Region
 from .compute import Computed, check_compute, convolve, maximum, released_weights
 from .depthwise import KernelMemory, check_depthwise, depthwise
-from .state import ConstantRing, Instruction, LaneMemory, Tokens, WeightRing
+from .state import ConstantRing, LaneMemory, Numbered, Tokens, WeightRing
 
 LOG = "LOG"
 """Name of the log of CRC records among a machine's regions."""
-LOG_RECORD_BYTES = 16
 CONSTANTS_ALIGNMENT = 64
 
 
@@ -39,7 +48,7 @@ class Effect:
 
     Members
     -------
-    index, opcode, fields: the instruction.
+    index, instruction: the instruction and its place in the program.
     writes: words written to lane memories ("activation", "residual" or "output"), in order within a lane.
     stores: bytes written to DDR: region name (or "LOG"), address in it, bytes.
     reads: bytes read from DDR, alike, without the bytes: region name, address, size.
@@ -50,8 +59,7 @@ class Effect:
     """
 
     index: int
-    opcode: Opcode
-    fields: Mapping[str, int]
+    instruction: Instruction
     writes: tuple[Write, ...] = ()
     stores: tuple[tuple[str, int, bytes], ...] = ()
     reads: tuple[tuple[str, int, int], ...] = ()
@@ -63,10 +71,6 @@ class Effect:
     computed: Computed | None = None
 
     @property
-    def engine(self) -> Engine:
-        return ENGINE_OF[self.opcode]
-
-    @property
     def read_bytes(self) -> int:
         return sum(size for _, _, size in self.reads)
 
@@ -75,7 +79,7 @@ class Effect:
         return sum(len(data) for _, _, data in self.stores)
 
 
-class Machine:
+class InterpretedMachine:
     """An accelerator of a geometry that executes instructions one at a time.
 
     Parameters
@@ -123,81 +127,101 @@ class Machine:
         ------
         InterpreterError: it breaks a rule; it names the instruction's index, opcode and field.
         """
-        instruction = Instruction.decode(self.executed, code)
-        instruction.need(not self.finished, "opcode", "an instruction follows FINISH")
-        self.tokens.check(instruction)
-        self.tokens.take(instruction)
-        effect = _EXECUTE[instruction.opcode](self, instruction)
-        self.tokens.give(instruction)
+        i = Numbered.decode(self.executed, code)
+        i.need(not self.finished, "opcode", "an instruction follows FINISH")
+        self.tokens.check(i)
+        self.tokens.take(i)
+        effect = self._execute(i)
+        self.tokens.give(i)
         self.executed += 1
         return effect
 
+    def _execute(self, i: Numbered[Instruction]) -> Effect:
+        match i.instruction:
+            case LoadWeights() as load:
+                return self._load_weights(Numbered(i.index, load))
+            case LoadConstants() as load:
+                return self._load_constants(Numbered(i.index, load))
+            case LoadMap() as load:
+                return self._load_map(Numbered(i.index, load))
+            case Compute() as compute:
+                return self._compute(Numbered(i.index, compute))
+            case Store() as store:
+                return self._store(Numbered(i.index, store))
+        assert isinstance(i.instruction, Finish)
+        self.finished = True
+        return _effect(i)
+
     # Weights engine ---------------------------------------------------------------------------------------------------
 
-    def _load_weights(self, i: Instruction) -> Effect:
+    def _load_weights(self, i: Numbered[LoadWeights]) -> Effect:
+        load = i.instruction
         geometry, ring = self.geometry, self.weights
         i.need_counts("words")
         unit = geometry.weights_bus_bits // 8
-        for field in ("address", "port_stride"):
-            i.need(i[field] % unit == 0, field, f"must be a multiple of the bus's {unit} bytes, not {i[field]}")
+        for field, value in (("address", load.address), ("port_stride", load.port_stride)):
+            i.need(value % unit == 0, field, f"must be a multiple of the bus's {unit} bytes, not {value}")
         room = ring.depth - (ring.written - ring.released)
         i.need(
-            i["words"] <= room or room == ring.depth,
+            load.words <= room or room == ring.depth,
             "words",
-            f"{i['words']} words do not fit the ring in program order: {room} are free",
+            f"{load.words} words do not fit the ring in program order: {room} are free",
         )
         size = geometry.weight_slice_bits // 8
-        addresses = [i["address"] + port * i["port_stride"] for port in range(geometry.weight_ports)]
-        slices = [self._read(i, address, i["words"] * size).reshape(-1, size) for address in addresses]
+        addresses = [load.address + port * load.port_stride for port in range(geometry.weight_ports)]
+        slices = [self._read(i, address, load.words * size).reshape(-1, size) for address in addresses]
         ring.append(np.concatenate(slices, axis=1))
-        reads = tuple((Region(i["region"]).name, address, i["words"] * size) for address in addresses)
-        return _effect(i, reads=reads, weight_words=i["words"])
+        reads = tuple((load.region.name, address, load.words * size) for address in addresses)
+        return _effect(i, reads=reads, weight_words=load.words)
 
-    def _load_constants(self, i: Instruction) -> Effect:
+    def _load_constants(self, i: Numbered[LoadConstants]) -> Effect:
+        load = i.instruction
         ring = self.constants
         i.need_counts("tiles")
-        i.need(i["address"] % CONSTANTS_ALIGNMENT == 0, "address", f"must be a multiple of {CONSTANTS_ALIGNMENT}")
+        i.need(load.address % CONSTANTS_ALIGNMENT == 0, "address", f"must be a multiple of {CONSTANTS_ALIGNMENT}")
         room = ring.depth - (ring.written - ring.released)
-        i.need(i["tiles"] <= room, "tiles", f"{i['tiles']} tiles do not fit the ring in program order: {room} are free")
-        data = self._read(i, i["address"], i["tiles"] * ring.tile_bytes).reshape(-1, ring.tile_bytes)
+        i.need(load.tiles <= room, "tiles", f"{load.tiles} tiles do not fit the ring in program order: {room} are free")
+        data = self._read(i, load.address, load.tiles * ring.tile_bytes).reshape(-1, ring.tile_bytes)
         for tile in data:
             ring.append(i, tile.tobytes())
-        reads = ((Region(i["region"]).name, i["address"], data.size),)
-        return _effect(i, reads=reads, constant_tiles=i["tiles"])
+        reads = ((load.region.name, load.address, data.size),)
+        return _effect(i, reads=reads, constant_tiles=load.tiles)
 
     # Maps engine ------------------------------------------------------------------------------------------------------
 
-    def _load_map(self, i: Instruction) -> Effect:
+    def _load_map(self, i: Numbered[LoadMap]) -> Effect:
+        load = i.instruction
         geometry = self.geometry
         i.need_counts("planes", "chunks", "chunk_words", "row_words", "lane_rows", "lane_mask")
-        words = i["chunks"] * i["chunk_words"]
+        words = load.chunks * load.chunk_words
         group, first_lane = self._lane_group(i)
-        if i["kernels"]:
+        if load.kernels:
             return self._load_kernels(i, group)
-        row_field = "source_words" if i["depthwise"] else "row_words"
-        if i["depthwise"]:
+        row_field = "source_words" if load.depthwise else "row_words"
+        row_words = load.source_words if load.depthwise else load.row_words
+        if load.depthwise:
             check_depthwise(i, geometry)
         i.need(
-            words % i[row_field] == 0, row_field, f"must divide the {words} words of a plane, not {i[row_field]}"
+            words % row_words == 0, row_field, f"must divide the {words} words of a plane, not {row_words}"
         )
-        memory = self.residual if i["residual"] else self.activation
+        memory = self.residual if load.residual else self.activation
         writes, reads = [], []
-        for plane in range(i["planes"]):
+        for plane in range(load.planes):
             chunks = []
-            for chunk in range(i["chunks"]):
-                address = i["address"] + plane * i["plane_stride"] + chunk * i["chunk_stride"]
-                chunks.append(self._read(i, address, i["chunk_words"] * geometry.word_bytes))
-                reads.append((Region(i["region"]).name, address, chunks[-1].size))
-            rows = self._slots(np.concatenate(chunks)).reshape(-1, i[row_field], geometry.word_channels)
-            if i["depthwise"]:
-                rows = depthwise(i, rows, self.kernels[group].of_plane(i, plane))
-            rows = np.pad(rows, ((i["pad_top"], i["pad_bottom"]), (0, 0), (0, 0)))
-            start = i["base"] + plane * i["plane_pitch"]
+            for chunk in range(load.chunks):
+                address = load.address + plane * load.plane_stride + chunk * load.chunk_stride
+                chunks.append(self._read(i, address, load.chunk_words * geometry.word_bytes))
+                reads.append((load.region.name, address, chunks[-1].size))
+            rows = self._slots(np.concatenate(chunks)).reshape(-1, row_words, geometry.word_channels)
+            if load.depthwise:
+                rows = depthwise(load, rows, self.kernels[group].of_plane(i, plane))
+            rows = np.pad(rows, ((load.pad_top, load.pad_bottom), (0, 0), (0, 0)))
+            start = load.base + plane * load.plane_pitch
             for lane in range(geometry.pixel_lanes):
-                if not i["lane_mask"] >> lane & 1:
+                if not load.lane_mask >> lane & 1:
                     continue
-                first = (lane - first_lane) * i["lane_step"]
-                taken = rows[first : first + i["lane_rows"]].reshape(-1, geometry.word_channels)
+                first = (lane - first_lane) * load.lane_step
+                taken = rows[first : first + load.lane_rows].reshape(-1, geometry.word_channels)
                 if not len(taken):
                     continue
                 i.need(
@@ -210,10 +234,11 @@ class Machine:
                 writes.append(Write(memory.name, lane, start, taken, np.ones(len(taken), bool)))
         return _effect(i, writes=tuple(writes), reads=tuple(reads))
 
-    def _lane_group(self, i: Instruction) -> tuple[int, int]:
+    def _lane_group(self, i: Numbered[LoadMap]) -> tuple[int, int]:
         """The group that all lanes of a LOAD_MAP belong to, and its first lane."""
+        load = i.instruction
         lanes, size = self.geometry.pixel_lanes, self.geometry.group_lanes
-        mask = i["lane_mask"]
+        mask = load.lane_mask
         i.need(mask >> lanes == 0, "lane_mask", f"{mask:#x} names a lane beyond the {lanes} of the geometry")
         group = ((mask & -mask).bit_length() - 1) // size
         i.need(
@@ -223,98 +248,98 @@ class Machine:
         )
         return group, group * size
 
-    def _load_kernels(self, i: Instruction, group: int) -> Effect:
-        for field, value in (("planes", 1), ("chunks", 1), ("depthwise", 0), ("residual", 0), ("signal", 0)):
-            i.need(i[field] == value, field, f"must be {value} where kernels are loaded, not {i[field]}")
-        size = i["chunk_words"] * self.geometry.word_bytes
-        self.kernels[group].write(i, self._slots(self._read(i, i["address"], size)))
-        return _effect(i, reads=((Region(i["region"]).name, i["address"], size),))
+    def _load_kernels(self, i: Numbered[LoadMap], group: int) -> Effect:
+        load = i.instruction
+        for field, value in (("planes", load.planes), ("chunks", load.chunks)):
+            i.need(value == 1, field, f"must be 1 where kernels are loaded, not {value}")
+        for field, given in (("depthwise", load.depthwise), ("residual", load.residual), ("signal", load.signal)):
+            i.need(not given, field, "must be 0 where kernels are loaded")
+        size = load.chunk_words * self.geometry.word_bytes
+        self.kernels[group].write(i, self._slots(self._read(i, load.address, size)))
+        return _effect(i, reads=((load.region.name, load.address, size),))
 
     # Compute engine ---------------------------------------------------------------------------------------------------
 
-    def _compute(self, i: Instruction) -> Effect:
+    def _compute(self, i: Numbered[Compute]) -> Effect:
+        compute = i.instruction
         geometry = self.geometry
         check_compute(i, geometry)
         freed = 0
-        if i["mode"] == Mode.MAXIMUM:
+        if compute.mode is Mode.MAXIMUM:
             computed = maximum(i, geometry, self.activation)
         else:
             freed = released_weights(i)
             computed = convolve(i, geometry, self.activation, self.residual, self.weights, self.constants)
         planes, _, groups, _ = computed.outputs.shape
-        last = i["output_base"] + (planes - 1) * i["output_pitch"] + groups - 1
+        last = compute.output_base + (planes - 1) * compute.output_pitch + groups - 1
         i.need(
             last < self.output.depth,
             "output_base",
             f"the last word goes to output address {last} of {self.output.depth}",
         )
-        i.need(planes == 1 or i["output_pitch"] >= groups, "output_pitch", f"planes of {groups} words overlap")
+        i.need(planes == 1 or compute.output_pitch >= groups, "output_pitch", f"planes of {groups} words overlap")
         writes = []
         for plane in range(planes):
-            address = i["output_base"] + plane * i["output_pitch"]
+            address = compute.output_base + plane * compute.output_pitch
             for lane in range(geometry.pixel_lanes):
                 words, valid = computed.outputs[plane, lane], computed.valid[plane, lane]
                 self.output.write(i.index, lane, address, words, valid)
                 writes.append(Write(self.output.name, lane, address, words, valid))
         self.weights.released += freed
-        self.constants.released += i["release_constants"]
-        window = i["passes"] * i["kernel_y"] * i["kernel_x"] * i["channels"]
+        self.constants.released += compute.release_constants
         return _effect(
             i,
             writes=tuple(writes),
-            steps=groups * window,
+            steps=compute.steps,
             released_weight_words=freed,
-            released_constant_tiles=i["release_constants"],
+            released_constant_tiles=int(compute.release_constants),
             computed=computed,
         )
 
     # Store engine -----------------------------------------------------------------------------------------------------
 
-    def _store(self, i: Instruction) -> Effect:
+    def _store(self, i: Numbered[Store]) -> Effect:
+        store = i.instruction
         geometry, memory = self.geometry, self.output
         i.need_counts("planes", "chunks", "chunk_words")
-        i.need(i["lane"] < geometry.pixel_lanes, "lane", f"must be below {geometry.pixel_lanes}, not {i['lane']}")
-        size = i["chunks"] * i["chunk_words"]
-        last = i["base"] + (i["planes"] - 1) * i["plane_pitch"] + size - 1
+        i.need(store.lane < geometry.pixel_lanes, "lane", f"must be below {geometry.pixel_lanes}, not {store.lane}")
+        size = store.chunks * store.chunk_words
+        last = store.base + (store.planes - 1) * store.plane_pitch + size - 1
         i.need(last < memory.depth, "base", f"the last word is read from output address {last} of {memory.depth}")
-        register = i["lane"] // geometry.group_lanes, i["crc_register"]
+        register = store.lane // geometry.group_lanes, store.crc_register
         i.need(
-            not i["crc_emit"] or bool(i["crc_start"]) or register in self.crcs, "crc_emit",
-            f"CRC register {i['crc_register']} was never started in the group of lane {i['lane']}",
+            not store.crc_emit or store.crc_start or register in self.crcs, "crc_emit",
+            f"CRC register {store.crc_register} was never started in the group of lane {store.lane}",
         )
-        if i["crc_start"]:
+        if store.crc_start:
             self.crcs[register] = 0, 0
         crc, words_counted = self.crcs.get(register, (0, 0))
         stores = []
-        name = Region(i["region"]).name
-        for plane in range(i["planes"]):
-            start = i["base"] + plane * i["plane_pitch"]
-            bad = np.flatnonzero(~memory.valid[i["lane"], start : start + size])
+        name = store.region.name
+        for plane in range(store.planes):
+            start = store.base + plane * store.plane_pitch
+            bad = np.flatnonzero(~memory.valid[store.lane, start : start + size])
             if len(bad):
-                i.fail("base", memory.describe(i["lane"], start + int(bad[0])))
-            words = memory.words[i["lane"], start : start + size].reshape(i["chunks"], -1, geometry.word_channels)
+                i.fail("base", memory.describe(store.lane, start + int(bad[0])))
+            words = memory.words[store.lane, start : start + size].reshape(store.chunks, -1, geometry.word_channels)
             for chunk, content in enumerate(words):
-                address = i["address"] + plane * i["plane_stride"] + chunk * i["chunk_stride"]
+                address = store.address + plane * store.plane_stride + chunk * store.chunk_stride
                 data = self._bytes(content)
                 self._span(i, name, address, len(data))[:] = np.frombuffer(data, np.uint8)
                 self.initialised[name][address : address + len(data)] = True
                 crc, words_counted = zlib.crc32(data, crc), words_counted + len(content)
                 stores.append((name, address, data))
         self.crcs[register] = crc, words_counted
-        if i["crc_emit"]:
-            record = struct.pack("<4I", crc, i["layer"], words_counted, 0)
-            address = LOG_RECORD_BYTES * i["crc_slot"]
+        if store.crc_emit:
+            record = struct.pack("<4I", crc, store.layer, words_counted, 0)
+            address = LOG_RECORD_BYTES * store.crc_slot
             self._span(i, LOG, address, len(record), "crc_slot")[:] = np.frombuffer(record, np.uint8)
             stores.append((LOG, address, record))
         return _effect(i, stores=tuple(stores))
 
-    def _finish(self, i: Instruction) -> Effect:
-        self.finished = True
-        return _effect(i)
-
     # DDR --------------------------------------------------------------------------------------------------------------
 
-    def _span(self, i: Instruction, name: str, address: int, size: int, field: str = "address") -> np.ndarray:
+    def _span(self, i: Numbered[Instruction], name: str, address: int, size: int, field: str = "address") -> np.ndarray:
         region = self.regions[name]
         i.need(
             address + size <= region.size,
@@ -323,8 +348,9 @@ class Machine:
         )
         return region[address : address + size]
 
-    def _read(self, i: Instruction, address: int, size: int) -> np.ndarray:
-        name = Region(i["region"]).name
+    def _read(self, i: Numbered[LoadWeights | LoadConstants | LoadMap], address: int, size: int) -> np.ndarray:
+        load = i.instruction
+        name = load.region.name
         data = self._span(i, name, address, size)
         known = self.initialised[name][address : address + size]
         if not known.all():
@@ -343,15 +369,5 @@ class Machine:
         return np.packbits(bits.reshape(-1), bitorder="little").tobytes()
 
 
-def _effect(instruction: Instruction, **others) -> Effect:
-    return Effect(index=instruction.index, opcode=instruction.opcode, fields=instruction.fields, **others)
-
-
-_EXECUTE: dict[Opcode, Callable[[Machine, Instruction], Effect]] = {
-    Opcode.LOAD_WEIGHTS: Machine._load_weights,
-    Opcode.LOAD_CONSTANTS: Machine._load_constants,
-    Opcode.LOAD_MAP: Machine._load_map,
-    Opcode.COMPUTE: Machine._compute,
-    Opcode.STORE: Machine._store,
-    Opcode.FINISH: Machine._finish,
-}
+def _effect(i: Numbered[Instruction], **others: Any) -> Effect:
+    return Effect(index=i.index, instruction=i.instruction, **others)

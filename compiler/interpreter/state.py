@@ -1,27 +1,15 @@
 """What the interpreter's machine holds: instructions with their errors, lane memories, rings and tokens."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import NoReturn
+from typing import Generic, NoReturn, TypeVar
 
 import numpy as np
 
-from ...hdl.encoding import weight_of
-from ...hdl.geometry import CONSTANT_BITS, Geometry, LaneClass
-from ...hdl.isa import (
-    CONSTANT_LAYOUT,
-    ENGINE_OF,
-    INSTRUCTION_BYTES,
-    LAYOUTS,
-    OffsetCode,
-    Opcode,
-    Token,
-    decode,
-    unpack,
-)
+from ...hdl.geometry import CONSTANT_BITS, Geometry
+from ...hdl.instructions import Instruction, InstructionError, LoadConstants, decode
+from ...hdl.isa import CONSTANT_LAYOUT, INSTRUCTION_BITS, LAYOUTS, TOKEN_LIMIT, OffsetCode, Token, unpack
 
-TOKEN_LIMIT = 255
-"""The largest value of a token counter."""
+Kind = TypeVar("Kind", bound=Instruction, covariant=True)
 
 
 class InterpreterError(ValueError):
@@ -31,44 +19,39 @@ class InterpreterError(ValueError):
     -------
     index: the instruction's place in the program, from 0.
     opcode: its `isa.Opcode`, or None where it has none.
+    layer: its layer, or None where it has none.
     field: the field at fault.
     """
 
-    def __init__(self, index: int, opcode: Opcode | None, layer: int | None, field: str, reason: str) -> None:
-        what = "unknown" if opcode is None else opcode.name
-        where = "" if layer is None else f", layer {layer}"
-        super().__init__(f"instruction {index} ({what}{where}): {field}: {reason}")
-        self.index, self.opcode, self.field = index, opcode, field
+    def __init__(self, index: int, instruction: Instruction | None, field: str, reason: str) -> None:
+        what = "unknown" if instruction is None else f"{instruction.opcode.name}, layer {instruction.layer}"
+        super().__init__(f"instruction {index} ({what}): {field}: {reason}")
+        self.index, self.field = index, field
+        self.opcode = None if instruction is None else instruction.opcode
+        self.layer = None if instruction is None else instruction.layer
 
 
 @dataclasses.dataclass(frozen=True)
-class Instruction:
-    """A decoded instruction at its place in the program."""
+class Numbered(Generic[Kind]):
+    """An instruction with its place in the program, from 0: what it breaks a rule with is said of both."""
 
     index: int
-    opcode: Opcode
-    fields: Mapping[str, int]
+    instruction: Kind
 
-    @classmethod
-    def decode(cls, index: int, code: bytes) -> "Instruction":
+    @staticmethod
+    def decode(index: int, code: bytes) -> "Numbered[Instruction]":
         try:
-            opcode, fields = decode(bytes(code))
-        except ValueError as error:
-            raise InterpreterError(index, None, None, "opcode", str(error)) from None
-        used = sum(field.width for field in LAYOUTS[opcode])
-        instruction = cls(index, opcode, fields)
-        instruction.need(
-            int.from_bytes(code, "little") >> used == 0,
-            "unused bits",
-            f"bits {used} … {8 * INSTRUCTION_BYTES - 1} must be 0",
-        )
-        return instruction
-
-    def __getitem__(self, field: str) -> int:
-        return self.fields[field]
+            instruction = decode(bytes(code))
+        except InstructionError as error:
+            raise InterpreterError(index, None, error.field, str(error)) from None
+        numbered = Numbered(index, instruction)
+        used = sum(field.width for field in LAYOUTS[instruction.opcode])
+        unused = int.from_bytes(code, "little") >> used
+        numbered.need(unused == 0, "unused bits", f"bits {used} … {INSTRUCTION_BITS - 1} must be 0")
+        return numbered
 
     def fail(self, field: str, reason: str) -> NoReturn:
-        raise InterpreterError(self.index, self.opcode, self.fields["layer"], field, reason)
+        raise InterpreterError(self.index, self.instruction, field, reason)
 
     def need(self, condition: bool, field: str, reason: str) -> None:
         if not condition:
@@ -76,7 +59,7 @@ class Instruction:
 
     def need_counts(self, *fields: str) -> None:
         for field in fields:
-            self.need(self[field] >= 1, field, "must be at least 1, not 0")
+            self.need(getattr(self.instruction, field) >= 1, field, "must be at least 1, not 0")
 
 
 class LaneMemory:
@@ -114,8 +97,7 @@ class WeightRing:
     Members
     -------
     words: uint8, places × bytes of a stored word; depth places, or more once a longer load has streamed through.
-    weights: int16, places × To × Ti, what the lanes multiply codes by: offset binary for fixed-point and SP2 lanes
-        (w + 8, w + 128), signed for PoT.
+    weights: int16, places × To × Ti, what the lanes multiply codes by (`WeightCode.multiplicands`).
     written, released: unbounded counters; word n lies at n mod places.
     """
 
@@ -151,19 +133,9 @@ def stored_weights(geometry: Geometry, words: np.ndarray) -> np.ndarray:
         width = kind.weight_bits
         field = bits[:, position : position + channels * width].reshape(len(words), channels, width)
         codes = (field.astype(np.int64) << np.arange(width)).sum(axis=2)
-        result[:, lane] = _multiplicands(kind)[codes]
+        result[:, lane] = np.array(kind.code.multiplicands, np.int16)[codes]
         position += channels * width
     return result
-
-
-def _multiplicands(lane: LaneClass) -> np.ndarray:
-    """By stored code: the code itself (offset binary) for fixed-point, w + 8 for SP2, w for PoT."""
-    codes = range(1 << lane.weight_bits)
-    if lane is LaneClass.LUT_POT:
-        return np.array([weight_of(lane, code) for code in codes], np.int16)
-    if lane is LaneClass.LUT_SP2:
-        return np.array([weight_of(lane, code) + 8 for code in codes], np.int16)
-    return np.array(codes, np.int16)
 
 
 class ConstantRing:
@@ -183,7 +155,7 @@ class ConstantRing:
         self.tile_bytes = lanes * CONSTANT_BITS // 8
         self.written = self.released = 0
 
-    def append(self, instruction: Instruction, data: bytes) -> None:
+    def append(self, load: Numbered[LoadConstants], data: bytes) -> None:
         """Appends one tile of constants, in drain order."""
         place = self.written % self.depth
         size = CONSTANT_BITS // 8
@@ -191,7 +163,7 @@ class ConstantRing:
             word = int.from_bytes(data[number * size : (number + 1) * size], "little")
             fields = unpack(CONSTANT_LAYOUT, word)
             if fields["offset"] not in _OFFSETS:
-                instruction.fail("address", f"the constants of filter lane {lane} have offset code {fields['offset']}")
+                load.fail("address", f"the constants of filter lane {lane} have offset code {fields['offset']}")
             self.multiplier[place, lane] = fields["multiplier"]
             self.offset[place, lane] = _OFFSETS[fields["offset"]]
             self.bias[place, lane] = fields["bias"]
@@ -207,37 +179,29 @@ class Tokens:
     def __init__(self) -> None:
         self.counts = dict.fromkeys(Token, 0)
 
-    def check(self, instruction: Instruction) -> None:
+    def check(self, numbered: Numbered[Instruction]) -> None:
         """Masks may name only channels of the instruction's engine."""
-        engine = ENGINE_OF[instruction.opcode]
-        for field, legal in (
-            ("wait", [token for token in Token if token.target is engine]),
-            ("signal", [token for token in Token if token.source is engine]),
+        instruction, engine = numbered.instruction, numbered.instruction.engine
+        for field, named, legal in (
+            ("wait", instruction.wait, [token for token in Token if token.target is engine]),
+            ("signal", instruction.signal, [token for token in Token if token.source is engine]),
         ):
-            wrong = instruction[field] & ~sum(1 << token for token in legal)
             names = ", ".join(token.name for token in legal) or "none"
-            instruction.need(
-                wrong == 0,
-                field,
-                f"mask {instruction[field]:#x} names a channel that {engine.name} may not ({names} legal)",
+            numbered.need(
+                named.issubset(legal), field, f"names a channel that {engine.name} may not ({names} legal)"
             )
 
-    def take(self, instruction: Instruction) -> None:
-        for token in Token:
-            if instruction["wait"] >> token & 1:
-                instruction.need(
-                    self.counts[token] > 0,
-                    "wait",
-                    f"no {token.name} token is pending: in program order this never starts",
-                )
-                self.counts[token] -= 1
+    def take(self, numbered: Numbered[Instruction]) -> None:
+        for token in sorted(numbered.instruction.wait):
+            numbered.need(
+                self.counts[token] > 0, "wait", f"no {token.name} token is pending: in program order this never starts"
+            )
+            self.counts[token] -= 1
 
-    def give(self, instruction: Instruction) -> None:
-        for token in Token:
-            if instruction["signal"] >> token & 1:
-                instruction.need(
-                    self.counts[token] < TOKEN_LIMIT,
-                    "signal",
-                    f"more than {TOKEN_LIMIT} {token.name} tokens are pending",
-                )
-                self.counts[token] += 1
+    def give(self, numbered: Numbered[Instruction]) -> None:
+        for token in sorted(numbered.instruction.signal):
+            numbered.need(
+                self.counts[token] < TOKEN_LIMIT, "signal", f"more than {TOKEN_LIMIT} {token.name} tokens are pending"
+            )
+            self.counts[token] += 1
+

@@ -4,11 +4,10 @@ Only the accumulator needs a proof for each layer. acc·M + r·R + B always fits
 widest accumulator |acc·M| ≤ 2^(26 + 17), |r·R| < 2^(8 + 17) and |B| ≤ 2^43, in all less than 2^45.
 """
 
-import numpy as np
-
 from ...hdl.geometry import Geometry
+from ...quant.graph.layers.sums import accumulator_interval
 from ..errors import CompileError
-from .layers import LoweredLayer
+from .layers import MachineLayer
 
 
 def signed_bits(value: int) -> int:
@@ -16,13 +15,7 @@ def signed_bits(value: int) -> int:
     return (value if value >= 0 else ~value).bit_length() + 1
 
 
-def accumulator_interval(weight: np.ndarray, maximum: int) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest Σ w·q of every filter over all q in 0 … maximum (int64)."""
-    flat = weight.reshape(len(weight), -1)
-    return np.minimum(flat, 0).sum(axis=1) * maximum, np.maximum(flat, 0).sum(axis=1) * maximum
-
-
-def check_bounds(layer: LoweredLayer, geometry: Geometry) -> None:
+def check_bounds(layer: MachineLayer, geometry: Geometry) -> None:
     """Proves that every Σ w·q of a layer fits `accumulator_bits`.
 
     The accumulator works modulo 2^accumulator_bits, so the digits and offsets in between may wrap.

@@ -47,7 +47,7 @@ class AxisWindow:
 
 
 @dataclasses.dataclass(frozen=True)
-class Stem:
+class InputRewrite:
     """How the input is stored, and the window over it that replaces every window over the image."""
 
     image_channels: int
@@ -103,7 +103,7 @@ def _fold(origin: int, last: int, stride: int, taps: int, size: int, outputs: in
     return AxisWindow(AxisFold(stride, tuple(offsets), max(positions, 1)), taps, 1, pad)
 
 
-def choose_stem(graph: IntegerGraph, geometry: Geometry) -> Stem | None:
+def choose_input_rewrite(graph: IntegerGraph, geometry: Geometry) -> InputRewrite | None:
     """How the network's input is best stored otherwise than as it is; None where that gains nothing or is impossible.
 
     Every layer that reads the input must be a convolution over all channels, and all must have one stride and one size
@@ -142,7 +142,7 @@ def choose_stem(graph: IntegerGraph, geometry: Geometry) -> Stem | None:
     best = min(choices, key=lambda choice: cost(*choice), default=None)
     if best is None or steps(*best) >= steps(rows[0], columns[0]):
         return None
-    return Stem(image.channels, *best)
+    return InputRewrite(image.channels, *best)
 
 
 def _united(

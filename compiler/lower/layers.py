@@ -1,19 +1,21 @@
-"""Layers as the scheduler sees them: windows over stored maps, the stem folded, shapes resolved."""
+"""Layers as the scheduler sees them: windows over stored maps, the input rewritten, shapes resolved."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ...hdl.geometry import Geometry
-from ...hdl.isa import DIGIT_BITS
 from ...quant.graph.graph import Convolution, IntegerGraph, MaxPool, TensorType
 from ..errors import CompileError
 from ..program.input_fold import InputFold
-from .input_rewrite import Stem, choose_stem
+from ..program.lane_groups import most_layers
+from .input_rewrite import InputRewrite, choose_input_rewrite
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class LoweredLayer:
+class MachineLayer:
     """A layer over stored maps.
 
     Members
@@ -41,7 +43,7 @@ class LoweredLayer:
     pad_top: int
     pad_left: int
     images: int = 1
-    on_load: "LoweredLayer | None" = None
+    on_load: "MachineLayer | None" = None
 
     @property
     def name(self) -> str:
@@ -84,7 +86,7 @@ def digits_of(tensor: TensorType, geometry: Geometry) -> int:
 
 def lower(
     graph: IntegerGraph, geometry: Geometry, images: int = 1
-) -> tuple[tuple[LoweredLayer, ...], InputFold | None]:
+) -> tuple[tuple[MachineLayer, ...], InputFold | None]:
     """The layers of a graph for a geometry (but concatenations, which are a matter of memory), and how its input is
     folded.
 
@@ -96,36 +98,55 @@ def lower(
     ------
     CompileError: a layer is outside what the machine does.
     """
-    if geometry.activation_bits < DIGIT_BITS:
-        reason = f"activation_bits = {geometry.activation_bits} cannot hold a digit"
-        raise CompileError("geometry", reason, f"use {DIGIT_BITS} or more")
-    stem = choose_stem(graph, geometry)
-    if len(graph.computing) > 1 << 12:
-        reason = f"has {len(graph.computing)} layers, more than a program can number"
-        raise CompileError(f"graph {graph.name!r}", reason, "cut it in graphs of at most 4096 layers")
-    layers = tuple(_lower(number, layer, graph, stem, geometry, images) for number, layer in enumerate(graph.computing))
-    return layers, stem.fold if stem else None
+    rewrite = choose_input_rewrite(graph, geometry)
+    if len(graph.computing) > (most := most_layers(geometry)):
+        reason = f"has {len(graph.computing)} layers, more than can be numbered with {geometry.maps_ports} maps_ports"
+        raise CompileError(f"graph {graph.name!r}", reason, f"cut it in graphs of at most {most} layers")
+    lowering = _Lowering(graph, rewrite, geometry, images)
+    layers = tuple(LOWERINGS[type(layer)](lowering, number, layer) for number, layer in enumerate(graph.computing))
+    return layers, rewrite.fold if rewrite else None
 
 
-def _lower(
-    number: int, layer: Convolution | MaxPool, graph: IntegerGraph, stem: Stem | None, geometry: Geometry, images: int
-) -> LoweredLayer:
-    source, target = graph.tensors[layer.input], graph.tensors[layer.output]
-    residual = None
-    weight, kernel, stride = None, layer.kernel, layer.stride
-    pad = (layer.padding.top, layer.padding.left)
-    if isinstance(layer, Convolution):
-        weight = layer.weight
-        residual = None if layer.residual is None else graph.tensors[layer.residual]
-        if layer.input == graph.input and stem:
-            source, weight = stem.source(source), stem.weight(layer)
-            kernel, stride = (weight.shape[2], weight.shape[3]), (stem.rows.stride, stem.columns.stride)
-            pad = (stem.rows.pad, stem.columns.pad)
-    elif digits_of(source, geometry) > 1:
-        raise CompileError(
-            f"layer {layer.name!r}",
-            f"is a max pool of {source.bits}-bit codes, which a geometry with activation_bits = "
-            f"{geometry.activation_bits} stores as two digits; a maximum of digits is not the digits of the maximum",
-            f"quantize tensor {source.name!r} to {geometry.activation_bits} bits, or put a layer between",
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Lowering:
+    """Lowers layers, a method for each type; members: the arguments of `lower`, and how the input is rewritten."""
+
+    graph: IntegerGraph
+    rewrite: InputRewrite | None
+    geometry: Geometry
+    images: int
+
+    def convolution(self, number: int, layer: Convolution) -> MachineLayer:
+        tensors, rewrite = self.graph.tensors, self.rewrite
+        source, weight = tensors[layer.input], layer.weight
+        kernel, stride, pad = layer.kernel, layer.stride, (layer.padding.top, layer.padding.left)
+        if layer.input == self.graph.input and rewrite:
+            source, weight = rewrite.source(source), rewrite.weight(layer)
+            kernel, stride = (weight.shape[2], weight.shape[3]), (rewrite.rows.stride, rewrite.columns.stride)
+            pad = (rewrite.rows.pad, rewrite.columns.pad)
+        residual = None if layer.residual is None else tensors[layer.residual]
+        return MachineLayer(
+            number, layer, source, tensors[layer.output], residual, weight, kernel, stride, *pad, self.images
         )
-    return LoweredLayer(number, layer, source, target, residual, weight, kernel, stride, *pad, images)
+
+    def max_pool(self, number: int, layer: MaxPool) -> MachineLayer:
+        source, target = self.graph.tensors[layer.input], self.graph.tensors[layer.output]
+        if digits_of(source, self.geometry) > 1:
+            slot = self.geometry.activation_bits
+            raise CompileError(
+                f"layer {layer.name!r}",
+                f"is a max pool of {source.bits}-bit codes, which a geometry with activation_bits = {slot} stores as "
+                "two digits; a maximum of digits is not the digits of the maximum",
+                f"quantize tensor {source.name!r} to {slot} bits, or put a layer between",
+            )
+        pad = (layer.padding.top, layer.padding.left)
+        return MachineLayer(
+            number, layer, source, target, None, None, layer.kernel, layer.stride, *pad, self.images
+        )  # fmt: skip
+
+
+LOWERINGS: dict[type, Callable[[_Lowering, int, Any], MachineLayer]] = {
+    Convolution: _Lowering.convolution,
+    MaxPool: _Lowering.max_pool,
+}
+"""How each layer type that computes is lowered."""

@@ -12,12 +12,13 @@ from ...hdl.encoding import kernel_words
 from ...hdl.geometry import Geometry
 from ...hdl.isa import DEPTHWISE_COLUMNS, KERNEL_SIZE, KERNEL_WORDS
 from ...quant.graph.graph import Convolution, IntegerGraph
-from .layers import LoweredLayer, digits_of
+from ..span import Padded, Span
+from .layers import MachineLayer, digits_of
 
 
 def compute_on_load(
-    layers: Sequence[LoweredLayer], graph: IntegerGraph, geometry: Geometry, *, but: Collection[str] = ()
-) -> tuple[LoweredLayer, ...]:
+    layers: Sequence[MachineLayer], graph: IntegerGraph, geometry: Geometry, *, but: Collection[str] = ()
+) -> tuple[MachineLayer, ...]:
     """The layers that are left, numbered anew, when those that can be computed on load belong to their readers.
 
     Parameters
@@ -37,7 +38,7 @@ def compute_on_load(
     )
 
 
-def _fits(before: LoweredLayer, layer: LoweredLayer, graph: IntegerGraph, geometry: Geometry) -> bool:
+def _fits(before: MachineLayer, layer: MachineLayer, graph: IntegerGraph, geometry: Geometry) -> bool:
     """Whether the unit can compute `before` while the input of `layer`, its only reader, is loaded."""
     source, target = before.source, before.target
     depthwise = before.layer
@@ -65,7 +66,7 @@ def _fits(before: LoweredLayer, layer: LoweredLayer, graph: IntegerGraph, geomet
     )
 
 
-def kernels_bytes(layer: LoweredLayer, order: np.ndarray, geometry: Geometry) -> bytes:
+def kernels_bytes(layer: MachineLayer, order: np.ndarray, geometry: Geometry) -> bytes:
     """A depthwise layer's kernels as LOAD_MAP reads them: `KERNEL_WORDS` words for each channel word of `order`."""
     convolution = layer.convolution
     assert layer.weight is not None
@@ -81,29 +82,18 @@ def kernels_bytes(layer: LoweredLayer, order: np.ndarray, geometry: Geometry) ->
     return np.packbits(bits.reshape(-1), bitorder="little").tobytes()
 
 
-@dataclasses.dataclass(frozen=True)
-class Reach:
-    """Rows (or columns) begin … end − 1 of a map that part of a window's outputs needs, and zeros around them."""
-
-    begin: int
-    end: int
-    before: int
-    after: int
+def _reach(outputs: Span, *, stride: int, pad: int, size: int) -> Padded:
+    """What outputs of a 3×3 window need of a map of `size` rows (or columns)."""
+    first, last = outputs.begin * stride - pad, (outputs.end - 1) * stride - pad + KERNEL_SIZE
+    return Padded(Span(max(0, first), min(size, last)), max(0, -first), max(0, last - size))
 
 
-def _reach(begin: int, end: int, *, stride: int, pad: int, size: int) -> Reach:
-    """What outputs begin … end − 1 of a 3×3 window need of a map of `size` rows (or columns)."""
-    first, last = begin * stride - pad, (end - 1) * stride - pad + KERNEL_SIZE
-    return Reach(max(0, first), min(size, last), max(0, -first), max(0, last - size))
-
-
-def stored_box(layer: LoweredLayer, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[Reach, Reach]:
-    """Rows and columns of the map in memory that a box of a layer's input (first, one past the last) comes from."""
+def stored_box(layer: MachineLayer, rows: Span, columns: Span) -> tuple[Padded, Padded]:
+    """Rows and columns of the map in memory that rows and columns of a layer's input come from."""
     if (before := layer.on_load) is None:
-        return Reach(*rows, 0, 0), Reach(*columns, 0, 0)
+        return Padded(rows, 0, 0), Padded(columns, 0, 0)
     stride, size = before.stride[0], before.source
     return (
-        _reach(*rows, stride=stride, pad=before.pad_top, size=size.height),
-        _reach(*columns, stride=stride, pad=before.pad_left, size=size.width),
+        _reach(rows, stride=stride, pad=before.pad_top, size=size.height),
+        _reach(columns, stride=stride, pad=before.pad_left, size=size.width),
     )
-

@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...hdl.geometry import Geometry
-from ...quant.graph.concatenation import Segment, Tie, operand_ties, segment_classes
+from ...quant.graph.concatenation import ChannelSegment, Tie, operand_ties, segment_classes
 from ..errors import CompileError
-from ..lower.layers import LoweredLayer, digits_of
+from ..lower.layers import MachineLayer, digits_of
 from .lanes import Placement, lane_masks, minimum_tiles, natural, place
 
 EXHAUSTIVE_LAYERS = 8
@@ -26,7 +26,7 @@ EXHAUSTIVE_LAYERS = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Orders:
+class ChannelOrders:
     """The choice.
 
     Members
@@ -46,7 +46,7 @@ class _Writer:
     """The filters of a convolution in a class: the first of them, their masks by weight digits, and the channel words
     of the layer's input as far as known."""
 
-    layer: LoweredLayer
+    layer: MachineLayer
     first: int
     masks: dict[int, np.ndarray]
     source_words: int
@@ -62,12 +62,12 @@ class _Writer:
         return pixels * self.run_words * digits_of(self.layer.source, geometry)
 
 
-_Class = list[Segment]
+_Class = list[ChannelSegment]
 
 
-def choose_orders(
-    layers: tuple[LoweredLayer, ...], geometry: Geometry, concatenations: Mapping[str, Sequence[str]] | None = None
-) -> Orders:
+def choose_channel_orders(
+    layers: tuple[MachineLayer, ...], geometry: Geometry, concatenations: Mapping[str, Sequence[str]] | None = None
+) -> ChannelOrders:
     """Orders that cost the fewest steps.
 
     Parameters
@@ -85,7 +85,7 @@ def choose_orders(
 
 class _Chooser:
     def __init__(
-        self, layers: tuple[LoweredLayer, ...], geometry: Geometry, concatenations: Mapping[str, Sequence[str]]
+        self, layers: tuple[MachineLayer, ...], geometry: Geometry, concatenations: Mapping[str, Sequence[str]]
     ) -> None:
         self.layers, self.geometry, self.concatenations = layers, geometry, concatenations
         self.masks = {
@@ -95,9 +95,9 @@ class _Chooser:
         }
         self.channels = _channels(layers, concatenations)
         self.tied = {layer.name for layer in layers if layer.depthwise and layer.keeps_order}
-        self.words: dict[Segment, int] = {}
+        self.words: dict[ChannelSegment, int] = {}
         """Channel words of segments, as far as known."""
-        self.segments: dict[str, list[Segment]] = {}
+        self.segments: dict[str, list[ChannelSegment]] = {}
         """Of every tensor, in order."""
 
     def untie(self) -> None:
@@ -112,10 +112,10 @@ class _Chooser:
                 least = (tiles - 1) * self.geometry.tile_words + 1
                 self.words |= {segment: max(least, self.words[segment]) for segment in members}
 
-    def place(self) -> Orders:
+    def place(self) -> ChannelOrders:
         """The orders. Raises CompileError."""
-        result = Orders({}, {}, {})
-        placed: dict[Segment, Placement | None] = {}
+        result = ChannelOrders({}, {}, {})
+        placed: dict[ChannelSegment, Placement | None] = {}
         for classes in self._components():
             writers = [self._writers(members) for members in classes]
             choice = _choose_digits(writers, self.geometry)
@@ -137,7 +137,7 @@ class _Chooser:
                         self._join(name, placed, result)
         return result
 
-    def _join(self, name: str, placed: Mapping[Segment, Placement | None], result: Orders) -> None:
+    def _join(self, name: str, placed: Mapping[ChannelSegment, Placement | None], result: ChannelOrders) -> None:
         """The placement and order of a tensor, from those of its segments."""
         placements = [placed[segment] for segment in self.segments[name]]
         starts = [segment.first for segment in self.segments[name]]
@@ -179,7 +179,7 @@ class _Chooser:
         return [together for _, together in components]
 
     def _writers(self, members: _Class) -> list[_Writer]:
-        firsts: dict[str, list[Segment]] = {}
+        firsts: dict[str, list[ChannelSegment]] = {}
         for segment in members:
             firsts.setdefault(segment.tensor, []).append(segment)
         return [
@@ -197,11 +197,11 @@ class _Chooser:
             for segment in firsts.get(layer.target.name, ())
         ]
 
-    def _source_words(self, layer: LoweredLayer) -> int:
+    def _source_words(self, layer: MachineLayer) -> int:
         return sum(self.words[segment] for segment in self.segments[layer.source.name])
 
 
-def _channels(layers: tuple[LoweredLayer, ...], concatenations: Mapping[str, Sequence[str]]) -> dict[str, int]:
+def _channels(layers: tuple[MachineLayer, ...], concatenations: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Channels of all tensors, in the order in which they are written."""
     channels: dict[str, int] = {}
     waiting = dict(concatenations)
@@ -260,7 +260,7 @@ def _joint_masks(writers: list[_Writer], digits: Mapping[str, int]) -> np.ndarra
     return np.bitwise_and.reduce([writer.masks[digits[writer.layer.name]] for writer in writers])
 
 
-def _key(writers: list[_Writer], members: list[str], result: Orders) -> np.ndarray | None:
+def _key(writers: list[_Writer], members: list[str], result: ChannelOrders) -> np.ndarray | None:
     """Where a depthwise layer does not share its input's order: that order, so that a tile needs few channel words."""
     for writer in writers:
         layer = writer.layer

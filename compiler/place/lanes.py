@@ -12,12 +12,13 @@ from functools import cached_property
 import numpy as np
 
 from ...hdl.encoding import code_table
-from ...hdl.geometry import Geometry, LaneClass
-from ...quant.graph.formats import FIXED4, POT_4, SP2_4
+from ...hdl.geometry import Geometry
+from ...hdl.lane_classes import LaneClass
+from ...quant.graph.formats import WeightFormat
 
-LUT_FORMATS = {LaneClass.LUT_FIXED4: FIXED4, LaneClass.LUT_SP2: SP2_4, LaneClass.LUT_POT: POT_4}
-"""The weight format that a class of LUT lanes is made for."""
-DIGIT_CLASSES = (LaneClass.FIXED8, LaneClass.FIXED4, LaneClass.LUT_FIXED4)
+LUT_FORMATS = {kind: WeightFormat.parse(kind.value.removeprefix("lut-")) for kind in LaneClass if kind.is_lut}
+"""The weight format that a class of LUT lanes is made for, which the class is named after."""
+DIGIT_CLASSES = tuple(kind for kind in LaneClass if kind.takes_digits)
 """Lanes that take weights of −128 … 127 as two digits."""
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from ...hdl.encoding import encode_weights, offset_code, pack_weight_words
 from ...hdl.geometry import CONSTANT_BITS, Geometry
 from ...hdl.isa import CONSTANT_LAYOUT
-from ..lower.layers import LoweredLayer
+from ..lower.layers import MachineLayer
 from ..lower.on_load import kernels_bytes
+from ..span import Span
 from .lanes import DIGIT_CLASSES, Placement
 
 ALIGNMENT = 64
@@ -53,17 +54,17 @@ class ParameterBlock:
         return max(self.run_words) * self.digits > geometry.weight_depth
 
 
-def source_words(layer: LoweredLayer, source_order: np.ndarray, placement: Placement) -> list[tuple[int, int]]:
+def source_words(layer: MachineLayer, source_order: np.ndarray, placement: Placement) -> list[Span]:
     """Per tile the range of input channel words that its filters read."""
     width = placement.word_channels
     if not layer.depthwise:
-        return [(0, len(source_order) // width)] * placement.tiles
+        return [Span(0, len(source_order) // width)] * placement.tiles
     position = _positions(source_order)
     multiplier = layer.target.channels // layer.source.channels
     ranges = []
     for row in placement.lanes:
         words = position[row[row >= 0] // multiplier] // width
-        ranges.append((int(words.min()), int(words.max()) + 1))
+        ranges.append(Span(int(words.min()), int(words.max()) + 1))
     return ranges
 
 
@@ -75,7 +76,7 @@ def _positions(order: np.ndarray) -> np.ndarray:
 
 
 def tile_weights(
-    layer: LoweredLayer, source_order: np.ndarray, filters: np.ndarray, words: tuple[int, int], width: int
+    layer: MachineLayer, source_order: np.ndarray, filters: np.ndarray, words: Span, width: int
 ) -> np.ndarray:
     """Integer weights of a tile in step order: steps (ky, kx, channel word) × To × Ti, int64; 0 where there is none.
 
@@ -86,7 +87,7 @@ def tile_weights(
     width: Ti.
     """
     assert layer.weight is not None
-    order = source_order[words[0] * width : words[1] * width]
+    order = source_order[words.begin * width : words.end * width]
     lanes, slots = np.flatnonzero(filters >= 0), np.flatnonzero(order >= 0)
     dense = np.zeros((len(filters), len(order), *layer.kernel), np.int64)
     if layer.depthwise:
@@ -113,7 +114,7 @@ def stored_codes(geometry: Geometry, weights: np.ndarray, digits: int) -> np.nda
     return runs.reshape(-1, *weights.shape[1:])
 
 
-def constants_bytes(geometry: Geometry, layer: LoweredLayer, filters: np.ndarray, digits: int) -> bytes:
+def constants_bytes(geometry: Geometry, layer: MachineLayer, filters: np.ndarray, digits: int) -> bytes:
     """A tile's constants in drain order: To × 8 bytes."""
     convolution = layer.convolution
     words = np.zeros(geometry.tile_filters, np.uint64)
@@ -143,7 +144,7 @@ assert sum(field.width for field in CONSTANT_LAYOUT) == CONSTANT_BITS
 
 def add_parameters(
     geometry: Geometry,
-    layer: LoweredLayer,
+    layer: MachineLayer,
     source_order: np.ndarray,
     placement: Placement,
     digits: int,

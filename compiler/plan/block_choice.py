@@ -1,10 +1,10 @@
 """How a layer in a turn of its own is cut in blocks, and in which order its tiles meet them.
 
 Where the whole input fits, its single block stays while the tiles follow each other, so that weights stream once. Where
-it does not, one of three orders is taken: all weights *stay* in the ring for the layer; *tiles* outside, each reading
-all blocks; or blocks outside, each of which *streams* all weights. Where all weights can stay, the input is cut into as
-many blocks of rows as make the layer shortest: one is loaded while the one before is computed, and stored rows reach
-the next layer early.
+it does not, there are *tiles* outside, each of which reads all blocks; or *blocks* outside, for each of which all
+weights are loaded, unless they all stay in the ring for the layer. Where they can stay, the input is cut into as many
+blocks of rows as make the layer shortest: one is loaded while the one before is computed, and stored rows reach the
+next layer early.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import enum
 
 from ...hdl.geometry import Geometry
 from ..errors import CompileError
-from ..lower.layers import LoweredLayer, digits_of
+from ..lower.layers import MachineLayer, digits_of
 from ..place.parameters import ParameterBlock
 from .blocks import Block, Cut, grid, split, ways
 from .digit_passes import PASSES
@@ -25,18 +25,17 @@ LATENCY_CYCLES = 64
 
 
 class Order(enum.Enum):
-    """Of the tiles and blocks of a layer: see above."""
+    """Of the tiles and blocks of a layer: which of them are the outer loop."""
 
     TILES = enum.auto()
-    STAY = enum.auto()
-    STREAM = enum.auto()
+    BLOCKS = enum.auto()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Convolution:
     """A convolution over all channels, and what its cuts cost."""
 
-    layer: LoweredLayer
+    layer: MachineLayer
     geometry: Geometry
     words: int
     parameters: ParameterBlock
@@ -61,9 +60,9 @@ class _Convolution:
         """Those that are possible, the first of which are preferred."""
         if len(blocks) == 1:
             return (Order.TILES,)
-        if self.stays:
-            return (Order.STAY,)
-        return (Order.STREAM,) if self.parameters.streams(self.geometry) else (Order.STREAM, Order.TILES)
+        if self.stays or self.parameters.streams(self.geometry):
+            return (Order.BLOCKS,)
+        return (Order.BLOCKS, Order.TILES)
 
     def overlap(self, blocks: list[Block]) -> bool:
         """Whether a block can be loaded while the one before is computed."""
@@ -73,7 +72,7 @@ class _Convolution:
         """Cycles at least: of the array and of the loads, or of what both and the weights move through as many bytes a
         cycle as the weight ports have."""
         geometry = self.geometry
-        computed = self.group_steps * sum(block.lane_rows_out * block.columns for block in blocks)
+        computed = self.group_steps * sum(block.lane_pixels for block in blocks)
         again = len(self.parameters.run_words) if order is Order.TILES and len(blocks) > 1 else 1
         loaded = again * sum(block_cycles(self.layer, geometry, self.planes, block) for block in blocks)
         moved = self.bytes(blocks, order) / (geometry.weight_ports * geometry.weights_bus_bits // 8)
@@ -83,11 +82,10 @@ class _Convolution:
         """Of the input and the weights, as often as they are read."""
         geometry = self.geometry
         weights = self.parameters.first_word[-1] * geometry.weight_word_bits // 8
-        inputs = sum(block.read_rows * block.columns_in * block.images for block in blocks)
-        inputs *= self.planes * geometry.word_bytes
+        inputs = sum(block.read_positions for block in blocks) * self.planes * geometry.word_bytes
         if self.parameters.streams(geometry):  # once for every pixel of a lane
-            return weights * sum(block.lane_rows_out * block.columns for block in blocks) + inputs
-        if len(blocks) == 1 or order is Order.STAY:
+            return weights * sum(block.lane_pixels for block in blocks) + inputs
+        if len(blocks) == 1 or self.stays:
             return weights + inputs
         if order is Order.TILES:
             return weights + len(self.parameters.run_words) * inputs
@@ -95,7 +93,7 @@ class _Convolution:
 
 
 def choose_blocks(
-    layer: LoweredLayer, geometry: Geometry, words: int, parameters: ParameterBlock
+    layer: MachineLayer, geometry: Geometry, words: int, parameters: ParameterBlock
 ) -> tuple[list[Block], Order]:
     """The blocks of a convolution over all channels, and the order of tiles and blocks.
 
@@ -113,7 +111,7 @@ def choose_blocks(
     return min(found, key=lambda choice: (convolution.cycles(*choice), convolution.bytes(*choice)))
 
 
-def block_cuts(layer: LoweredLayer, geometry: Geometry, words: int, by_image: bool) -> list[list[Block]]:
+def block_cuts(layer: MachineLayer, geometry: Geometry, words: int, by_image: bool) -> list[list[Block]]:
     """Blocks for `words` channel words: one if all fits; else of half the memory where possible, so that two overlap;
     of a batch in blocks of all of it, too, since then the weights may be read less often.
 
@@ -151,7 +149,7 @@ def _overlapping(convolution: _Convolution, coarse: list[Block], by_image: bool)
 
     def cycles(blocks: list[Block]) -> float:
         loads = [LATENCY_CYCLES + block_cycles(layer, geometry, convolution.planes, block) for block in blocks]
-        steps = [max(fetch, block.lane_rows_out * block.columns * convolution.group_steps) for block in blocks]
+        steps = [max(fetch, block.lane_pixels * convolution.group_steps) for block in blocks]
         return loads[0] + sum(max(step, load) for step, load in zip(steps, [*loads[1:], 0]))
 
     whole = -(-layer.target.height // (1 if by_image else geometry.pixel_lanes))

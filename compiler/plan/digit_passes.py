@@ -13,10 +13,6 @@ class Passes:
     weight_digit_mask: int
     final_mask: int
 
-    def fields(self) -> dict[str, int]:
-        names = ("shift_mask", "count_mask", "weight_digit_mask", "final_mask")
-        return {name: getattr(self, name) for name in names}
-
 
 PASSES = {
     # (activation digits, weight digits); bit p of a mask is pass p.

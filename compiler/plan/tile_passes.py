@@ -1,55 +1,66 @@
-"""The visits of a layer: its tiles over the blocks of its input, in order.
+"""The tile passes of a layer: its tiles over the blocks of its input, in order.
 
-A *visit* is one tile (for a max pool: up to four channel words) over one block. Layers side by side have blocks outside
-and all tiles over each; a layer alone what `block_choice` chooses. A tile whose weights do not fit the ring at all
-streams them through it once for every group. Depthwise layers and max pools alone have tiles outside, each reading only
-its own channel words.
+A *tile pass* is one tile (for a max pool: up to four channel words) over one block. Layers side by side have blocks
+outside and all tiles over each; a layer alone what `block_choice` chooses. Depthwise layers and max pools alone have
+tiles outside, each reading only its own channel words. What passes do with the rings of weights and constants is
+`ring_use`'s.
 """
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections.abc import Sequence
 
-from ...hdl.geometry import Geometry
+from ...hdl.geometry import CONSTANT_BITS, Geometry
 from ..errors import CompileError
-from ..lower.layers import LoweredLayer, digits_of
-from ..place.parameters import ParameterBlock
+from ..lower.layers import MachineLayer, digits_of
+from ..place.parameters import ALIGNMENT, ParameterBlock
+from ..span import Span
 from .block_choice import Order, block_cuts, choose_blocks
 from .blocks import Block, Cut, grid, ways
+from .ring_use import Residence, RingUse, Streams, residences, ring_uses
 
 
-@dataclasses.dataclass(frozen=True)
-class Visit:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TilePass:
     """A tile over a block.
 
     Members
     -------
     tile, block: which.
     words: range of input channel words that the block holds.
-    loads: the block is loaded for this visit; otherwise it is there since the visit before.
-    first_word: weight words from the ring's oldest to the tile's first.
-    frees_weights, frees_constants: the tile's weights, constants are not used again, or are loaded again.
-    restarts_weights, restarts_constants: their stream begins again with this visit.
+    loads: the block is loaded for this pass; otherwise it is there since the pass before.
+    weights, constants: what it does with the rings; None for a max pool.
     """
 
     tile: int
     block: Block
-    words: tuple[int, int]
+    words: Span
     loads: bool
-    first_word: int
-    frees_weights: bool
-    frees_constants: bool
-    restarts_weights: bool
-    restarts_constants: bool
+    weights: RingUse | None
+    constants: RingUse | None
+
+    @property
+    def streams(self) -> bool:
+        """Whether the tile's weights pass through the ring once for every group."""
+        return isinstance(self.weights, Streams)
 
 
-def visits(
-    layer: LoweredLayer,
+@dataclasses.dataclass(frozen=True)
+class _Loops:
+    """Tile and block of each pass, and whether all tiles pass over a block before the next one comes."""
+
+    pairs: list[tuple[int, Block]]
+    blocks_outside: bool
+
+
+def tile_passes(
+    layer: MachineLayer,
     geometry: Geometry,
-    inputs: list[tuple[int, int]],
+    inputs: Sequence[Span],
     parameters: ParameterBlock | None,
     cut: Cut | None = None,
-) -> Iterator[Visit]:
-    """The visits of a layer, in order.
+) -> list[TilePass]:
+    """The tile passes of a layer, in order.
 
     Parameters
     ----------
@@ -63,50 +74,77 @@ def visits(
     """
     if parameters is not None:
         _check_ring(layer, geometry, parameters)
+    loops = _loops(layer, geometry, inputs, parameters, cut)
+    tiles = [tile for tile, _ in loops.pairs]
+    weights: Sequence[RingUse | None] = [None] * len(tiles)
+    constants = weights
+    if parameters is not None:
+        first = parameters.first_word
+        residence = residences(first, geometry.weight_depth, blocks_outside=loops.blocks_outside)
+        weights = ring_uses(tiles, first, _weight_transfers(parameters, geometry), residence)
+        # Constants are few: with blocks outside they are loaded again for each.
+        count = len(inputs)
+        residence = [Residence.PASS if loops.blocks_outside else Residence.LAYER] * count
+        constants = ring_uses(tiles, range(count + 1), _constant_transfers(count, geometry), residence)
+    found: list[TilePass] = []
+    for (tile, block), of_weights, of_constants in zip(loops.pairs, weights, constants):
+        loads = layer.by_channel or not found or block is not found[-1].block
+        found.append(
+            TilePass(
+                tile=tile, block=block, words=inputs[tile], loads=loads, weights=of_weights, constants=of_constants
+            )
+        )
+    return found
+
+
+def _loops(
+    layer: MachineLayer,
+    geometry: Geometry,
+    inputs: Sequence[Span],
+    parameters: ParameterBlock | None,
+    cut: Cut | None,
+) -> _Loops:
+    count = len(inputs)
     if cut is not None:
-        yield from _by_blocks(layer, grid(layer, geometry, cut, layer.target.width), inputs, parameters)
-        return
-    if layer.by_channel:
+        blocks, order = grid(layer, geometry, cut, layer.target.width), Order.BLOCKS
+    elif layer.by_channel:
+        pairs = []
         for tile, words in enumerate(inputs):
-            found = [block_cuts(layer, geometry, words[1] - words[0], by_image)[0] for by_image in ways(layer)]
-            blocks = min(found, key=lambda blocks: sum(block.lane_rows_out * block.columns for block in blocks))
-            for number, block in enumerate(blocks):
-                last = number == len(blocks) - 1
-                # Words that all tiles share stay for the last of them.
-                shared = parameters is not None and parameters.shared and tile < len(inputs) - 1
-                yield Visit(tile, block, words, True, 0, last and not shared, last, False, False)
-        return
-    assert parameters is not None
-    words = inputs[0]
-    blocks, order = choose_blocks(layer, geometry, words[1], parameters)
+            found = [block_cuts(layer, geometry, words.size, by_image)[0] for by_image in ways(layer)]
+            blocks = min(found, key=lambda blocks: sum(block.lane_pixels for block in blocks))
+            pairs += [(tile, block) for block in blocks]
+        return _Loops(pairs, blocks_outside=False)
+    else:
+        assert parameters is not None
+        blocks, order = choose_blocks(layer, geometry, inputs[0].end, parameters)
     if order is Order.TILES:
-        for tile in range(len(inputs)):
-            for number, block in enumerate(blocks):
-                last = number == len(blocks) - 1
-                yield Visit(tile, block, words, len(blocks) > 1 or tile == 0, 0, last, last, False, False)
-        return
-    for number, block in enumerate(blocks):
-        frees = order is Order.STREAM or number == len(blocks) - 1
-        for tile in range(len(inputs)):
-            first_word = 0 if frees else parameters.first_word[tile]
-            again = tile == 0 and number > 0
-            yield Visit(tile, block, words, tile == 0, first_word, frees, True, again and order is Order.STREAM, again)
+        return _Loops(list(itertools.product(range(count), blocks)), blocks_outside=False)
+    return _Loops([(tile, block) for block in blocks for tile in range(count)], blocks_outside=True)
 
 
-def _by_blocks(
-    layer: LoweredLayer, blocks: list[Block], inputs: list[tuple[int, int]], parameters: ParameterBlock | None
-) -> Iterator[Visit]:
-    """Blocks outside, all tiles over each; weights stay in the ring until the last block."""
-    for number, block in enumerate(blocks):
-        last = number == len(blocks) - 1
-        for tile, words in enumerate(inputs):
-            shared = parameters is not None and parameters.shared and tile < len(inputs) - 1
-            first_word = 0 if last or parameters is None else parameters.first_word[tile]
-            loads, again = layer.by_channel or tile == 0, tile == 0 and number > 0
-            yield Visit(tile, block, words, loads, first_word, last and not shared, True, False, again)
+def _weight_transfers(parameters: ParameterBlock, geometry: Geometry) -> list[int]:
+    """By tile the end of those whose weights are loaded with its own: as many as make one good transfer, or all where
+    they share them."""
+    first, tiles = parameters.first_word, len(parameters.run_words)
+    if parameters.shared:
+        return [tiles] * tiles
+    ends = []
+    for tile in range(tiles):
+        end = tile + 1
+        while end < tiles and first[end + 1] - first[tile] <= geometry.weight_depth // 4:
+            end += 1
+        ends.append(end)
+    return ends
 
 
-def _check_ring(layer: LoweredLayer, geometry: Geometry, parameters: ParameterBlock) -> None:
+def _constant_transfers(tiles: int, geometry: Geometry) -> list[int]:
+    """By tile the end of those whose constants are loaded with its own; a transfer begins at a multiple of 64 bytes."""
+    unit = 1 if geometry.tile_filters * CONSTANT_BITS // 8 % ALIGNMENT == 0 else 2
+    count = max(unit, geometry.constant_tiles // 2 // unit * unit)
+    return [min(tile + count, tiles) for tile in range(tiles)]
+
+
+def _check_ring(layer: MachineLayer, geometry: Geometry, parameters: ParameterBlock) -> None:
     if parameters.streams(geometry) and digits_of(layer.source, geometry) > 1:
         longest = max(parameters.run_words) * parameters.digits
         positions = layer.kernel[0] * layer.kernel[1]
@@ -121,7 +159,7 @@ def _check_ring(layer: LoweredLayer, geometry: Geometry, parameters: ParameterBl
         )
 
 
-def output_pixels(layer: LoweredLayer, geometry: Geometry, pool_words: int) -> int:
+def output_pixels(layer: MachineLayer, geometry: Geometry, pool_words: int) -> int:
     """Pixels per lane of one COMPUTE: as many as half of the output (and residual) memory holds, so that two overlap.
 
     Parameters

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
-from ..lower.layers import LoweredLayer
+from ..lower.layers import MachineLayer
 from ..place.parameters import ParameterBlock
 from .blocks import Cut
 
@@ -12,7 +12,7 @@ from .blocks import Cut
 class Member:
     """A layer of a turn: its parameters (None for a max pool), and how it is cut in blocks (None: free)."""
 
-    layer: LoweredLayer
+    layer: MachineLayer
     parameters: ParameterBlock | None
     cut: Cut | None = None
 
@@ -24,7 +24,7 @@ class Turn:
     members: tuple[Member, ...]
 
     @property
-    def layers(self) -> Iterator[LoweredLayer]:
+    def layers(self) -> Iterator[MachineLayer]:
         """The members' layers, and those that are computed on load."""
         for member in self.members:
             yield member.layer

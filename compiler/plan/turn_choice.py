@@ -6,7 +6,7 @@ import numpy as np
 
 from ...hdl.geometry import Geometry
 from ...hdl.isa import CRC_REGISTERS, DEPTHWISE_KERNELS, MAXIMUM_PASSES
-from ..lower.layers import LoweredLayer, digits_of
+from ..lower.layers import MachineLayer, digits_of
 from ..place.parameters import ParameterBlock
 from .block_choice import INSTRUCTION_CYCLES
 from .blocks import Cut, grid, ways
@@ -25,7 +25,7 @@ lanes and blocks are read twice. Of equally good ones the fewest: layers follow 
 
 
 def choose_turns(
-    layers: Sequence[LoweredLayer],
+    layers: Sequence[MachineLayer],
     geometry: Geometry,
     orders: dict[str, np.ndarray],
     parameters: Sequence[ParameterBlock | None],
@@ -79,7 +79,7 @@ class _Load:
     Members
     -------
     cut: how it is cut; None: not in such blocks.
-    slot: words of the activation memory that its largest block takes.
+    held: words of the activation memory that its largest block takes.
     ring: weight words that stay in the ring.
     kernels: channel words of kernels that stay in the depthwise unit.
     compute, maps, stores, fetch: cycles.
@@ -87,7 +87,7 @@ class _Load:
     """
 
     def __init__(
-        self, layer: LoweredLayer, parameters: ParameterBlock | None, geometry: Geometry, words: dict[str, int],
+        self, layer: MachineLayer, parameters: ParameterBlock | None, geometry: Geometry, words: dict[str, int],
         least: Cut,
     ) -> None:
         self.layer = layer
@@ -108,14 +108,14 @@ class _Load:
         fetch = INSTRUCTION_CYCLES * (1 + ports + instructions)
         cut = Cut(max(least.lane_rows, -(-fetch // (layer.target.width * group_steps))), least.by_image)
         blocks = grid(layer, geometry, cut, layer.target.width)
-        self.slot = max(block.words(tile_planes) for block in blocks) * (min(2, tiles) if layer.by_channel else 1)
+        self.held = max(block.words(tile_planes) for block in blocks) * (min(2, tiles) if layer.by_channel else 1)
         stays = self.ring <= geometry.weight_depth and (parameters is None or not parameters.streams(geometry))
-        fits = len(blocks) >= LEAST_BLOCKS and self.slot <= geometry.activation_depth // 2
+        fits = len(blocks) >= LEAST_BLOCKS and self.held <= geometry.activation_depth // 2
         self.cut = cut if stays and fits else None
 
         per_word = geometry.cycles_per_word
         pixels = sum(block.busiest_rows(geometry) for block in blocks) * layer.target.width
-        self.compute = sum(block.lane_rows_out for block in blocks) * layer.target.width * group_steps
+        self.compute = sum(block.band.output_rows for block in blocks) * layer.target.width * group_steps
         self.maps = sum(block_cycles(layer, geometry, planes, block) for block in blocks)
         if layer.residual is not None:
             self.maps += output_planes * digits_of(layer.residual, geometry) * pixels * per_word
@@ -141,7 +141,7 @@ def _fit(group: Sequence[_Load], geometry: Geometry, concatenations: Mapping[str
         len(group) <= CRC_REGISTERS
         and all(load.cut is not None for load in group)
         and sum(load.ring for load in group) <= geometry.weight_depth
-        and sum(load.slot for load in group) <= geometry.activation_depth
+        and sum(load.held for load in group) <= geometry.activation_depth
         and sum(load.kernels for load in group) <= DEPTHWISE_KERNELS
         and not any(written & set(concatenations.get(load.layer.stored.name, ())) for load in group)
     )

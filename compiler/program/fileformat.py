@@ -4,7 +4,6 @@ The manifest names the format and its version, the geometry with its signature, 
 size and CRC-32 of the two binaries. Equal programs make equal files.
 """
 
-import contextlib
 import dataclasses
 import io
 import json
@@ -15,6 +14,7 @@ import zipfile
 import zlib
 from typing import Any
 
+from ...files import write_whole
 from ...hdl.geometry import ISA_VERSION, Geometry, GeometryError
 from ...hdl.isa import INSTRUCTION_BYTES
 from .map_layout import MapLayout
@@ -43,13 +43,12 @@ class ProgramFileError(ValueError):
 
 
 def save(program: Program, path: "str | os.PathLike[str]") -> None:
-    """Writes a program to a file, whole or not at all: under a temporary name beside it, then renamed.
+    """Writes a program to a file, whole or not at all.
 
     Raises
     ------
     OSError: the file cannot be written; a file that was there before is unchanged.
     """
-    path = pathlib.Path(path)
     binaries = {INSTRUCTIONS: program.instructions, PARAMETERS: program.parameters}
     manifest = {
         "format": FORMAT,
@@ -67,17 +66,13 @@ def save(program: Program, path: "str | os.PathLike[str]") -> None:
         "keeps_maps": program.keeps_maps,
         "selftest": [[slot, *record] for slot, record in program.selftest.items()],
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with zipfile.ZipFile(temporary, "w") as archive:
-            for name, data in {MANIFEST: json.dumps(manifest, indent=1).encode(), **binaries}.items():
-                entry = zipfile.ZipInfo(name, _EPOCH)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, data, compresslevel=1)
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in {MANIFEST: json.dumps(manifest, indent=1).encode(), **binaries}.items():
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data, compresslevel=1)
+    write_whole(path, content.getbuffer())
 
 
 def load(path: "str | os.PathLike[str]", *, geometry: Geometry | None = None) -> Program:

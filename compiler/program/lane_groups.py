@@ -5,11 +5,12 @@ can, so that none waits behind those of another one; tokens come in program orde
 """
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TypeVar
 
 from ...hdl.geometry import Geometry
-from ...hdl.isa import Opcode
+from ...hdl.instructions import LoadMap, Store
+from ...hdl.isa import LAYER_BITS, STORE
 
 T = TypeVar("T")
 
@@ -19,14 +20,21 @@ def group_of(lane: int, geometry: Geometry) -> int:
     return lane // geometry.group_lanes
 
 
-def map_group(opcode: Opcode, fields: Mapping[str, int], geometry: Geometry) -> int:
+def map_group(instruction: LoadMap | Store, geometry: Geometry) -> int:
     """The group that executes a LOAD_MAP or STORE."""
-    return group_of(fields["lane"] if opcode is Opcode.STORE else fields["lane_mask"].bit_length() - 1, geometry)
+    lane = instruction.lane if isinstance(instruction, Store) else instruction.lane_mask.bit_length() - 1
+    return group_of(lane, geometry)
 
 
 def log_slots(layer: int, geometry: Geometry) -> range:
     """The slots of the log that a layer's records go to, by group."""
     return range(layer * geometry.maps_ports, (layer + 1) * geometry.maps_ports)
+
+
+def most_layers(geometry: Geometry) -> int:
+    """Layers that a program can number: each has a number, and a slot of the log in every group."""
+    slots = next(1 << field.width for field in STORE if field.name == "crc_slot")
+    return min(1 << LAYER_BITS, slots // geometry.maps_ports)
 
 
 def lanes_by_group(count: int, geometry: Geometry) -> list[range]:

@@ -3,9 +3,20 @@
 from collections.abc import Iterator
 
 from ...hdl.geometry import Geometry
-from ...hdl.isa import INSTRUCTION_BYTES, Mode, Opcode, Region, Token
-from .map_layout import MapLayout
+from ...hdl.instructions import (
+    Compute,
+    Finish,
+    Instruction,
+    LoadConstants,
+    LoadMap,
+    LoadWeights,
+    Store,
+    Tokens,
+)  # fmt: skip
+from ...hdl.isa import INSTRUCTION_BYTES, Mode
 from .program import LayerRecord, Program
+from .rings import Rings
+from .tensor_places import TensorPlaces
 
 
 def listing(program: Program) -> str:
@@ -32,17 +43,19 @@ def _lines(program: Program) -> Iterator[str]:
         f"geometry {geometry.word_channels} channels × {geometry.tile_filters} filters × {geometry.pixel_lanes} pixel "
         f"lanes, A{geometry.activation_bits}, signature {geometry.signature:#010x}"
     )
-    tensors = _Tensors(program)
-    rings = _Rings(geometry)
+    tensors = TensorPlaces(program)
+    rings = Rings(geometry)
     records = {record.number: record for record in program.layers}
     shown = -1
-    for number, (opcode, fields) in enumerate(program.decoded()):
-        if opcode is Opcode.COMPUTE and fields["layer"] != shown:
-            shown = fields["layer"]
+    for number, instruction in enumerate(program.decoded()):
+        if isinstance(instruction, Compute) and instruction.layer != shown:
+            shown = instruction.layer
             yield from _heading(records[shown])
-        parts = [f"{number:6d} {fields['layer']:4d} {opcode.name:14s} {_DESCRIBE[opcode](fields, tensors, geometry)}"]
-        parts += [f"{word} {_tokens(fields[word])}" for word in ("wait", "signal") if fields[word]]
-        parts += rings.after(opcode, fields)
+        what = _describe(instruction, tensors, geometry)
+        parts = [f"{number:6d} {instruction.layer:4d} {instruction.opcode.name:14s} {what}"]
+        tokens = {"wait": instruction.wait, "signal": instruction.signal}
+        parts += [f"{word} {_tokens(named)}" for word, named in tokens.items() if named]
+        parts += _fill(rings, instruction)
         yield "  ".join(parts)
 
 
@@ -56,114 +69,70 @@ def _heading(record: LayerRecord) -> Iterator[str]:
     )
 
 
-def _tokens(mask: int) -> str:
-    return "+".join(token.name for token in Token if mask >> token & 1)
+def _tokens(tokens: Tokens) -> str:
+    return "+".join(token.name for token in sorted(tokens))
 
 
-class _Tensors:
-    """Names the tensor and the place in it that an address means; of concatenated ones, the operand."""
-
-    def __init__(self, program: Program) -> None:
-        layouts = [program.input, *(program.maps[record.output] for record in program.layers)]
-        self._layouts = sorted(layouts, key=lambda layout: (layout.region, layout.offset))
-        self._written = {record.output: record.number for record in program.layers}
-
-    def place(self, fields: dict[str, int]) -> str:
-        """`tensor[plane, row, column]`; of tensors that share memory, the one written last before the layer."""
-        region, address, layer = Region(fields["region"]).name, fields["address"], fields["layer"]
-        found: MapLayout | None = None
-        for layout in self._layouts:
-            inside = layout.region == region and layout.holds(address)
-            born = self._written.get(layout.name, -1)
-            if inside and born <= layer and (found is None or born > self._written.get(found.name, -1)):
-                found = layout
-        if found is None:
-            return f"{region}+{address:#x}"
-        plane, rest = divmod(address - found.offset, found.plane_bytes)
-        row, column = divmod(rest // found.word_bytes, found.columns)
-        image, row = divmod(row, found.image_rows)
-        place = (plane, row, column) if found.images == 1 else (plane, image, row, column)
-        return f"{found.name}{list(place)}"
+def _fill(rings: Rings, instruction: Instruction) -> list[str]:
+    """How full the rings are after an instruction that changes it."""
+    before = rings.words, rings.tiles
+    rings.execute(instruction)
+    if before == (rings.words, rings.tiles):
+        return []
+    return [f"ring {rings.words}/{rings.depth}", f"{rings.tiles}/{rings.constant_tiles} tiles"]
 
 
-class _Rings:
-    """How full the rings are, in program order."""
-
-    def __init__(self, geometry: Geometry) -> None:
-        self.geometry = geometry
-        self.words = self.tiles = 0
-
-    def after(self, opcode: Opcode, fields: dict[str, int]) -> list[str]:
-        if opcode is Opcode.LOAD_WEIGHTS:
-            self.words += fields["words"]
-        elif opcode is Opcode.LOAD_CONSTANTS:
-            self.tiles += fields["tiles"]
-        elif opcode is Opcode.COMPUTE and (fields["release"] or fields["release_constants"]):
-            runs = bin(fields["final_mask"]).count("1") if fields["release"] else 0
-            self.words -= runs * fields["weight_words"]
-            self.tiles -= fields["release_constants"]
-        else:
-            return []
-        return [f"ring {self.words}/{self.geometry.weight_depth}", f"{self.tiles}/{self.geometry.constant_tiles} tiles"]
+def _describe(instruction: Instruction, tensors: TensorPlaces, geometry: Geometry) -> str:
+    match instruction:
+        case LoadWeights():
+            return f"{instruction.words} words from PARAMETERS+{instruction.address:#x}"
+        case LoadConstants():
+            return f"{instruction.tiles} tiles from PARAMETERS+{instruction.address:#x}"
+        case LoadMap():
+            return _load_map(instruction, tensors, geometry)
+        case Compute():
+            return _compute(instruction)
+        case Store():
+            return _store(instruction, tensors)
+    assert isinstance(instruction, Finish)
+    return "when every write is acknowledged"
 
 
-def _load_weights(fields: dict[str, int], tensors: _Tensors, geometry: Geometry) -> str:
-    return f"{fields['words']} words from PARAMETERS+{fields['address']:#x}"
-
-
-def _load_constants(fields: dict[str, int], tensors: _Tensors, geometry: Geometry) -> str:
-    return f"{fields['tiles']} tiles from PARAMETERS+{fields['address']:#x}"
-
-
-def _load_map(fields: dict[str, int], tensors: _Tensors, geometry: Geometry) -> str:
-    if fields["kernels"]:
-        lane = fields["lane_mask"].bit_length() - 1
+def _load_map(load: LoadMap, tensors: TensorPlaces, geometry: Geometry) -> str:
+    if load.kernels:
+        lane = load.lane_mask.bit_length() - 1
         return (
-            f"{fields['chunk_words']} words from PARAMETERS+{fields['address']:#x} → kernels@{fields['base']} of lane "
+            f"{load.chunk_words} words from PARAMETERS+{load.address:#x} → kernels@{load.base} of lane "
             f"{lane}'s group"
         )
-    rows = fields["chunks"] * fields["chunk_words"] // fields["source_words" if fields["depthwise"] else "row_words"]
-    memory = "residual" if fields["residual"] else "input"
-    lanes = [lane for lane in range(geometry.pixel_lanes) if fields["lane_mask"] >> lane & 1]
-    across = str(fields["row_words"])
-    if fields["depthwise"]:
-        stride, top, bottom = fields["source_stride"], fields["source_top"], fields["source_bottom"]
-        across = f"{fields['source_words']}, 3×3/{stride} with {top}+{bottom} rows of zeros to rows of {across}"
+    rows = load.chunks * load.chunk_words // (load.source_words if load.depthwise else load.row_words)
+    memory = "residual" if load.residual else "input"
+    lanes = [lane for lane in range(geometry.pixel_lanes) if load.lane_mask >> lane & 1]
+    across = str(load.row_words)
+    if load.depthwise:
+        stride, top, bottom = load.source_stride, load.source_top, load.source_bottom
+        across = f"{load.source_words}, 3×3/{stride} with {top}+{bottom} rows of zeros to rows of {across}"
     return (
-        f"{tensors.place(fields)} {fields['planes']} planes × {fields['pad_top']}+{rows}+{fields['pad_bottom']} rows × "
-        f"{across} → {memory}@{fields['base']}, {fields['lane_rows']} rows a lane, lanes "
+        f"{tensors.of(load)} {load.planes} planes × {load.pad_top}+{rows}+{load.pad_bottom} rows × "
+        f"{across} → {memory}@{load.base}, {load.lane_rows} rows a lane, lanes "
         f"{lanes[0]} … {lanes[-1]}"
     )
 
 
-def _compute(fields: dict[str, int], tensors: _Tensors, geometry: Geometry) -> str:
-    window = f"{fields['kernel_y']}×{fields['kernel_x']}×{fields['channels']}"
-    text = f"{Mode(fields['mode']).name.lower()} {fields['outputs_y']}×{fields['outputs_x']} pixels, window {window}, "
-    text += f"{fields['passes']} passes, input@{fields['base']} → output@{fields['output_base']}"
-    if fields["mode"] == Mode.CONVOLVE:
-        text += f", {fields['weight_words']} words at ring+{fields['weight_offset']}"
-    if fields["residual"]:
-        text += f", residual@{fields['residual_base']}"
+def _compute(compute: Compute) -> str:
+    window = f"{compute.kernel_y}×{compute.kernel_x}×{compute.channels}"
+    text = f"{compute.mode.name.lower()} {compute.outputs_y}×{compute.outputs_x} pixels, window {window}, "
+    text += f"{compute.passes} passes, input@{compute.base} → output@{compute.output_base}"
+    if compute.mode == Mode.CONVOLVE:
+        text += f", {compute.weight_words} words at ring+{compute.weight_offset}"
+    if compute.residual:
+        text += f", residual@{compute.residual_base}"
     return text
 
 
-def _store(fields: dict[str, int], tensors: _Tensors, geometry: Geometry) -> str:
+def _store(store: Store, tensors: TensorPlaces) -> str:
     text = (
-        f"lane {fields['lane']} output@{fields['base']} → {tensors.place(fields)} {fields['planes']} planes × "
-        f"{fields['chunks'] * fields['chunk_words']} words"
+        f"lane {store.lane} output@{store.base} → {tensors.of(store)} {store.planes} planes × "
+        f"{store.chunks * store.chunk_words} words"
     )
-    return text + (f", CRC to slot {fields['crc_slot']}" if fields["crc_emit"] else "")
-
-
-def _finish(fields: dict[str, int], tensors: _Tensors, geometry: Geometry) -> str:
-    return "when every write is acknowledged"
-
-
-_DESCRIBE = {
-    Opcode.LOAD_WEIGHTS: _load_weights,
-    Opcode.LOAD_CONSTANTS: _load_constants,
-    Opcode.LOAD_MAP: _load_map,
-    Opcode.COMPUTE: _compute,
-    Opcode.STORE: _store,
-    Opcode.FINISH: _finish,
-}
+    return text + (f", CRC to slot {store.crc_slot}" if store.crc_emit else "")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...hdl.isa import Opcode, Region
+from ...hdl.instructions import Store
 from .lane_groups import group_of
 from .map_layout import MapLayout
 from .program import Program
@@ -27,35 +27,35 @@ def expected_crcs(program: Program, tensors: Mapping[str, np.ndarray]) -> dict[i
     word_bytes = program.geometry.word_bytes
     records: dict[int, tuple[int, int]] = {}
     running: dict[tuple[int, int], tuple[int, int]] = {}
-    for opcode, fields in program.decoded():
-        if opcode is not Opcode.STORE:
+    for store in program.decoded():
+        if not isinstance(store, Store):
             continue
-        register = group_of(fields["lane"], program.geometry), fields["crc_register"]
-        crc, words = (0, 0) if fields["crc_start"] else running.get(register, (0, 0))
-        layout = outputs[fields["layer"]]
-        if layout.region != Region(fields["region"]).name:
+        register = group_of(store.lane, program.geometry), store.crc_register
+        crc, words = (0, 0) if store.crc_start else running.get(register, (0, 0))
+        layout = outputs[store.layer]
+        if layout.region != store.region.name:
             raise ValueError(
-                f"layer {fields['layer']} stores to region {Region(fields['region']).name}, its map lies in "
+                f"layer {store.layer} stores to region {store.region.name}, its map lies in "
                 f"{layout.region}: the program is damaged"
             )
         if layout.name not in packed:
             packed[layout.name] = np.frombuffer(layout.pack(tensors[layout.name]), np.uint8)
-        data, size = packed[layout.name], fields["chunk_words"] * word_bytes
-        for plane in range(fields["planes"]):
-            for chunk in range(fields["chunks"]):
+        data, size = packed[layout.name], store.chunk_words * word_bytes
+        for plane in range(store.planes):
+            for chunk in range(store.chunks):
                 begin = (
-                    fields["address"] + plane * fields["plane_stride"] + chunk * fields["chunk_stride"] - layout.offset
+                    store.address + plane * store.plane_stride + chunk * store.chunk_stride - layout.offset
                 )
                 if begin < 0 or begin + size > data.size:
                     raise ValueError(
-                        f"layer {fields['layer']} stores beyond its map {layout.name}: the program is damaged"
+                        f"layer {store.layer} stores beyond its map {layout.name}: the program is damaged"
                     )
                 crc = zlib.crc32(data[begin : begin + size].tobytes(), crc)
-                words += fields["chunk_words"]
+                words += store.chunk_words
         running[register] = crc, words
-        if fields["crc_emit"]:
-            others = records.get(fields["layer"], (0, 0))
-            records[fields["layer"]] = others[0] ^ crc, others[1] + words
+        if store.crc_emit:
+            others = records.get(store.layer, (0, 0))
+            records[store.layer] = others[0] ^ crc, others[1] + words
     return records
 
 

@@ -116,6 +116,10 @@ class MapLayout:
         """The plane, counted from the map's first, of a digit of a channel word."""
         return digit * (self.pitch or self.channel_words) + word
 
+    def address(self, plane: int, row: int, column: int) -> int:
+        """Bytes from the region's base of a word of a plane; rows are counted over all images."""
+        return self.offset + plane * self.plane_bytes + (row * self.columns + column) * self.word_bytes
+
     def pack(self, codes: np.ndarray) -> Bytes:
         """Codes, of `shape`, as they lie in DDR; what lies between digits is 0.
 

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from ...hdl.geometry import Geometry
-from ...hdl.isa import INSTRUCTION_BYTES, Opcode, decode
+from ...hdl.instructions import Compute, Instruction, decode
+from ...hdl.isa import INSTRUCTION_BYTES
 from .map_layout import MapLayout
 
 
@@ -79,8 +80,12 @@ class Program:
         """Images that a run computes."""
         return self.input.images
 
-    def decoded(self) -> Iterator[tuple[Opcode, dict[str, int]]]:
-        """Opcode and fields of every instruction, in program order.
+    def computes(self) -> Iterator[Compute]:
+        """Every COMPUTE, in program order. Raises what `decoded` raises."""
+        return (instruction for instruction in self.decoded() if isinstance(instruction, Compute))
+
+    def decoded(self) -> Iterator[Instruction]:
+        """Every instruction, in program order.
 
         Raises
         ------

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 from amaranth.hdl import Elaboratable, Module, Signal, Value
 from amaranth.lib import data, wiring
 
-from ..geometry import Dsp, Geometry, LaneClass
+from ..geometry import Dsp, Geometry
 from ..interfaces import Step, array_signature
+from ..lane_classes import LaneClass
 from ..modules import place
-from . import dsp_lanes, lut_weights
+from . import dsp_lanes
 from .arithmetic import Control, delay
 from .channel_sum import ChannelSum
 from .packing import WEIGHT_BITS, packing_plan
@@ -27,17 +28,18 @@ class _Lane(NamedTuple):
 class Array(wiring.Component):
     """The array of a geometry; ports as `hdl.interfaces.array_signature` says, seen from the array.
 
-    Steps come at most one a cycle, with gaps wherever `step.valid` is low; the first step of a group may follow the
-    last of the one before in the next cycle. Results are final (multiplied by 16 between digits), not offset-corrected:
-    accumulators hold Σ stored weight · code modulo 2^accumulator_bits, as `golden.array_group` computes.
+    Steps come at most one a cycle, with gaps wherever `step.valid` is low; the first step of an accumulator group may
+    follow the last of the one before in the next cycle. Results are final (multiplied by 16 between digits), not
+    offset-corrected: accumulators hold Σ stored weight · code modulo 2^accumulator_bits, as `golden.array_group`
+    computes.
 
     With Dsp.NONE, fixed-point lanes are LUT lanes of 4 or 8 bit planes.
 
     Members
     -------
     LATENCY: cycles from a step with `last` to its `captured`; results are valid in that same cycle.
-    HOLD: results stay as they are for HOLD − 1 cycles after the next group's `last` step, may change in the HOLD-th.
-        (Lane classes have pipelines of different depths; each captures its results when they are ready.)
+    HOLD: results stay as they are for HOLD − 1 cycles after the next accumulator group's `last` step, may change in the
+        HOLD-th. (Lane classes have pipelines of different depths; each captures its results when they are ready.)
     """
 
     def __init__(self, geometry: Geometry) -> None:
@@ -134,18 +136,18 @@ class Array(wiring.Component):
                 ]
 
     def _connect_lut(self, m: Module, platform: object, kind: LaneClass, lane_weights: Any, control: Any) -> None:
-        g = self.geometry
-        channels, bits = g.word_channels, g.activation_bits
+        bits = self.geometry.activation_bits
         rows = [(lane, row) for lane, row in self._lut_rows if lane.kind is kind]
-        delays = lut_weights.channel_delays(kind, channels)
+        first = rows[0][1]
         name = kind.name.lower()
         shared: dict[str, list[Any]] = {"codes": [], "pairs": [], "step_sums": []}
         for pixel, source in enumerate(self._channel_sums):
+            delays = first.chains.channel_delays
             shared["codes"].append(skewed(m, platform, f"{name}_codes_{pixel}", source.codes, bits, delays))
-            if kind is LaneClass.LUT_SP2:
-                shared["step_sums"].append(delay(m, source.step_sum, rows[0][1].depth - 2 - source.depth))
-            elif kind is not LaneClass.LUT_POT:
-                units = lut_weights.unit_delays(kind, channels)
+            if first.takes("step_sums"):
+                shared["step_sums"].append(delay(m, source.step_sum, first.depth - 2 - source.depth))
+            if first.takes("pairs"):
+                units = first.chains.unit_delays
                 shared["pairs"].append(skewed(m, platform, f"{name}_pairs_{pixel}", source.pairs, bits + 1, units))
         for lane, row in rows:
             m.submodules[f"row_{lane.number}"] = place(platform, row)

@@ -1,12 +1,11 @@
-"""What a group leaves in the array's accumulators, from stored codes: the golden function of `Array`."""
+"""What an accumulator group leaves in the array's accumulators, from stored codes: the golden function of `Array`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..encoding import weight_of
-from ..geometry import Geometry, LaneClass
+from ..geometry import Geometry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,19 +26,12 @@ class StepOperands:
     count: bool = True
 
 
-def lane_weight(lane: LaneClass, code: int) -> int:
-    """What a lane multiplies by: the offset-binary weight of fixed-point and SP2 lanes, the signed one of PoT lanes."""
-    if lane is LaneClass.LUT_SP2:
-        return weight_of(lane, code) + 8
-    return weight_of(lane, code) if lane is LaneClass.LUT_POT else code
-
-
 def array_group(geometry: Geometry, steps: Sequence[StepOperands]) -> tuple[np.ndarray, np.ndarray]:
-    """Accumulators (P × To) and Σq (P) of a group, int64, modulo 2^accumulator_bits; not offset-corrected."""
+    """The accumulators (P × To) and Σq (P) of a window, int64, modulo 2^accumulator_bits; not offset-corrected."""
     modulus = 1 << geometry.accumulator_bits
     tables = np.zeros((geometry.tile_filters, 256), np.int64)
     for row, lane in zip(tables, geometry.lanes, strict=True):
-        row[: 1 << lane.weight_bits] = [lane_weight(lane, code) for code in range(1 << lane.weight_bits)]
+        row[: 1 << lane.weight_bits] = lane.code.multiplicands
     accumulators = np.zeros((geometry.pixel_lanes, geometry.tile_filters), np.int64)
     sums = np.zeros(geometry.pixel_lanes, np.int64)
     for step in steps:

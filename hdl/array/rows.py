@@ -10,13 +10,14 @@ from amaranth.hdl import Elaboratable, Module, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..geometry import Dsp, LaneClass
+from ..geometry import Dsp
+from ..lane_classes import LaneClass
 from ..modules import module_name, place
-from . import dsp_lanes, lut_weights
+from . import dsp_lanes
 from .arithmetic import Control, Skew
+from .cells import CELLS
+from .cells.chains import Chains
 from .dsp_lanes import DspCell
-from .lut_lanes import FixedCell, PotCell, Sp2Cell
-from .lut_weights import LutWeights
 from .packing import WEIGHT_BITS, packing_plan
 
 
@@ -105,9 +106,9 @@ class LutRow(wiring.Component):
     Members
     -------
     weights: In, stored weights by channel, in cycle t.
-    codes: In, by pixel lane, from cycle t + 1 on, delayed by `lut_weights.channel_delays`.
-    pairs: In, fixed point only: sums of channel pairs by pixel lane, delayed by `lut_weights.unit_delays`.
-    step_sums: In, SP2 only: the sum of each pixel lane's codes, in cycle t + depth − 2.
+    codes: In, by pixel lane, from cycle t + 1 on, delayed by `chains.channel_delays`.
+    pairs: In, if the cells take them: sums of channel pairs by pixel lane, delayed by `chains.unit_delays`.
+    step_sums: In, if the cells take them: the sum of each pixel lane's codes, in cycle t + depth − 2.
     control: In, cycle t + depth − 1.
     totals: Out, by pixel lane, as captured, from cycle t + depth + 2 on.
     """
@@ -116,10 +117,8 @@ class LutRow(wiring.Component):
         self, kind: LaneClass, *, pixel_lanes: int, channels: int, bits: int, accumulator_bits: int
     ) -> None:
         self._kind = kind
-        self._channels = channels
-        self._bits = bits
         self.parts = [
-            _lut_cell(kind, channels=channels, bits=bits, accumulator_bits=accumulator_bits)
+            CELLS[kind](kind, channels=channels, bits=bits, accumulator_bits=accumulator_bits)
             for _ in range(pixel_lanes)
         ]
         self.module_name = module_name(
@@ -141,15 +140,22 @@ class LutRow(wiring.Component):
     def depth(self) -> int:
         return self.parts[0].depth
 
+    @property
+    def chains(self) -> Chains:
+        """When the cells add which channels."""
+        return self.parts[0].chains
+
+    def takes(self, member: str) -> bool:
+        """Whether the row has a port that only some cells need, `pairs` or `step_sums`."""
+        return member in self.signature.members
+
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        kind = self._kind
-        decoder = None
-        if isinstance(self.parts[0], FixedCell):
-            late = tuple(1 + cycles for cycles in lut_weights.channel_delays(kind, self._channels))
-            weights = skewed(m, platform, "weights_skew", self.weights, kind.weight_bits, late)
+        decoder = self.parts[0].decoder()
+        if decoder is None:
+            late = tuple(1 + cycles for cycles in self.chains.channel_delays)
+            weights = skewed(m, platform, "weights_skew", self.weights, self._kind.weight_bits, late)
         else:
-            decoder = LutWeights(kind, channels=self._channels, bits=self._bits)
             m.submodules.decoder = place(platform, decoder)
             m.d.comb += decoder.codes.eq(self.weights)
             weights = decoder.weights
@@ -161,18 +167,11 @@ class LutRow(wiring.Component):
                 cell.weights.eq(weights),
                 self.totals[pixel].eq(cell.total),
             ]
-            if decoder is None:
+            if self.takes("pairs"):
                 m.d.comb += cell.pairs.eq(self.pairs[pixel])
-            else:
-                m.d.comb += [cell.negatives.eq(decoder.negatives), cell.correction.eq(decoder.correction)]
-            if kind is LaneClass.LUT_SP2:
+            if decoder is not None:
+                own = (name for name in decoder.signature.members if name not in ("codes", "weights"))
+                m.d.comb += [getattr(cell, name).eq(getattr(decoder, name)) for name in own]
+            if self.takes("step_sums"):
                 m.d.comb += cell.step_sum.eq(self.step_sums[pixel])
         return m
-
-
-def _lut_cell(kind: LaneClass, **widths: int) -> FixedCell | Sp2Cell | PotCell:
-    if kind is LaneClass.LUT_SP2:
-        return Sp2Cell(**widths)
-    if kind is LaneClass.LUT_POT:
-        return PotCell(**widths)
-    return FixedCell(planes=kind.weight_bits, **widths)

@@ -1,8 +1,8 @@
 """The drain's timing and addresses: shared by all pixel lanes, whose data path is `lane.PixelLane`.
 
-A group's accumulators leave in `drain_cycles` rows: row i of post unit u is filter lane u · (To / U) + i. Everything
-has a fixed place in time, counted from the issue of the group's last step, so that nothing ever waits here: the
-sequencer keeps last steps `DrainTiming.spacing` cycles apart.
+An accumulator group leaves in `drain_cycles` rows: row i of requantizer u is filter lane u · (To / U) + i. Everything
+has a fixed place in time, counted from the issue of the accumulator group's last step, so that nothing ever waits
+here: the sequencer keeps last steps `DrainTiming.spacing` cycles apart.
 """
 
 import dataclasses
@@ -24,18 +24,18 @@ from .layouts import (
     row_parameters,
 )
 from .pipeline import SELECTION_CYCLES, delay
-from .post import Requantizer
+from .requantizer import Requantizer
 from .walker import AddressWalker
 
 STEP_DELAY = 2
 """Cycles from a step's issue to the array's operands."""
 _PREFETCH_CYCLES = 3
-"""Cycles from a group's issue to its first residual word: entry, address register, memory; then one a word."""
+"""Cycles from an accumulator group's issue to its first residual word (entry, address, memory); then one a word."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DrainTiming:
-    """When things happen to a group whose last step is issued in cycle 0.
+    """When things happen to an accumulator group whose last step is issued in cycle 0.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class DrainTiming:
 
     @property
     def copied(self) -> bool:
-        """The lanes copy the array's results, some of which it overwrites before the next group's are complete."""
+        """The lanes copy the array's results: it overwrites some before the next accumulator group's are complete."""
         return self.hold < self.latency
 
     @property
@@ -62,7 +62,7 @@ class DrainTiming:
 
     @property
     def spacing(self) -> int:
-        """Cycles between the last steps of two groups, at least.
+        """Cycles between the last steps of two accumulator groups, at least.
 
         The first one's operands have left before they are overwritten, its words are written before the second one's
         come, and the second one's residuals are fetched in time.
@@ -74,7 +74,7 @@ class DrainTiming:
 
     @property
     def written(self) -> int:
-        """Every word of the group is in the output memory, at the latest."""
+        """Every word of the accumulator group is in the output memory, at the latest."""
         rows = self.begin + self.geometry.drain_cycles
         return rows + Requantizer.LATENCY + 2 * self.geometry.tile_words + SELECTION_CYCLES + 4
 
@@ -85,17 +85,17 @@ class DrainTiming:
 
 
 class DrainControl(wiring.Component):
-    """Drives the pixel lanes from the issue of a group to its last output word; and the pool's writes.
+    """Drives the pixel lanes from the issue of an accumulator group to its last output word; and the pool's writes.
 
     Members
     -------
-    issue, group: a group's last step is issued; its parameters.
+    issue, group: an accumulator group's last step is issued; its parameters.
     pool, pool_parameters: the pool's step in this cycle.
     halt: write nothing and give no token any more.
     control: the fields of `lane_control_layout` that belong to the drain.
     constant_enable, constant_tile, constant_row: read of the ring of constants.
     constants_released: tiles, modulo twice the ring's depth.
-    drained: no group is in flight.
+    drained: no accumulator group is in flight.
     pooling: words of the pool are under way.
     signals: tokens.
     error: FIELD, an address beyond the output or residual memory.
@@ -144,7 +144,7 @@ class DrainControl(wiring.Component):
     def _rows(self, m: Module) -> Signal:
         """Rows of a group: selection of operands, constants, and what the requantizers are told.
 
-        Returns the strobe with which a group's residuals are taken.
+        Returns the strobe with which an accumulator group's residuals are taken.
         """
         g = self._geometry
         control = self.control
@@ -186,7 +186,7 @@ class DrainControl(wiring.Component):
         return taken
 
     def _residuals(self, m: Module, taken: Signal) -> EngineError:
-        """Fetches each group's residual words into the lanes' staging registers before its first row."""
+        """Fetches each accumulator group's residual words into the lanes' staging registers before its first row."""
         g = self._geometry
         control = self.control
         queue = self._queue(m, "residual", ResidualParameters)
@@ -231,7 +231,7 @@ class DrainControl(wiring.Component):
     def _writes(self, m: Module) -> tuple[Signal, EngineError]:
         """Output words to the output memory, from the drain or from the pool.
 
-        Returns the strobe with which a group's last word is written, and the error of an address.
+        Returns the strobe with which an accumulator group's last word is written, and the error of an address.
         """
         g = self._geometry
         control = self.control

@@ -27,8 +27,8 @@ class ComputeEngine(wiring.Component):
 
     An instruction's first step comes 3 cycles after it is taken, or right after the last step of the one before.
     Then a step is issued in every cycle, except to wait for weights, for constants (before the first step) or for the
-    drain: last steps of groups are at least `timing.spacing` cycles apart, and a MAXIMUM waits until every word of the
-    CONVOLVEs before it is written.
+    drain: last steps of accumulator groups are at least `timing.spacing` cycles apart, and a MAXIMUM waits until every
+    word of the CONVOLVEs before it is written.
 
     After an error, or under `abort`, nothing more is read, written or signalled; `idle` under `abort` comes when the
     array has run empty. Only a reset ends that state.
@@ -41,9 +41,9 @@ class ComputeEngine(wiring.Component):
     Members
     -------
     Those of `interfaces.engine_members`, and
-    maps: by group of lanes, writes by MAPS.
+    maps: by lane group, writes by MAPS.
     weights, constants: the rings.
-    outputs: by group of lanes, reads by STORE.
+    outputs: by lane group, reads by STORE.
     step, wait_weights, wait_drain, wait_constants: strobes for the counters.
     """
 

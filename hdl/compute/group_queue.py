@@ -1,4 +1,4 @@
-"""Parameters of groups in flight."""
+"""Parameters of accumulator groups in flight."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, wiring

@@ -12,7 +12,7 @@ from .lane_memory import LaneMemory
 from .layouts import lane_control_layout
 from .pipeline import SELECTION_CYCLES, delay, select
 from .pool import Maximum
-from .post import Requantizer
+from .requantizer import Requantizer
 
 
 class PixelLane(wiring.Component):
@@ -38,7 +38,7 @@ class PixelLane(wiring.Component):
     control: In.
     maps_activation, maps_residual, maps_address, maps_data: In, writes by MAPS.
     accumulators, sum: In, the array's results, modulo 2^accumulator_bits.
-    constants: In, of the row's To / U filters, post unit 0 least significant.
+    constants: In, of the row's To / U filters, requantizer 0 least significant.
     activations: Out, Ti slots.
     output: Out, the word of the output memory at the `read_address` of the cycle before.
     """
@@ -93,7 +93,7 @@ class PixelLane(wiring.Component):
         return m
 
     def _residuals(self, m: Module, memory: LaneMemory, row: Signal) -> list[Signal]:
-        """Residual codes of the row's filters, one of each post unit, in the requantizers' first cycle."""
+        """Residual codes of the row's filters, one of each requantizer, in the requantizers' first cycle."""
         g = self._geometry
         # Words of upper digits or whole codes, then words of lower digits; staged one by one, taken together.
         upper = [self._staged(m, memory, self._word, word) for word in range(g.tile_words)]
@@ -141,18 +141,18 @@ class PixelLane(wiring.Component):
             selected = Signal(g.accumulator_bits, name=f"accumulator_{unit}", reset_less=True)
             choices = [accumulators[first + index] for index in range(g.drain_cycles)]
             m.d.sync += selected.eq(select(m, choices, row, name=f"accumulator_{unit}"))
-            post = Requantizer(g, logic_addend=unit < g.logic_addends)
-            m.submodules[f"post_{unit}"] = place(platform, post)
+            requantizer = Requantizer(g, logic_addend=unit < g.logic_addends)
+            m.submodules[f"post_{unit}"] = place(platform, requantizer)
             m.d.comb += [
-                post.accumulator.eq(selected),
-                post.sum.eq(selected_total),
-                post.constants.eq(self.constants[unit * CONSTANT_BITS : (unit + 1) * CONSTANT_BITS]),
-                post.residual.eq(residuals[unit]),
-                post.residual_scale.eq(self.control.residual_scale),
-                post.shift.eq(self.control.shift),
-                post.maximum.eq(self.control.maximum),
+                requantizer.accumulator.eq(selected),
+                requantizer.sum.eq(selected_total),
+                requantizer.constants.eq(self.constants[unit * CONSTANT_BITS : (unit + 1) * CONSTANT_BITS]),
+                requantizer.residual.eq(residuals[unit]),
+                requantizer.residual_scale.eq(self.control.residual_scale),
+                requantizer.shift.eq(self.control.shift),
+                requantizer.maximum.eq(self.control.maximum),
             ]
-            codes.append(post.code)
+            codes.append(requantizer.code)
         return codes
 
     def _words(self, m: Module, memory: LaneMemory, codes: list[Value]) -> None:
@@ -167,7 +167,7 @@ class PixelLane(wiring.Component):
                 ("upper", high, g.activation_bits, upper),
                 ("lower", code[:DIGIT_BITS], DIGIT_BITS, lower),
             ):
-                # The unit's earlier codes of the group, oldest lowest.
+                # The unit's earlier codes of the accumulator group, oldest lowest.
                 earlier = Signal(width * (g.drain_cycles - 1), name=f"{name}_codes_{unit}", reset_less=True)
                 collected = Signal(width * g.drain_cycles, name=f"{name}_collected_{unit}")
                 m.d.comb += collected.eq(Cat(earlier, digit[:width]))

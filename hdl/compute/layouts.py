@@ -1,11 +1,11 @@
 """What travels between the parts of the compute engine."""
 
-from amaranth.hdl import signed, unsigned
+from amaranth.hdl import unsigned
 from amaranth.lib import data
 
 from .. import isa
 from ..geometry import CONSTANT_BITS, Geometry
-from ..interfaces import struct_layout
+from ..interfaces import field_shape, struct_layout
 
 
 def constant_layout() -> data.StructLayout:
@@ -16,46 +16,46 @@ def constant_layout() -> data.StructLayout:
 
 
 class ResidualParameters(data.Struct):
-    """What prefetching a group's residual words needs."""
+    """What prefetching an accumulator group's residual words needs."""
 
-    layer: unsigned(12)
+    layer: unsigned(isa.LAYER_BITS)
     final: unsigned(1)
     """The instruction's last group."""
     residual: unsigned(1)
-    base: unsigned(12)
-    pitch: unsigned(12)
+    base: field_shape(isa.COMPUTE, "residual_base")
+    pitch: field_shape(isa.COMPUTE, "residual_pitch")
     digits: unsigned(1)
 
 
 def row_parameters(geometry: Geometry) -> data.StructLayout:
-    """What requantizing a group's accumulators needs. `release` frees the oldest tile of constants afterwards."""
+    """What requantizing an accumulator group needs. `release` frees the oldest tile of constants afterwards."""
     return data.StructLayout({
         "tile": unsigned((geometry.constant_tiles - 1).bit_length()),
         "release": unsigned(1),
-        "shift": unsigned(6),
-        "maximum": unsigned(8),
+        "shift": field_shape(isa.COMPUTE, "shift"),
+        "maximum": field_shape(isa.COMPUTE, "maximum"),
         "residual": unsigned(1),
         "residual_digits": unsigned(1),
-        "residual_scale": signed(18),
+        "residual_scale": field_shape(isa.COMPUTE, "residual_scale"),
         "output_digits": unsigned(1),
     })
 
 
 class WriteParameters(data.Struct):
-    """What writing a group's output words needs."""
+    """What writing an accumulator group's output words needs."""
 
-    layer: unsigned(12)
+    layer: unsigned(isa.LAYER_BITS)
     final: unsigned(1)
     """The instruction's last group."""
-    base: unsigned(12)
-    pitch: unsigned(12)
+    base: field_shape(isa.COMPUTE, "output_base")
+    pitch: field_shape(isa.COMPUTE, "output_pitch")
     digits: unsigned(1)
-    signals: unsigned(8)
+    signals: unsigned(isa.TOKEN_MASK_BITS)
     """Tokens given after the instruction's last word."""
 
 
 def group_parameters(geometry: Geometry) -> data.StructLayout:
-    """A group, as the sequencer hands it to the drain with its last step."""
+    """An accumulator group, as the sequencer hands it to the drain with its last step."""
     return data.StructLayout({
         "residual": ResidualParameters,
         "row": row_parameters(geometry),
@@ -89,9 +89,9 @@ def lane_control_layout(geometry: Geometry) -> data.StructLayout:
         "residual_load": unsigned(2 * g.tile_words),
         "residual_take": unsigned(1),
         "residual_digits": unsigned(1),
-        "residual_scale": signed(18),
-        "shift": unsigned(6),
-        "maximum": unsigned(8),
+        "residual_scale": field_shape(isa.COMPUTE, "residual_scale"),
+        "shift": field_shape(isa.COMPUTE, "shift"),
+        "maximum": field_shape(isa.COMPUTE, "maximum"),
         "output_digits": unsigned(1),
         "codes_take": unsigned(1),
         "words_take": unsigned(1),

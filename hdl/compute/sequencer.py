@@ -23,17 +23,17 @@ class Sequencer(wiring.Component):
 
     Parameters
     ----------
-    spacing: cycles from a group's last step to the next one's, at least.
+    spacing: cycles from an accumulator group's last step to the next one's, at least.
 
     Members
     -------
     instruction: the engine's.
     halt: take and issue nothing any more.
-    drained: every group issued is written.
+    drained: every accumulator group issued is written.
     weights_written, weights_released, weight_enable, weight_address: the ring of weights.
     constants_written: the ring of constants; tiles are released elsewhere, and counted here in program order.
     activation_address, activation_outside, step, pool: see above; `pool_parameters` come with `pool`.
-    issue, group: a CONVOLVE group's last step is issued; what the drain needs to know.
+    issue, group: a CONVOLVE accumulator group's last step is issued; what the drain needs to know.
     input_free: the token is given.
     busy: an instruction is held.
     stepping, wait_weights, wait_drain, wait_constants: strobes for the counters.
@@ -206,7 +206,7 @@ class Sequencer(wiring.Component):
         several = (fields.outputs_x != 1) | (fields.outputs_y != 1)
         words = Signal(15)
         m.d.comb += words.eq(fields.weight_words << fields.weight_digit_mask.any())
-        # Only a group that reads every word once and frees it may use more words than the ring holds.
+        # Only an accumulator group that reads every word once and frees it may use more words than the ring holds.
         streams = fields.release & ~several & (fields.passes == 1 + fields.weight_digit_mask.any())
         faults = [
             *(fields[name] == 0 for name in (*LOOPS, "stride_x", "width")),

@@ -1,12 +1,15 @@
-"""Local addresses of groups' words."""
+"""Local addresses of accumulator groups' words."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .. import isa
+from ..interfaces import field_shape
+
 
 class AddressWalker(wiring.Component):
-    """base + plane · pitch + n for the words of group n = 0, 1, … of an instruction, planes in order.
+    """base + plane · pitch + n for the words of accumulator group n = 0, 1, … of an instruction, planes in order.
 
     `address` (combinational) is that of the word taken in this cycle.
 
@@ -15,13 +18,13 @@ class AddressWalker(wiring.Component):
     take: a word is taken.
     base, pitch: of its instruction.
     last_word: it is the last one of its group.
-    last_group: its group is the instruction's last.
-    address: Out, 16 bits: exact as long as no group before began beyond 4095.
+    last_group: its accumulator group is the instruction's last.
+    address: Out, 16 bits: exact as long as no accumulator group before began beyond 4095.
     """
 
     take: In(1)
-    base: In(12)
-    pitch: In(12)
+    base: In(field_shape(isa.COMPUTE, "output_base"))
+    pitch: In(field_shape(isa.COMPUTE, "output_pitch"))
     last_word: In(1)
     last_group: In(1)
     address: Out(16)

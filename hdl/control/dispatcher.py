@@ -18,6 +18,11 @@ def signal_channels(engine: isa.Engine) -> int:
     return sum(1 << token for token in isa.Token if token.source == engine)
 
 
+def _other_channels(channels: int) -> Const:
+    """All bits of a mask of tokens but some."""
+    return Const(~channels & (1 << isa.TOKEN_MASK_BITS) - 1, isa.TOKEN_MASK_BITS)
+
+
 class Dispatcher(wiring.Component):
     """Hands an engine its instructions, each after its tokens are taken.
 
@@ -53,7 +58,7 @@ class Dispatcher(wiring.Component):
             "take": Out(len(isa.Token)),
             "holding": Out(1),
             "waiting": Out(1),
-            "layer": Out(12),
+            "layer": Out(isa.LAYER_BITS),
             "error": Out(EngineError),
         })
 
@@ -67,8 +72,8 @@ class Dispatcher(wiring.Component):
         m.d.comb += [
             head.eq(self.queued.payload),
             legal.eq(
-                ((head.wait & Const(0xFF & ~wait_channels(self.engine), 8)) == 0)
-                & ((head.signal & Const(0xFF & ~signal_channels(self.engine), 8)) == 0)
+                ((head.wait & _other_channels(wait_channels(self.engine))) == 0)
+                & ((head.signal & _other_channels(signal_channels(self.engine))) == 0)
             ),
             self.layer.eq(head.layer),
             self.holding.eq(self.queued.valid & taken),

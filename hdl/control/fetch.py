@@ -24,8 +24,8 @@ a full queue never blocks the bus (which another master may share)."""
 class ProgramHead(data.Struct):
     """The part of an instruction's first beat that FETCH reads."""
 
-    opcode: unsigned(4)
-    layer: unsigned(12)
+    opcode: unsigned(isa.OPCODE_BITS)
+    layer: unsigned(isa.LAYER_BITS)
 
 
 class Fetch(wiring.Component):

@@ -6,11 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from .. import isa
 
-BEAT_BITS = 64
-BEATS = isa.INSTRUCTION_BITS // BEAT_BITS
+BEAT_BITS = isa.FETCH_BITS
+BEATS = isa.FETCH_CYCLES
 """Beats of an instruction."""
-QUEUE_INSTRUCTIONS = 16
-"""Instructions in a queue, not counting the one laid out as its `instruction`."""
 
 
 class InstructionQueue(wiring.Component):
@@ -31,7 +29,7 @@ class InstructionQueue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.fifo = store = fifo.SyncFIFO(width=BEAT_BITS, depth=QUEUE_INSTRUCTIONS * BEATS)
+        m.submodules.fifo = store = fifo.SyncFIFO(width=BEAT_BITS, depth=isa.QUEUE_INSTRUCTIONS * BEATS)
         wiring.connect(m, wiring.flipped(self.beats), store.w_stream)
 
         index = Signal(range(BEATS))

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .. import isa, registers
 from ..geometry import ISA_VERSION, Geometry
-from ..interfaces import bases_layout
+from ..interfaces import bases_layout, field_shape
 from ..registers import Access, Control, Status
 from .axi_lite import RegisterWrite
 
@@ -17,10 +17,10 @@ ADDRESSES = ("PROGRAM", "LOG", *(region.name for region in isa.Region))
 class ErrorRecord(data.Struct):
     """The first cause of an error, in the places that it has in the ERROR register."""
 
-    code: unsigned(8)
-    engine: unsigned(4)
-    reserved: unsigned(4)
-    layer: unsigned(12)
+    code: unsigned(isa.ERROR_BITS)
+    engine: unsigned(isa.ENGINE_BITS)
+    reserved: field_shape(registers.ERROR_LAYOUT, "reserved")
+    layer: unsigned(isa.LAYER_BITS)
 
 
 class RunStatus(data.Struct):

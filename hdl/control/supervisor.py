@@ -34,8 +34,8 @@ class EngineState(data.Struct):
 class Blocked(data.Struct):
     """The instruction that a deadlock is put down to; engine CONTROL if none waits for tokens."""
 
-    engine: unsigned(4)
-    layer: unsigned(12)
+    engine: unsigned(isa.ENGINE_BITS)
+    layer: unsigned(isa.LAYER_BITS)
 
 
 class Supervisor(wiring.Component):
@@ -72,7 +72,7 @@ class Supervisor(wiring.Component):
     engines: In(data.ArrayLayout(EngineState, len(REPORTERS)))
     finished: In(1)
     token_overflow: In(1)
-    token_engine: In(4)
+    token_engine: In(isa.ENGINE_BITS)
     blocked: In(Blocked)
     fetched: In(32)
     status: Out(RunStatus)

@@ -5,17 +5,14 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
-
-MAXIMUM = 255
-"""Tokens a channel can hold."""
+from ..isa import TOKEN_LIMIT
 
 
 class Tokens(wiring.Component):
     """The pending tokens of every channel.
 
-    Any number of channels are given to and taken from in one cycle. A channel with MAXIMUM tokens that is given
-    another, and not
-    taken from in the same cycle, overflows: the token is lost.
+    Any number of channels are given to and taken from in one cycle. A channel with TOKEN_LIMIT tokens that is
+    given another, and not taken from in the same cycle, overflows: the token is lost.
 
     Members
     -------
@@ -30,18 +27,18 @@ class Tokens(wiring.Component):
     give: In(len(isa.Token))
     available: Out(len(isa.Token))
     overflow: Out(1)
-    overflow_engine: Out(4)
+    overflow_engine: Out(isa.ENGINE_BITS)
 
     def elaborate(self, platform):
         m = Module()
-        counts = Signal(data.ArrayLayout(unsigned(MAXIMUM.bit_length()), len(isa.Token)))
+        counts = Signal(data.ArrayLayout(unsigned(TOKEN_LIMIT.bit_length()), len(isa.Token)))
         lost = Signal(len(isa.Token))
         for token in isa.Token:
             count = counts[token]
             m.d.comb += self.available[token].eq(count != 0)
             with m.If(self.give[token] & ~self.take[token]):
-                m.d.comb += lost[token].eq(count == MAXIMUM)
-                with m.If(count != MAXIMUM):
+                m.d.comb += lost[token].eq(count == TOKEN_LIMIT)
+                with m.If(count != TOKEN_LIMIT):
                     m.d.sync += count.eq(count + 1)
             with m.Elif(self.take[token] & ~self.give[token]):
                 m.d.sync += count.eq(count - 1)

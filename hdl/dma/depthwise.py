@@ -5,8 +5,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
+from .. import isa
 from ..array.arithmetic import delay
 from ..geometry import Geometry
+from ..interfaces import field_shape
 from ..modules import place
 from .depthwise_lane import DepthwiseLane
 from .depthwise_window import Source, WindowFormer
@@ -24,15 +26,15 @@ class DepthwiseRows(data.Struct):
     Without `depthwise` and `kernels` the words pass as they are, and the other fields are of no interest.
     """
 
-    layer: unsigned(12)
+    layer: unsigned(isa.LAYER_BITS)
     depthwise: unsigned(1)
     kernels: unsigned(1)
     row: ROW
     """Of the kernel memory: the first one written, or of the first plane's kernels."""
-    planes: unsigned(12)
+    planes: field_shape(isa.LOAD_MAP, "planes")
     source: Source
-    shift: unsigned(6)
-    maximum: unsigned(8)
+    shift: field_shape(isa.LOAD_MAP, "shift")
+    maximum: field_shape(isa.LOAD_MAP, "maximum")
 
 
 class DepthwiseUnit(wiring.Component):
@@ -60,7 +62,7 @@ class DepthwiseUnit(wiring.Component):
             "words": In(words),
             "results": Out(words),
             "wrong": Out(1),
-            "layer": Out(12),
+            "layer": Out(isa.LAYER_BITS),
             "idle": Out(1),
             "active": Out(1),
         })

@@ -5,7 +5,8 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..geometry import Geometry
-from ..isa import DIGIT_BITS, KERNEL_ROWS, KERNEL_WORDS
+from ..interfaces import field_shape
+from ..isa import DIGIT_BITS, KERNEL_ROWS, KERNEL_WORDS, LOAD_MAP
 
 ROW = unsigned((KERNEL_ROWS - 1).bit_length())
 
@@ -14,7 +15,7 @@ class KernelRows(data.Struct):
     """A row of the memory, and how many planes' kernels follow from there on."""
 
     row: ROW
-    planes: unsigned(12)
+    planes: field_shape(LOAD_MAP, "planes")
 
 
 class KernelStore(wiring.Component):

@@ -6,6 +6,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from ..geometry import Geometry
+from ..isa import LAYER_BITS
 from .axi import Direction, axi4_master
 from .bursts import request_layout
 from .gearbox import Unpacker, word_layout
@@ -16,7 +17,7 @@ BUFFERED_WORDS = 32
 """Words held between bus and lanes: they keep the bus busy while padding rows are written."""
 OUTSTANDING_BURSTS = 16
 
-TAG = data.StructLayout({"layer": 12, "place": PLACE})
+TAG = data.StructLayout({"layer": LAYER_BITS, "place": PLACE})
 """What a request carries: `place` travels with its words."""
 
 

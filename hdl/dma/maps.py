@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .. import isa
 from ..geometry import Geometry
-from ..interfaces import bases_layout, engine_members, instruction_layout, lane_write_signature
+from ..interfaces import bases_layout, engine_members, instruction_layout, lane_write_signature, struct_layout
 from .axi import Direction, axi4_master
 from .bursts import times
 from .depthwise import DepthwiseRows, DepthwiseUnit
@@ -44,7 +44,7 @@ class MapRequester(wiring.Component):
             **unit,
             "unknown": Out(1),
             "wrong": Out(1),
-            "layer": Out(12),
+            "layer": Out(isa.LAYER_BITS),
             "held": Out(1),
             "stop": In(1),
         })
@@ -53,10 +53,13 @@ class MapRequester(wiring.Component):
         m = Module()
         g = self._geometry
         load = data.View(instruction_layout(isa.LOAD_MAP), self.instruction.p)
+        shapes = struct_layout(isa.LOAD_MAP).members
         held, asking, passing = Signal(), Signal(), Signal()
-        opcode = Signal(4)
-        planes, chunks, chunks_left = Signal(12), Signal(12), Signal(12)
-        plane_stride, chunk_stride, chunk_words = Signal(28), Signal(24), Signal(20)
+        opcode = Signal(isa.OPCODE_BITS)
+        planes, chunks, chunks_left = Signal(shapes["planes"]), Signal(shapes["chunks"]), Signal(shapes["chunks"])
+        plane_stride, chunk_stride, chunk_words = (
+            Signal(shapes["plane_stride"]), Signal(shapes["chunk_stride"]), Signal(shapes["chunk_words"])
+        )
         plane_address, address = Signal(g.address_bits), Signal(g.address_bits)
         rows = Signal(MapRows)
         unsound = Signal()
@@ -169,7 +172,7 @@ class MapsEngine(wiring.Component):
 
     Parameters
     ----------
-    geometry: with one group of lanes; of more, what a group sees (`Geometry.group`).
+    geometry: with one lane group; of more, what a lane group sees (`Geometry.group`).
 
     Members
     -------

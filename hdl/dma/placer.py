@@ -4,8 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .. import isa
 from ..geometry import Geometry
-from ..interfaces import LOCAL_ADDRESS_BITS, lane_write_signature
+from ..interfaces import LOCAL_ADDRESS_BITS, field_shape, lane_write_signature
 from .bursts import times
 from .gearbox import word_layout
 
@@ -16,17 +17,17 @@ PLACE = data.StructLayout({"plane_end": 1, "final": 1})
 class MapRows(data.Struct):
     """What the words of a LOAD_MAP become: the fields of the instruction that the lanes' side needs."""
 
-    layer: unsigned(12)
-    signal: unsigned(8)
-    row_words: unsigned(12)
-    pad_top: unsigned(6)
-    pad_bottom: unsigned(6)
-    lane_step: unsigned(12)
-    lane_rows: unsigned(12)
-    lane_mask: unsigned(16)
+    layer: unsigned(isa.LAYER_BITS)
+    signal: unsigned(isa.TOKEN_MASK_BITS)
+    row_words: field_shape(isa.LOAD_MAP, "row_words")
+    pad_top: field_shape(isa.LOAD_MAP, "pad_top")
+    pad_bottom: field_shape(isa.LOAD_MAP, "pad_bottom")
+    lane_step: field_shape(isa.LOAD_MAP, "lane_step")
+    lane_rows: field_shape(isa.LOAD_MAP, "lane_rows")
+    lane_mask: field_shape(isa.LOAD_MAP, "lane_mask")
     residual: unsigned(1)
-    base: unsigned(16)
-    plane_pitch: unsigned(16)
+    base: field_shape(isa.LOAD_MAP, "base")
+    plane_pitch: field_shape(isa.LOAD_MAP, "plane_pitch")
 
 
 class Phase(enum.Enum, shape=2):
@@ -58,9 +59,9 @@ class LanePlacer(wiring.Component):
             "rows": In(stream.Signature(MapRows)),
             "words": In(stream.Signature(word_layout(word_bits=g.word_bits, tag=PLACE))),
             "lane_write": Out(lane_write_signature(g)),
-            "signals": Out(8),
+            "signals": Out(isa.TOKEN_MASK_BITS),
             "wrong": Out(1),
-            "layer": Out(12),
+            "layer": Out(isa.LAYER_BITS),
             "stop": In(1),
             "idle": Out(1),
         })
@@ -121,7 +122,7 @@ class LanePlacer(wiring.Component):
         word = Signal(g.word_bits)
         word_valid, word_first, word_done, word_residual = Signal(), Signal(), Signal(), Signal()
         word_row, word_base = Signal(row_bits), Signal(LOCAL_ADDRESS_BITS)
-        word_signal, word_layer = Signal(8), Signal(12)
+        word_signal, word_layer = Signal(isa.TOKEN_MASK_BITS), Signal(isa.LAYER_BITS)
         m.d.sync += [
             word.eq(Mux(reading, self.words.p.data, 0)), word_valid.eq(move), word_row.eq(row), word_first.eq(first),
             word_base.eq(plane_base), word_done.eq(done), word_signal.eq(rows.signal), word_layer.eq(rows.layer),
@@ -145,8 +146,8 @@ class LanePlacer(wiring.Component):
             m.d.comb += [distance.eq(word_row - start), takes[lane].eq(mask[lane] & (distance < window))]
             with m.If(word_valid):
                 m.d.sync += [pointer.eq(place + takes[lane]), write.address[lane].eq(place)]
-        given, given_valid = Signal(8), Signal()
-        write_layer = Signal(12)
+        given, given_valid = Signal(isa.TOKEN_MASK_BITS), Signal()
+        write_layer = Signal(isa.LAYER_BITS)
         m.d.sync += [
             enable.eq(Mux(word_valid, takes, 0)), write.data.eq(word), write.residual.eq(word_residual),
             write_layer.eq(word_layer), given.eq(word_signal), given_valid.eq(word_done & word_valid),

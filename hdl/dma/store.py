@@ -15,6 +15,7 @@ from ..interfaces import (
     engine_members,
     instruction_layout,
     output_read_signature,
+    struct_layout,
 )
 from .axi import Direction, axi4_master
 from .bursts import request_layout, times
@@ -27,9 +28,9 @@ BUFFERED_WORDS = 8
 """Words read from output memory and not yet packed, at most."""
 
 BUFFERED_REQUESTS = 4
-RECORD_BYTES = 16
+RECORD_SHIFT = isa.LOG_RECORD_BYTES.bit_length() - 1
 
-_TAG = data.StructLayout({"layer": 12, "final": 1, "stored": 1})
+_TAG = data.StructLayout({"layer": isa.LAYER_BITS, "final": 1, "stored": 1})
 
 
 def _length_bits(geometry: Geometry) -> int:
@@ -46,7 +47,7 @@ class WordNote(data.Struct):
     start: unsigned(1)
     emit: unsigned(1)
     register: range(isa.CRC_REGISTERS)
-    layer: unsigned(12)
+    layer: unsigned(isa.LAYER_BITS)
 
 
 class StoreReader(wiring.Component):
@@ -88,7 +89,7 @@ class StoreReader(wiring.Component):
             "finish": In(1),
             "unknown": Out(1),
             "wrong": Out(1),
-            "layer": Out(12),
+            "layer": Out(isa.LAYER_BITS),
             "held": Out(1),
             "empty": Out(1),
             "stop": In(1),
@@ -98,12 +99,13 @@ class StoreReader(wiring.Component):
         m = Module()
         g = self._geometry
         store = data.View(instruction_layout(isa.STORE), self.instruction.p)
+        shapes = struct_layout(isa.STORE).members
         held, fresh, recording = Signal(), Signal(), Signal()
         kept = Signal(data.StructLayout({
-            field.name: field.width for field in isa.STORE
-            if field.name not in ("wait", "region", "address", "base", "planes")
+            name: shape for name, shape in shapes.items()
+            if name not in ("wait", "region", "address", "base", "planes")
         }))
-        planes, chunks_left, words_left = Signal(12), Signal(12), Signal(20)
+        planes, chunks_left, words_left = Signal(12), Signal(shapes["chunks"]), Signal(shapes["chunk_words"])
         plane_address, address = Signal(g.address_bits), Signal(g.address_bits)
         plane_local, local = Signal(13), Signal(13)
         chunk_begins = Signal()
@@ -130,8 +132,8 @@ class StoreReader(wiring.Component):
             self.requests.valid.eq((sound & chunk_begins) | (recording & ~self.stop)),
             read.eq(sound & (~chunk_begins | self.requests.ready)),
             chunk_end.eq(read & last_word),
-            request.address.eq(Mux(recording, self.log + (kept.crc_slot << 4), address)),
-            request.bytes.eq(Mux(recording, RECORD_BYTES, times(kept.chunk_words, g.word_bytes))),
+            request.address.eq(Mux(recording, self.log + (kept.crc_slot << RECORD_SHIFT), address)),
+            request.bytes.eq(Mux(recording, isa.LOG_RECORD_BYTES, times(kept.chunk_words, g.word_bytes))),
             request.tag.layer.eq(kept.layer),
             request.tag.final.eq(recording | (last_chunk & last_plane & ~kept.crc_emit)),
             request.tag.stored.eq(kept.signal[isa.Token.STORED]),
@@ -218,7 +220,7 @@ class StoreEngine(wiring.Component):
 
     Parameters
     ----------
-    geometry: with one group of lanes; of more, what a group sees (`Geometry.group`).
+    geometry: with one lane group; of more, what a lane group sees (`Geometry.group`).
 
     Members
     -------
@@ -276,10 +278,10 @@ class StoreEngine(wiring.Component):
         # Words to the packer and into the CRC; a record after the last word of a STORE that wants one.
         state = Signal(_State)
         moved = Signal()
-        register, layer = Signal(range(isa.CRC_REGISTERS)), Signal(12)
-        record_beats = max(1, 8 * RECORD_BYTES // g.maps_bus_bits)
+        register, layer = Signal(range(isa.CRC_REGISTERS)), Signal(isa.LAYER_BITS)
+        record_beats = max(1, 8 * isa.LOG_RECORD_BYTES // g.maps_bus_bits)
         record_beat = Signal(range(record_beats))
-        record = Cat(crc.crc, layer, Signal(20), crc.words, self.cycle)
+        record = Cat(crc.crc, layer, Signal(32 - isa.LAYER_BITS), crc.words, self.cycle)
         m.d.comb += [
             packer.words.p.eq(current.word),
             packer.words.valid.eq(words.r_rdy & (state == _State.WORDS)),

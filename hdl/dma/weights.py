@@ -23,7 +23,7 @@ from .bursts import times
 from .faults import report_first
 from .reader import BurstReader
 
-_TAG = data.StructLayout({"constants": 1, "layer": 12})
+_TAG = data.StructLayout({"constants": 1, "layer": isa.LAYER_BITS})
 
 
 class _Column(wiring.Component):
@@ -166,8 +166,8 @@ class WeightsEngine(wiring.Component):
         tiles = data.View(instruction_layout(isa.LOAD_CONSTANTS), raw).tiles
         self._held = held = Signal()  # an instruction whose requests are not all handed over
         fresh = Signal()  # no request of it is handed over yet
-        opcode = Signal(4)
-        layer = Signal(12)
+        opcode = Signal(isa.OPCODE_BITS)
+        layer = Signal(isa.LAYER_BITS)
         address = Signal(g.address_bits)
         stride = Signal(32)
         count = Signal(16)

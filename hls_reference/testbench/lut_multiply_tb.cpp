@@ -2,22 +2,29 @@
 #include <iostream>
 
 #include "intramix/lut_multiply.h"
-#include "lut_weights.h"   // generated: the integer weight of every stored code, by scheme
+#include "lut_weights.h"   // generated: the integer weight of every stored code, by product
 
 using namespace intramix;
 
+typedef lut_product_t (*product_t)(ap_uint<4> weight, slot_t x);
+
+static long wrong_products(product_t product, const int *weights, int count) {
+    long wrong = 0;
+    for (int code = 0; code < count; code++)
+        for (int x = 0; x < 1 << SLOT_BITS; x++) wrong += int(product(code, x)) != weights[code] * x;
+    return wrong;
+}
+
 int main() {
-    long cases = 0, wrong = 0;
-    for (int code = 0; code < 16; code++)
-        for (int x = 0; x < 1 << SLOT_BITS; x++, cases++) {
-            wrong += int(lut_multiply_fixed4(code, x)) != FIXED4_WEIGHTS[code] * x;
-            wrong += int(lut_multiply_sp2(code, x)) != SP2_WEIGHTS[code] * x;
-            wrong += int(lut_multiply_pot(code, x)) != POT_WEIGHTS[code] * x;
-            const int *own = LUT_SCHEME == SCHEME_FIXED4 ? FIXED4_WEIGHTS
-                             : LUT_SCHEME == SCHEME_SP2  ? SP2_WEIGHTS
-                                                         : POT_WEIGHTS;
-            wrong += int(lut_multiply(code, x)) != own[code] * x;
-        }
+    long wrong = 0, cases = 0;
+#define CHECK(function)                                                                            \
+    {                                                                                              \
+        int count = sizeof function##_weights / sizeof(int);                                       \
+        wrong += wrong_products(function, function##_weights, count);                              \
+        if (INTRAMIX_LUT_MULTIPLY == function) wrong += wrong_products(lut_multiply, function##_weights, count); \
+        cases += count << SLOT_BITS;                                                               \
+    }
+    INTRAMIX_LUT_PRODUCTS(CHECK)
     std::cout << cases << " operands of the LUT multiplies, " << wrong << " products wrong" << std::endl;
     return wrong ? 1 : 0;
 }

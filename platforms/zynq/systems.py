@@ -5,7 +5,7 @@ import dataclasses
 
 from ...hdl.geometry import Geometry
 from ..boards import Board, Part
-from ..errors import BuildError
+from ..errors import BitstreamError
 from .axi import AxiVersion
 
 REGISTER_WINDOW = 0x1_0000
@@ -83,15 +83,15 @@ class ProcessingSystem:
 
         Raises
         ------
-        BuildError: no dividers do.
+        BitstreamError: no dividers do.
         """
         if clock_hz <= 0:
-            raise BuildError(f"a clock of {clock_hz} Hz is not possible; it must be positive")
+            raise BitstreamError(f"a clock of {clock_hz} Hz is not possible; it must be positive")
         smallest = -(-self.pll_hz // clock_hz)
         pairs = ((first * second, second, first) for first in range(1, 64) for second in range(1, 64))
         best = min((pair for pair in pairs if pair[0] >= smallest), default=None)
         if best is None:
-            raise BuildError(
+            raise BitstreamError(
                 f"{self.title} cannot divide {self.pll_hz / 1e6:g} MHz down to {clock_hz / 1e6:g} MHz; "
                 f"at least {self.pll_hz / 63 / 63 / 1e6:.3f} MHz is possible"
             )
@@ -111,20 +111,20 @@ class ProcessingSystem:
 
         Raises
         ------
-        BuildError: a master does not fit.
+        BitstreamError: a master does not fit.
         """
         masters = memory_masters(geometry)
         for name, bits in masters.items():
             if bits not in self.data_bits:
                 widths = " or ".join(map(str, self.data_bits))
-                raise BuildError(f"{name} has {bits} bits of data; the memory ports of {self.title} have {widths}")
+                raise BitstreamError(f"{name} has {bits} bits of data; the memory ports of {self.title} have {widths}")
         if geometry.maximum_burst > self.axi.longest_burst:
-            raise BuildError(
+            raise BitstreamError(
                 f"maximum_burst = {geometry.maximum_burst}: the memory ports of {self.title} are {self.axi.name}, "
                 f"with bursts of at most {self.axi.longest_burst}"
             )
         if geometry.address_bits > self.address_bits:
-            raise BuildError(
+            raise BitstreamError(
                 f"address_bits = {geometry.address_bits}: the memory ports of {self.title} have {self.address_bits}"
             )
         names = list(masters)
@@ -133,7 +133,7 @@ class ProcessingSystem:
         for port, sharing in assigned.items():
             if len({masters[name] for name in sharing}) > 1:
                 widths = ", ".join(f"{name} with {masters[name]} bits" for name in sharing)
-                raise BuildError(
+                raise BitstreamError(
                     f"{self.title} has {len(self.slaves)} memory ports for {len(masters)} masters, and those that "
                     f"share {port.interface} differ in width ({widths}): use fewer weight_ports"
                 )
@@ -215,15 +215,15 @@ def processing_system(part: Part | None) -> ProcessingSystem:
 
     Raises
     ------
-    BuildError: there is no part, or it has none.
+    BitstreamError: there is no part, or it has none.
     """
     if part is None:
-        raise BuildError("there is no device to build for: this board exists only in simulation")
+        raise BitstreamError("there is no device to build for: this board exists only in simulation")
     if part.name.startswith("xc7z"):
         return PS7
     if part.name.startswith("xczu"):
         return PS8
-    raise BuildError(f"part {part.name!r} has no processing system that is known here: xc7z… and xczu… have")
+    raise BitstreamError(f"part {part.name!r} has no processing system that is known here: xc7z… and xczu… have")
 
 
 def board_system(board: Board) -> ProcessingSystem:
@@ -231,9 +231,9 @@ def board_system(board: Board) -> ProcessingSystem:
 
     Raises
     ------
-    BuildError: the board has no device, or none with a processing system.
+    BitstreamError: the board has no device, or none with a processing system.
     """
     try:
         return processing_system(board.part)
-    except BuildError as error:
-        raise BuildError(f"board {board.name!r}: {error}") from None
+    except BitstreamError as error:
+        raise BitstreamError(f"board {board.name!r}: {error}") from None

@@ -43,7 +43,7 @@ class ZynqTop(Elaboratable):
 
     Raises
     ------
-    BuildError: the geometry does not fit the system's ports.
+    BitstreamError: the geometry does not fit the system's ports.
     """
 
     def __init__(self, geometry: Geometry, system: ProcessingSystem, *, clock_hz: float) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from ..graph.formats import Scheme
+from ..graph.formats import FIXED4
 from .lane_mix import LaneMix
 
 KINDS = {"size": "bytes", "bit-operations": "bit-operations", "latency": "MAC slots"}
@@ -141,7 +141,7 @@ class Problem:
     @property
     def two_digits(self) -> bool:
         """Whether a tile can run as two weight digits."""
-        return self.mix.lut == 0 or self.mix.lut_format.scheme is Scheme.FIXED
+        return self.mix.lut == 0 or self.mix.lut_format == FIXED4
 
     def tile_cost(self, index: int) -> float:
         """What a tile of a set costs in MAC slots."""

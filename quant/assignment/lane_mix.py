@@ -2,7 +2,7 @@
 
 Channels that meet in an add or a max pool, and a depthwise layer with its input, share one order in the hardware: they
 are assigned jointly, one class for each channel index. What meets a concatenated map meets its operands, each with a
-part of its channels. `methods.py` says by what measures.
+part of its channels. `methods/` says by what measures.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 import torch
 from torch import Tensor
 
-from ..frontend.fold import FoldedConcatenation, FoldedConvolution, FoldedGraph
+from ..frontend.folded import FoldedConcatenation, FoldedConvolution, FoldedGraph
 from ..graph.concatenation import Tie, operand_ties, segment_classes
 from ..graph.formats import FIXED4, FIXED8, SP2_4, WeightFormat
 from ..network.model import QuantizedNetwork
@@ -28,11 +28,11 @@ class LaneMix:
     Parameters
     ----------
     fixed8, fixed4, lut: lanes for Fixed-8, Fixed-4 (on DSPs) and `lut_format`.
-    lut_format: of the LUT lanes, 4 bits.
+    lut_format: of the LUT lanes, at most 4 bits.
 
     Raises
     ------
-    ValueError: a count is negative, all are 0, or the LUT lanes' format has not 4 bits.
+    ValueError: a count is negative, all are 0, or the LUT lanes' format has more than 4 bits.
     """
 
     fixed8: int
@@ -47,8 +47,8 @@ class LaneMix:
                 raise ValueError(f"lane mix: {field} must be an integer of at least 0, not {value!r}")
         if not self.tile:
             raise ValueError("lane mix: at least one count must be above 0")
-        if self.lut_format.bits != 4:
-            raise ValueError(f"lane mix: lut_format must have 4 bits, not {self.lut_format.name}")
+        if self.lut_format.bits > 4:
+            raise ValueError(f"lane mix: lut_format must have at most 4 bits, not {self.lut_format.name}")
 
     @classmethod
     def parse(cls, text: str, lut_format: WeightFormat = SP2_4) -> "LaneMix":

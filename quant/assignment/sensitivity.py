@@ -21,9 +21,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..frontend.fold import FoldedConvolution, convolve, finish, rearrange
+from ..frontend.folded import FoldedConvolution
+from ..frontend.folded_execution import convolve, finish, rearrange
 from ..graph.formats import WeightFormat
-from ..network.model import QuantizedConvolution, QuantizedNetwork, as_vector, image_values
+from ..network.model import QuantizedNetwork, as_vector, image_values
+from ..network.quantized_convolution import QuantizedConvolution
 from ..network.quantizers import QuantizationError, fake_quantize_weight, weight_error, weight_scale
 
 Measures = dict[str, Tensor]

@@ -91,6 +91,23 @@ def load_data(
     return dataclasses.replace(data, test_images=data.test_images[chosen], test_labels=labels)
 
 
+def dataset_of(images: "Tensor | np.ndarray", labels: "Tensor | np.ndarray | None" = None) -> Dataset:
+    """Images and labels in memory as a data set: a fifth, by a fixed shuffle, is kept for tests.
+
+    Parameters
+    ----------
+    images: N × C × H × W, uint8, or floating point in 0 … 1.
+    labels: N class numbers from 0, or None.
+
+    Raises
+    ------
+    DataError: another shape, type or range.
+    """
+    arrays = (None if each is None else np.asarray(each.cpu() if isinstance(each, Tensor) else each)
+              for each in (images, labels))  # fmt: skip
+    return _split("images", *_checked("data", *arrays))  # type: ignore[arg-type]
+
+
 def _whole(name_or_path: str | Path, image_size: int | None, images_per_class: int | None) -> Dataset:
     """A data set that is held in memory."""
     path = Path(name_or_path)
@@ -206,32 +223,36 @@ def _read(path: Path) -> tuple[Tensor, Tensor | None]:
         raise DataError(f"data file {path} is damaged or no .npz archive of plain arrays ({error})") from error
     if "images" not in arrays:
         raise DataError(f"data file {path} has no array 'images'; it has {', '.join(keys) or 'none'}")
-    images = _images(path, arrays["images"])
-    return images, _labels(path, arrays["labels"], len(images)) if "labels" in arrays else None
+    return _checked(f"data file {path}", arrays["images"], arrays.get("labels"))
 
 
-def _images(path: Path, images: np.ndarray) -> Tensor:
+def _checked(where: str, images: np.ndarray, labels: np.ndarray | None) -> tuple[Tensor, Tensor | None]:
+    """Arrays as tensors; `where` begins the messages."""
+    return _images(where, images), None if labels is None else _labels(where, labels, len(images))
+
+
+def _images(where: str, images: np.ndarray) -> Tensor:
     if images.ndim != 4 or 0 in images.shape:
-        raise DataError(f"data file {path}: images must be N × C × H × W, none of them 0, not of shape {images.shape}")
+        raise DataError(f"{where}: images must be N × C × H × W, none of them 0, not of shape {images.shape}")
     if len(images) < 2:
-        raise DataError(f"data file {path}: images must be at least 2 (one to train or calibrate, one to test)")
+        raise DataError(f"{where}: images must be at least 2 (one to train or calibrate, one to test)")
     if images.dtype == np.uint8:
         return torch.from_numpy(images)
     if images.dtype.kind != "f":
-        raise DataError(f"data file {path}: images must be uint8, or floating point in 0 … 1, not {images.dtype}")
+        raise DataError(f"{where}: images must be uint8, or floating point in 0 … 1, not {images.dtype}")
     if not np.isfinite(images).all() or images.min() < 0 or images.max() > 1:
         raise DataError(
-            f"data file {path}: floating-point images must be in 0 … 1, not {images.min()} … {images.max()}; "
+            f"{where}: floating-point images must be in 0 … 1, not {images.min()} … {images.max()}; "
             "divide them by their largest value"
         )
     return torch.from_numpy(np.floor(images.astype(np.float64) * 255 + 0.5).astype(np.uint8))
 
 
-def _labels(path: Path, labels: np.ndarray, images: int) -> Tensor:
+def _labels(where: str, labels: np.ndarray, images: int) -> Tensor:
     if labels.shape != (images,):
-        raise DataError(f"data file {path}: labels must be one number per image, {images}, not of shape {labels.shape}")
+        raise DataError(f"{where}: labels must be one number per image, {images}, not of shape {labels.shape}")
     if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise DataError(f"data file {path}: labels must be integers from 0, not {labels.dtype} from {labels.min()}")
+        raise DataError(f"{where}: labels must be integers from 0, not {labels.dtype} from {labels.min()}")
     return torch.from_numpy(labels.astype(np.int64))
 
 

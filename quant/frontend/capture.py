@@ -1,7 +1,7 @@
 """Capture: an ordinary `nn.Module` as a graph of the operators that the machine has, by `torch.export`.
 
 The model is not rewritten: it is exported in eval mode for one image of a fixed size, and made functional (in-place
-operators become plain ones). `operators.py` reads the operators.
+operators become plain ones). `operators/` reads the operators.
 """
 
 import contextlib
@@ -16,13 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from .operations import (
-    CapturedGraph,
-    Operation,
-    Problem,
-    Unsupported,
-    Value,
-)
+from .operations import CapturedGraph, Operation, Problem, Unsupported, Value
+from .operators import read
 
 SHAPES_LOGGER = "torch.fx.experimental.symbolic_shapes"
 """Of torch.export, about sizes that depend on values: these are errors here, with a message of their own."""
@@ -55,8 +50,6 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], *, name: str | 
     TypeError: `model` is no nn.Module.
     CaptureError: the model cannot be exported, or has operators that the machine lacks (all of them are listed).
     """
-    from .operators import read
-
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}")
     if len(input_shape) != 3 or any(not isinstance(size, int) or size < 1 for size in input_shape):

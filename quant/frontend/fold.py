@@ -10,119 +10,25 @@ An operand that cannot share the others' quantizer, or that stands beside other 
 by such a convolution.
 """
 
-import dataclasses
-import functools
-import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from ..graph.concatenation import Chains, Tie, leaves_of, segment_classes
-from ..graph.graph import Padding
+from ..graph.concatenation import leaves_of
+from .folded import (
+    FoldedConcatenation,
+    FoldedConvolution,
+    FoldedGraph,
+    FoldedLayer,
+    FoldedPool,
+    can_be_negative,
+    code_sources,
+)
+from .operand_copies import OperandCopies
 from .operations import Add, Affine, CapturedGraph, Clamp, Concatenate, Conv, Operation, Pool
-
-
-@dataclasses.dataclass(eq=False, kw_only=True)
-class FoldedConvolution:
-    """clip(conv(x) + bias (+ r), 0 or −∞, ceiling).
-
-    Members
-    -------
-    weight: float64, out × in / groups × rows × columns; bias: float64 per filter.
-    exact: a pseudo-layer (average pool, add, copy, lone batch norm or ReLU): every filter's weights are ±its one
-        magnitude, so that its integer weights are ±1 and its scale that magnitude, whatever its format; not trained.
-    residual: name of r, or None.
-    relu, ceiling: the output range; ceiling is ∞ unless ReLU6.
-    kind: as in `graph.Convolution`.
-    """
-
-    name: str
-    input: str
-    output: str
-    shape: tuple[int, int, int]
-    weight: Tensor
-    bias: Tensor
-    stride: tuple[int, int] = (1, 1)
-    padding: Padding = dataclasses.field(default_factory=Padding)
-    groups: int = 1
-    residual: str | None = None
-    relu: bool = False
-    ceiling: float = math.inf
-    exact: bool = False
-    kind: str = "convolution"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,) if self.residual is None else (self.input, self.residual)
-
-
-@dataclasses.dataclass(eq=False, kw_only=True)
-class FoldedPool:
-    """A max pool."""
-
-    name: str
-    input: str
-    output: str
-    shape: tuple[int, int, int]
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: Padding
-    kind: str = "max_pool"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
-
-
-@dataclasses.dataclass(eq=False, kw_only=True)
-class FoldedConcatenation:
-    """The channels of maps, one after the other; none of the inputs is a concatenation itself."""
-
-    name: str
-    inputs: tuple[str, ...]
-    output: str
-    shape: tuple[int, int, int]
-    kind: str = "concatenation"
-
-
-FoldedLayer = FoldedConvolution | FoldedPool | FoldedConcatenation
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class FoldedGraph:
-    """Layers in order of execution; the tensor that a layer makes has its name.
-
-    Members
-    -------
-    shapes: channels, height, width by tensor.
-    signed: whether a tensor, or one that has the same quantizer, can have negative values (the input image has none).
-    tensor_of: the tensor that holds a captured operation's result, by the operation's name.
-    """
-
-    name: str
-    input: str
-    layers: tuple[FoldedLayer, ...]
-    outputs: tuple[str, ...]
-    shapes: dict[str, tuple[int, int, int]]
-    signed: dict[str, bool]
-    tensor_of: dict[str, str]
-
-    @functools.cached_property
-    def sources(self) -> dict[str, str]:
-        """By tensor, the first that has its quantizer: a max pool keeps codes, a concatenation shares them."""
-        return code_sources(self.shapes, self.layers)
-
-    @property
-    def convolutions(self) -> tuple[FoldedConvolution, ...]:
-        return tuple(layer for layer in self.layers if isinstance(layer, FoldedConvolution))
-
-    def consumers(self, tensor: str) -> tuple[FoldedLayer, ...]:
-        return tuple(layer for layer in self.layers if tensor in layer.inputs)
 
 
 def fold(captured: CapturedGraph) -> FoldedGraph:
@@ -138,69 +44,9 @@ def fold(captured: CapturedGraph) -> FoldedGraph:
     return folder.result()
 
 
-def code_sources(tensors: Iterable[str], layers: Iterable[FoldedLayer]) -> dict[str, str]:
-    """See `FoldedGraph.sources`; `tensors` in order of execution."""
-    kept = [layer for layer in layers if not isinstance(layer, FoldedConvolution)]
-    ties = [Tie(layer.output, name, 1) for layer in kept for name in layer.inputs]
-    channels = dict.fromkeys(tensors, 1)
-    classes = segment_classes(channels, ties)
-    sources = {segment.tensor: members[0].tensor for members in classes for segment in members}
-    return {name: sources[name] for name in channels}
-
-
-def convolve(layer: FoldedConvolution, value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The convolution of a layer with given weights (before residual and output range); value: N × C × H × W."""
-    padding = layer.padding
-    if padding.top == padding.bottom and padding.left == padding.right:
-        edges = (padding.top, padding.left)
-    else:
-        value, edges = pad(value, padding), (0, 0)
-    return functional.conv2d(value, weight, bias, layer.stride, edges, 1, layer.groups)
-
-
-def pad(value: Tensor, padding: Padding, fill: float = 0.0) -> Tensor:
-    if not padding:
-        return value
-    return functional.pad(value, (padding.left, padding.right, padding.top, padding.bottom), value=fill)
-
-
-def max_pool(layer: FoldedPool, value: Tensor) -> Tensor:
-    """The max pool of a layer; value: N × C × H × W."""
-    return functional.max_pool2d(pad(value, layer.padding, -math.inf), layer.kernel, layer.stride)
-
-
-def run_folded(graph: FoldedGraph, images: Tensor) -> dict[str, Tensor]:
-    """Every tensor of a folded graph in floating point of the images' type (N × C × H × W)."""
-    tensors = {graph.input: images}
-    for layer in graph.layers:
-        if isinstance(layer, FoldedConvolution):
-            value = tensors[layer.input]
-            result = convolve(layer, value, layer.weight.to(value.dtype), layer.bias.to(value.dtype))
-            tensors[layer.output] = finish(layer, result, tensors)
-        else:
-            tensors[layer.output] = rearrange(layer, tensors)
-    return tensors
-
-
-def rearrange(layer: FoldedPool | FoldedConcatenation, tensors: Mapping[str, Tensor]) -> Tensor:
-    """The output of a layer that keeps its inputs' values, N × C × H × W."""
-    if isinstance(layer, FoldedPool):
-        return max_pool(layer, tensors[layer.input])
-    return torch.cat([tensors[name] for name in layer.inputs], dim=1)
-
-
-def finish(layer: FoldedConvolution, result: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
-    """Residual and output range of a layer."""
-    result = add_residual(layer, result, tensors)
-    return result.clamp(0.0, layer.ceiling) if layer.relu else result
-
-
-def add_residual(layer: FoldedConvolution, result: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
-    """A layer's convolution and its residual, if it has one."""
-    return result if layer.residual is None else result + tensors[layer.residual]
-
-
 class _Folder:
+    """Takes the captured operations one by one, each into the layers so far."""
+
     def __init__(self, captured: CapturedGraph) -> None:
         self.captured = captured
         self.uses = Counter(name for operation in captured.operations for name in operation.inputs)
@@ -244,80 +90,17 @@ class _Folder:
         for layer in reversed(self.layers.values()):
             if layer.output in needed:
                 needed.update(layer.inputs)
-        layers = self._by_address(
-            self._one_quantizer([layer for layer in self.layers.values() if layer.output in needed])
-        )
+        copies = OperandCopies(self.layers, self.captured.input_shape, taken=self.tensor)
+        layers = copies.added([layer for layer in self.layers.values() if layer.output in needed])
         if not layers or self.captured.input in outputs or len(set(outputs)) != len(outputs):
             raise ValueError(f"{self.captured.name}: the outputs must be different tensors, computed from the input")
         shapes = {self.captured.input: self.captured.input_shape} | {layer.output: layer.shape for layer in layers}
         sources = code_sources(shapes, layers)
-        signed = {sources[name] for name in shapes if self._signed(name)}
+        signed = {sources[name] for name in shapes if can_be_negative(name, self.layers)}
         return FoldedGraph(
             name=self.captured.name, input=self.captured.input, layers=layers, outputs=outputs, shapes=shapes,
             signed={name: sources[name] in signed for name in shapes}, tensor_of=dict(self.tensor),
         )  # fmt: skip
-
-    def _one_quantizer(self, layers: list[FoldedLayer]) -> list[FoldedLayer]:
-        """The layers, and copies of operands that cannot share the quantizer of their concatenations: those of the
-        image, and those that were clipped at 0, or at a ceiling, where others are not. (A layer clips to its lowest and
-        its highest code: a ReLU needs zero point 0, a ReLU6 a range that ends at 6.)"""
-        readers = [layer for layer in layers if isinstance(layer, FoldedConcatenation)]
-        while True:
-            names = dict.fromkeys(name for layer in layers for name in (*layer.inputs, layer.output))
-            sources = code_sources(names, layers)
-            signed = {source for name, source in sources.items() if self._signed(name)}
-            ceilings: dict[str, float] = {}
-            for layer in layers:
-                if isinstance(layer, FoldedConvolution):
-                    source, ceiling = sources[layer.output], layer.ceiling if layer.relu else math.inf
-                    ceilings[source] = max(ceilings.get(source, 0.0), ceiling)
-            misfits = [
-                (reader, name)
-                for reader in readers
-                for name in reader.inputs
-                if (maker := self._maker(name)) is None
-                or (maker.relu and (sources[name] in signed or maker.ceiling < ceilings[sources[name]]))
-            ]
-            if not misfits:
-                return layers
-            first, source = misfits[0]
-            copy = self._copy(first, source)
-            layers.insert(layers.index(first), copy)
-            for reader in readers:
-                reader.inputs = tuple(copy.output if name == source else name for name in reader.inputs)
-
-    def _by_address(self, layers: list[FoldedLayer]) -> tuple[FoldedLayer, ...]:
-        """The layers, and copies of operands that cannot lie beside the others of a concatenation."""
-        chains = Chains()
-        result: list[FoldedLayer] = []
-        for layer in layers:
-            if isinstance(layer, FoldedConcatenation):
-                while conflicts := chains.add(layer.inputs):
-                    copies = {place: self._copy(layer, layer.inputs[place]) for place in conflicts}
-                    result += copies.values()
-                    layer.inputs = tuple(
-                        copies[place].output if place in copies else name for place, name in enumerate(layer.inputs)
-                    )
-            result.append(layer)
-        return tuple(result)
-
-    def _maker(self, tensor: str) -> FoldedConvolution | None:
-        """The convolution that made a tensor's codes; None if they are the image's."""
-        layer = self.layers.get(tensor)
-        if isinstance(layer, FoldedPool):
-            return self._maker(layer.input)
-        return layer if isinstance(layer, FoldedConvolution) else None
-
-    def _copy(self, reader: FoldedConcatenation, source: str) -> FoldedConvolution:
-        """A layer that copies an operand."""
-        shape = self.captured.input_shape if source == self.captured.input else self.layers[source].shape
-        names = (f"{reader.name}.copy{number}" for number in itertools.count(1))
-        name = next(name for name in names if name not in self.tensor and name not in self.layers)
-        self.layers[name] = layer = FoldedConvolution(
-            name=name, input=source, output=name, shape=shape, groups=shape[0], exact=True, kind="copy",
-            weight=torch.ones(shape[0], 1, 1, 1, dtype=torch.float64), bias=torch.zeros(shape[0], dtype=torch.float64),
-        )  # fmt: skip
-        return layer
 
     # One operation each ---------------------------------------------------------------------------------------------
 
@@ -333,7 +116,7 @@ class _Folder:
             self._pseudo(operation, source, operation.factor, bias=operation.offset)
 
     def _clamp(self, operation: Clamp, source: str) -> None:
-        if not self._signed(source) and operation.ceiling == math.inf:
+        if not can_be_negative(source, self.layers) and operation.ceiling == math.inf:
             self._alias(operation, source)  # nothing to clip
             return
         # Clipping commutes with a max pool, so it moves before it.
@@ -411,28 +194,3 @@ class _Folder:
             return [layer]
         parts = [self._makers(self.value[name], through_pools=through_pools) for name in layer.inputs]
         return [maker for part in parts for maker in part] if all(parts) else []
-
-    def _signed(self, tensor: str) -> bool:
-        """Whether the tensor can have negative values."""
-        layer = self.layers.get(tensor)
-        if layer is None or (isinstance(layer, FoldedConvolution) and layer.relu):
-            return False
-        if isinstance(layer, FoldedConvolution):
-            positive = layer.exact and bool((layer.weight >= 0).all()) and bool((layer.bias >= 0).all())
-            if not positive:
-                return True
-        return any(self._signed(name) for name in layer.inputs)
-
-
-def padding_fault(graph: FoldedGraph, layer: FoldedConvolution) -> tuple[str, str] | None:
-    """Why a layer cannot pad its input with zeros, and what would work; None if it can (DESIGN section 3)."""
-    if not (layer.padding and graph.signed[layer.input]):
-        return None
-    name = layer.input
-    joined = next((it.output for it in graph.layers if it.kind == "concatenation" and name in it.inputs), None)
-    where = f"after {name!r}" if joined is None else f"after every map of the concatenation {joined!r}"
-    which = "can" if joined is None else "(or what it is concatenated with) can"
-    return (
-        f"zero-pads {name!r}, which {which} be negative and so needs a zero point",
-        f"put a ReLU or ReLU6 {where}, or use padding=0 in {layer.name!r}",
-    )

@@ -103,7 +103,7 @@ class CapturedGraph:
 
 
 class Unsupported(Exception):
-    """Raised by a reader of `operators.py`: why an operator has no counterpart, and what would work instead."""
+    """Raised by a reader in `operators/`: why an operator has no counterpart, and what would work instead."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(reason, remedy)

@@ -5,7 +5,8 @@ import dataclasses
 from torch import nn
 
 from .capture import CaptureError, capture
-from .fold import FoldedGraph, fold, padding_fault
+from .fold import fold
+from .folded import FoldedGraph, padding_fault
 from .operations import CapturedGraph, Clamp, Conv, Operation, Pool, Problem
 
 SUPPORTED, FOLDED, REJECTED = "supported", "folded", "rejected"

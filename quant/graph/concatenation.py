@@ -1,8 +1,9 @@
 """What concatenation asks of memory and of the order of channels, for folding, assignment and the compiler.
 
-Concatenation by address (DESIGN section 4): operands lie in consecutive planes of one memory, a *chain*, and what is
-concatenated is a stretch of it. Nothing is copied, so a map can be in several concatenations only if each of them is a
-stretch, its operands in the same order: DenseNet's running concatenation extends one chain, operand by operand.
+Concatenation by address (docs/decisions/0005-concatenation.md): operands lie in consecutive planes of one memory, a
+*chain*, and what is concatenated is a stretch of it. Nothing is copied, so a map can be in several concatenations only
+if each of them is a stretch, its operands in the same order: DenseNet's running concatenation extends one chain,
+operand by operand.
 
 Channels that meet in an add or a layer that works channel by channel are stored at the same positions. A concatenated
 map takes its positions from its operands, so what shares an order is a *segment*: a range of a map's channels.
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
-class Segment:
+class ChannelSegment:
     """`channels` channels of a tensor from `first` on."""
 
     tensor: str
@@ -41,7 +42,7 @@ def operand_ties(output: str, operands: Sequence[str], channels: Mapping[str, in
         first += channels[operand]
 
 
-def segment_classes(channels: Mapping[str, int], ties: Iterable[Tie]) -> list[list[Segment]]:
+def segment_classes(channels: Mapping[str, int], ties: Iterable[Tie]) -> list[list[ChannelSegment]]:
     """All channels of all tensors as segments, in classes that share one order (and one number of channels).
 
     Parameters
@@ -75,11 +76,11 @@ def segment_classes(channels: Mapping[str, int], ties: Iterable[Tie]) -> list[li
             if tie.left_first <= cut < tie.left_first + tie.channels:
                 place = find((tie.right, cut - tie.left_first + tie.right_first))
                 parent[find((tie.left, cut))] = place
-    classes: dict[tuple[str, int], list[Segment]] = {}
+    classes: dict[tuple[str, int], list[ChannelSegment]] = {}
     for name in channels:
         ordered = sorted(cuts[name])
         for first, end in itertools.pairwise(ordered):
-            classes.setdefault(find((name, first)), []).append(Segment(name, first, end - first))
+            classes.setdefault(find((name, first)), []).append(ChannelSegment(name, first, end - first))
     return list(classes.values())
 
 

@@ -4,7 +4,6 @@ The manifest names the format, its version and the CRC-32 of the tensors' file, 
 kept in the narrowest integer type that holds them and are int64 again after loading. Equal graphs make equal files.
 """
 
-import contextlib
 import dataclasses
 import io
 import json
@@ -17,14 +16,14 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from .formats import WeightFormat
-from .graph import Concatenation, Convolution, GraphError, IntegerGraph, Layer, MaxPool, Padding, TensorType
+from ...files import write_whole
+from .graph import GraphError, IntegerGraph, Layer, TensorType
+from .layers import OPERATORS
 
 FORMAT = "intramix integer graph"
 VERSION = 1
 MANIFEST, TENSORS = "manifest.json", "tensors.safetensors"
 
-_ARRAYS = ("weight", "multiplier", "bias")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -33,18 +32,16 @@ class FileFormatError(ValueError):
 
 
 def save(graph: IntegerGraph, path: "str | os.PathLike[str]") -> None:
-    """Writes a graph to a file, whole or not at all: under a temporary name beside it, then renamed.
+    """Writes a graph to a file, whole or not at all.
 
     Raises
     ------
     OSError: the file cannot be written; a file that was there before is unchanged.
     """
-    path = pathlib.Path(path)
     arrays = {
         f"{layer.name}.{field}": _narrow(getattr(layer, field))
         for layer in graph.layers
-        if isinstance(layer, Convolution)
-        for field in _ARRAYS
+        for field in layer.ARRAYS
     }
     tensors = safetensors.numpy.save(arrays)
     manifest = {
@@ -55,21 +52,14 @@ def save(graph: IntegerGraph, path: "str | os.PathLike[str]") -> None:
         "input": graph.input,
         "outputs": list(graph.outputs),
         "tensors": [_tensor_entry(tensor) for tensor in graph.tensors.values()],
-        "layers": [_layer_entry(layer) for layer in graph.layers],
+        "layers": [{"operator": layer.OPERATOR} | layer.entry() for layer in graph.layers],
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                text = json.dumps(manifest, indent=1)
-                archive.writestr(zipfile.ZipInfo(MANIFEST, _EPOCH), text.encode())
-                archive.writestr(zipfile.ZipInfo(TENSORS, _EPOCH), tensors)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        text = json.dumps(manifest, indent=1)
+        archive.writestr(zipfile.ZipInfo(MANIFEST, _EPOCH), text.encode())
+        archive.writestr(zipfile.ZipInfo(TENSORS, _EPOCH), tensors)
+    write_whole(path, content.getbuffer())
 
 
 def load(path: "str | os.PathLike[str]") -> IntegerGraph:
@@ -121,29 +111,6 @@ def _tensor_entry(tensor: TensorType) -> dict[str, Any]:
     return {"name": tensor.name, **entry, "scale": float(tensor.scale)}
 
 
-def _layer_entry(layer: Layer) -> dict[str, Any]:
-    if isinstance(layer, Concatenation):
-        return {"operator": "concatenation"} | dataclasses.asdict(layer)
-    entry: dict[str, Any] = {
-        "operator": "max_pool" if isinstance(layer, MaxPool) else "convolution",
-        "name": layer.name,
-        "kind": layer.kind,
-        "input": layer.input,
-        "output": layer.output,
-        "stride": [int(number) for number in layer.stride],
-        "padding": {side: int(number) for side, number in dataclasses.asdict(layer.padding).items()},
-    }
-    if isinstance(layer, MaxPool):
-        return entry | {"kernel": [int(number) for number in layer.kernel]}
-    return entry | {
-        "groups": int(layer.groups),
-        "shift": int(layer.shift),
-        "residual": layer.residual,
-        "residual_multiplier": int(layer.residual_multiplier),
-        "formats": [kind.name for kind in layer.formats],
-    }
-
-
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
@@ -189,21 +156,13 @@ def _graph(path: str, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -
 
 
 def _layer(path: str, entry: dict[str, Any], arrays: dict[str, np.ndarray]) -> Layer:
-    if entry["operator"] == "concatenation":
-        return Concatenation(entry["name"], tuple(entry["inputs"]), entry["output"], entry["kind"])
-    common = {field: entry[field] for field in ("name", "kind", "input", "output")}
-    common |= {"stride": tuple(entry["stride"]), "padding": Padding(**entry["padding"])}
-    if entry["operator"] == "max_pool":
-        return MaxPool(**common, kernel=tuple(entry["kernel"]))
-    if entry["operator"] != "convolution":
+    kind = OPERATORS.get(entry["operator"])
+    if kind is None:
         raise FileFormatError(f"{path}: layer {entry['name']!r} has operator {entry['operator']!r}, which is unknown")
-    for field in _ARRAYS:
+    own: dict[str, np.ndarray] = {}
+    for field in kind.ARRAYS:
         name = f"{entry['name']}.{field}"
         if name not in arrays:
             raise FileFormatError(f"{path}: lacks tensor {name!r}; export the graph again")
-        common[field] = arrays[name].astype(np.int64)
-    return Convolution(
-        **common,
-        formats=tuple(WeightFormat.parse(name) for name in entry["formats"]),
-        **{field: entry[field] for field in ("groups", "shift", "residual", "residual_multiplier")},
-    )
+        own[field] = arrays[name].astype(np.int64)
+    return kind.from_entry(entry, own)

@@ -1,20 +1,60 @@
-"""Weight formats: the integer grids of the number schemes (DESIGN section 3). NumPy only."""
+"""Weight formats: the integer grids of the number schemes (docs/numbers.md). NumPy only."""
 
 import dataclasses
 import enum
 import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 
-class Scheme(enum.Enum):
-    """A number scheme for weights."""
+def _fixed(bits: int) -> Sequence[int]:
+    return range(1 << (bits - 1))
 
-    FIXED = "fixed"
+
+def _sum_of_two_powers(bits: int) -> Sequence[int]:
+    """q1 + q2 over their unit: q1 ∈ {0, 2^−1 … 2^−(2^m1 − 1)}, q2 likewise with m2, m1 + m2 + 1 bits."""
+    m1, m2 = bits // 2, (bits - 1) // 2
+    one = 1 << (2**m1 - 1)
+    q1, q2 = ([0, *(one >> k for k in range(1, 2**m))] for m in (m1, m2))
+    return [a + b for a in q1 for b in q2]
+
+
+def _power(bits: int) -> Sequence[int]:
+    return [0, *(1 << exponent for exponent in range(2 ** (bits - 1) - 1))]
+
+
+class Scheme(enum.Enum):
+    """A number scheme for weights; its grids are symmetric. Up to 5 bits, and of fixed point always, the levels of
+    fewer bits are levels of more, so that a filter which loses bits keeps its lane.
+
+    Members
+    -------
+    least_bits, most_bits: for which the scheme is defined.
+    magnitudes: the integer magnitudes of its levels for so many bits, in any order; some may come twice.
+    uniform: the levels are all integers from −L to L.
+    """
+
+    least_bits: int
+    most_bits: int
+    magnitudes: Callable[[int], Sequence[int]]
+    uniform: bool
+
+    def __new__(
+        cls, value: str, bits: tuple[int, int], magnitudes: Callable[[int], Sequence[int]], uniform: bool = False
+    ) -> "Scheme":
+        member = object.__new__(cls)
+        member._value_ = value
+        member.least_bits, member.most_bits = bits
+        member.magnitudes = magnitudes
+        member.uniform = uniform
+        return member
+
+    FIXED = "fixed", (2, 8), _fixed, True
     """Uniform, symmetric: −(2^(b−1) − 1) … 2^(b−1) − 1 (FILM-QNN equation 1)."""
-    SP2 = "sp2"
+    SP2 = "sp2", (3, 8), _sum_of_two_powers
     """Sum of two powers of two (Mix and Match, HPCA 2021): ±(q1 + q2)."""
-    POT = "pot"
+    POT = "pot", (2, 4), _power
     """Powers of two (MSP, RMSMP, ILMPQ): 0, ±2^−(2^(b−1) − 2) … ±2^0."""
 
 
@@ -31,7 +71,7 @@ class WeightFormat:
     bits: int
 
     def __post_init__(self) -> None:
-        low, high = {Scheme.FIXED: (2, 8), Scheme.SP2: (3, 8), Scheme.POT: (2, 4)}[self.scheme]
+        low, high = self.scheme.least_bits, self.scheme.most_bits
         if not low <= self.bits <= high:
             raise ValueError(f"{self.scheme.value} weights must have {low} … {high} bits, not {self.bits}")
 
@@ -44,23 +84,17 @@ class WeightFormat:
     def parse(cls, name: str) -> "WeightFormat":
         """The inverse of `name`."""
         scheme, _, bits = name.partition("-")
+        schemes = {entry.value: entry for entry in Scheme}
         try:
-            return cls(Scheme(scheme), int(bits))
-        except ValueError as error:
-            raise ValueError(f"weight format {name!r} is not one of fixed-2 … 8, sp2-3 … 8, pot-2 … 4") from error
+            return cls(schemes[scheme], int(bits))
+        except (KeyError, ValueError) as error:
+            legal = ", ".join(f"{entry.value}-{entry.least_bits} … {entry.most_bits}" for entry in Scheme)
+            raise ValueError(f"weight format {name!r} is not one of {legal}") from error
 
     @functools.cached_property
     def levels(self) -> np.ndarray:
         """All integer weights of the format, ascending (int64). The real levels are these over `levels[-1]`."""
-        if self.scheme is Scheme.FIXED:
-            magnitudes = np.arange(2 ** (self.bits - 1))
-        elif self.scheme is Scheme.POT:
-            magnitudes = np.array([0, *(1 << e for e in range(2 ** (self.bits - 1) - 1))])
-        else:
-            m1, m2 = self.bits // 2, (self.bits - 1) // 2
-            one = 1 << (2**m1 - 1)
-            q1, q2 = ([0, *(one >> k for k in range(1, 2**m))] for m in (m1, m2))
-            magnitudes = np.unique([a + b for a in q1 for b in q2])
+        magnitudes = np.array(self.scheme.magnitudes(self.bits))
         return np.unique(np.concatenate([-magnitudes, magnitudes])).astype(np.int64)
 
 

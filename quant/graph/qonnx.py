@@ -18,12 +18,12 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .formats import Scheme, WeightFormat
+from .formats import WeightFormat
 from .graph import Concatenation, Convolution, IntegerGraph, MaxPool, Padding
 
 DOMAIN = "qonnx.custom_op.general"
@@ -67,7 +67,7 @@ def export_qonnx(graph: IntegerGraph, path: "str | os.PathLike[str]", *, batch: 
 def quantizer_of(kind: WeightFormat) -> tuple[int, float]:
     """Bits and scale of the Quant that holds a format's integer levels; the scale is a power of two."""
     top = int(kind.levels[-1])
-    if kind.scheme is Scheme.FIXED:
+    if kind.scheme.uniform:
         return kind.bits, 2.0 ** -(kind.bits - 1)
     return top.bit_length() + 1, 2.0 ** -math.ceil(math.log2(top))
 
@@ -125,12 +125,7 @@ class _Writer:
         real = helper.make_tensor_value_info(f"{source.name}/real", self.float, self._shape(source.name))
         self._input()
         for layer in graph.layers:
-            if isinstance(layer, Concatenation):
-                self._node("Concat", layer.inputs, layer.output, self._shape(layer.output), axis=1)
-            elif isinstance(layer, MaxPool):
-                self._max_pool(layer)
-            else:
-                self._convolution(layer)
+            LAYER_WRITERS[type(layer)](self, layer)
         outputs = [self._output(name) for name in graph.outputs]
         names = Counter([*(it.name for it in self.constants), *(node.output[0] for node in self.nodes)])
         if repeated := [name for name, count in names.items() if count > 1]:
@@ -211,6 +206,9 @@ class _Writer:
 
     # Layers -----------------------------------------------------------------------------------------------------------
 
+    def _concatenation(self, layer: Concatenation) -> None:
+        self._node("Concat", layer.inputs, layer.output, self._shape(layer.output), axis=1)
+
     def _max_pool(self, layer: MaxPool) -> None:
         """Padding is code 0, which a Pad makes, because ONNX leaves a window without any pixel open."""
         source, shape, name = layer.input, self._shape(layer.input), layer.name
@@ -289,3 +287,11 @@ class _Writer:
         value = self._node("Cast", [value], f"{name}/rounded", shape, to=self.float)
         target = self.graph.tensors[layer.output]
         self._quant(value, target.name, shape, scale=1.0, zero_point=0.0, bits=target.bits, signed=0, rounding="ROUND")
+
+
+LAYER_WRITERS: dict[type, Callable[[_Writer, Any], None]] = {
+    Convolution: _Writer._convolution,
+    MaxPool: _Writer._max_pool,
+    Concatenation: _Writer._concatenation,
+}
+"""How each layer type is written."""

@@ -7,12 +7,13 @@ format loses bits, one at a time. Its lane stays the same, since the levels of f
 import dataclasses
 from collections import Counter
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..graph.formats import WeightFormat
-from .model import QuantizedConvolution, QuantizedNetwork
+from ..graph.layers.sums import accumulator_interval
+from .model import QuantizedNetwork
+from .quantized_convolution import QuantizedConvolution
 from .quantizers import QuantizationError
 
 _SUMMED_AT_ONCE = 1 << 18
@@ -65,8 +66,7 @@ def _beyond(module: QuantizedConvolution, filters: Tensor, maximum: int, bits: i
         return torch.zeros(len(filters), dtype=torch.bool)
     wide = []
     for part in filters.split(max(1, _SUMMED_AT_ONCE // size)):
-        codes = module.codes(part).reshape(len(part), -1)
-        least, greatest = (half.sum(axis=1) * maximum for half in (np.minimum(codes, 0), np.maximum(codes, 0)))
+        least, greatest = accumulator_interval(module.codes(part), maximum)
         wide.append(torch.from_numpy((least < -(1 << (bits - 1))) | (greatest >= 1 << (bits - 1))))
     return torch.cat(wide)
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..frontend.fold import FoldedConvolution, FoldedPool
+from ..frontend.folded import FoldedConvolution, FoldedPool
 from ..graph.executor import execute
 from ..graph.graph import (
     BIAS_BITS,
@@ -28,7 +28,8 @@ from ..graph.graph import (
     MaxPool,
     TensorType,
 )
-from .model import IMAGE_MAXIMUM, QuantizedConvolution, QuantizedNetwork
+from .model import IMAGE_MAXIMUM, QuantizedNetwork
+from .quantized_convolution import QuantizedConvolution
 from .quantizers import QuantizationError
 
 _BATCH = 16

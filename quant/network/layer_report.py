@@ -7,7 +7,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from ..frontend.fold import run_folded
+from ..frontend.folded_execution import run_folded
 from ..graph.executor import execute
 from ..graph.graph import Convolution, IntegerGraph
 from .export import image_codes

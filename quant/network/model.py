@@ -3,11 +3,10 @@
 Batch norms are folded with their running statistics before fine-tuning, so that the weights that are trained are those
 that the accelerator multiplies by (the fine-tuning starts from a trained float model, as in FILM-QNN).
 
-Bits of tensors: the input image has 8 (codes 0 … 255, scale 1/255, zero point 0), the network's outputs 8, tensors that
-are only residual operands, or only rescaled channel by channel (stand-alone add, lone batch norm) 8, every other map
-`activation_bits`. A tensor that can be negative has a zero point; one that is never negative has zero point 0. A max
-pool keeps its input's codes. All operands of a concatenation share one quantizer, calibrated on all their values: a
-convolution sums over all channels with one scale, and so nothing is requantized where maps are only put side by side.
+How many bits a tensor has, `tensor_bits.py` says. A tensor that can be negative has a zero point; one that is never
+negative has zero point 0. A max pool keeps its input's codes. All operands of a concatenation share one quantizer,
+calibrated on all their values: a convolution sums over all channels with one scale, and so nothing is requantized where
+maps are only put side by side.
 """
 
 import math
@@ -17,99 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..frontend.fold import (
-    FoldedConvolution,
-    FoldedGraph,
-    FoldedPool,
-    add_residual,
-    convolve,
-    finish,
-    padding_fault,
-    rearrange,
-    run_folded,
-)
-from ..graph.formats import FIXED8, WeightFormat
-from .quantizers import (
-    SAMPLES,
-    ActivationQuantizer,
-    Formats,
-    QuantizationError,
-    fake_quantize_weight,
-    sample,
-    weight_codes,
-    weight_scale,
-)
+from ..frontend.folded import FoldedConvolution, FoldedGraph, padding_fault
+from ..frontend.folded_execution import add_residual, finish, rearrange, run_folded
+from .activation_quantizer import SAMPLES, ActivationQuantizer, sample
+from .quantized_convolution import QuantizedConvolution
+from .quantizers import Formats, QuantizationError
+from .tensor_bits import bits_of_owners
 
-IMAGE_BITS = 8
 IMAGE_MAXIMUM = 255
-OUTPUT_BITS = 8
 _BATCH = 16
-
-
-class QuantizedConvolution(nn.Module):
-    """The trained weights of a folded convolution, and their formats.
-
-    Members
-    -------
-    layer: the folded layer (its own weights are the float model's and stay as they are).
-    weight, bias: float32; parameters, or buffers where the layer is exact.
-    formats: per filter; `assigned`: those that were asked for, where accumulators take fewer bits (`accumulators.py`).
-    scale: per filter; the real weight of integer weight 1. Updated by `update_scale`, not by gradients.
-    """
-
-    weight: Tensor
-    bias: Tensor
-    scale: Tensor
-
-    def __init__(self, layer: FoldedConvolution, scale_method: str = "maximum") -> None:
-        super().__init__()
-        self.layer = layer
-        self.formats: Formats = (FIXED8,) * len(layer.weight)
-        self.assigned = self.formats
-        if layer.exact:
-            self.register_buffer("weight", layer.weight.float())
-            self.register_buffer("bias", layer.bias.float())
-        else:
-            self.weight, self.bias = nn.Parameter(layer.weight.float()), nn.Parameter(layer.bias.float())
-        self.register_buffer("scale", torch.ones(len(layer.weight)))
-        self.scale_method = scale_method
-        self.update_scale()
-
-    @property
-    def name(self) -> str:
-        return self.layer.name
-
-    def get_extra_state(self) -> dict[str, list[str]]:
-        """The formats' names: they belong to the state dict as the weights do."""
-        return {field: [kind.name for kind in getattr(self, field)] for field in ("formats", "assigned")}
-
-    def set_extra_state(self, state: dict[str, list[str]]) -> None:
-        for field, names in state.items():
-            setattr(self, field, tuple(WeightFormat.parse(name) for name in names))
-
-    def update_scale(self, filters: Tensor | None = None) -> None:
-        """Sets the scales that fit the weights and formats; of all filters, or of those (indices)."""
-        if self.layer.exact:
-            magnitude = self.weight.flatten(1).abs().amax(dim=1)
-            self.scale.copy_(torch.where(magnitude > 0, magnitude, torch.ones_like(magnitude)))
-        elif filters is None:
-            self.scale.copy_(weight_scale(self.weight, self.formats, method=self.scale_method))
-        else:
-            kinds = self._formats(filters)
-            self.scale[filters] = weight_scale(self.weight[filters], kinds, method=self.scale_method)
-
-    def codes(self, filters: Tensor | None = None) -> np.ndarray:
-        """Integer weights, int64; of all filters, or of those (indices)."""
-        if filters is None:
-            return weight_codes(self.weight, self.scale, self.formats).cpu().numpy()
-        return weight_codes(self.weight[filters], self.scale[filters], self._formats(filters)).cpu().numpy()
-
-    def _formats(self, filters: Tensor) -> Formats:
-        return tuple(self.formats[index] for index in filters.tolist())
-
-    def forward(self, value: Tensor, quantize: bool = True) -> Tensor:
-        weight = fake_quantize_weight(self.weight, self.scale, self.formats) if quantize else self.weight
-        return convolve(self.layer, value, weight, self.bias)
 
 
 class QuantizedNetwork(nn.Module):
@@ -147,7 +62,7 @@ class QuantizedNetwork(nn.Module):
         self.source = graph.sources
         """By tensor, the tensor whose quantizer it has."""
         self._check_padding()
-        bits = self._bits(tensor_bits or {})
+        bits = bits_of_owners(graph, activation_bits, tensor_bits or {})
         owners = list(dict.fromkeys(self.source.values()))
         ceilings = dict.fromkeys(owners, 0.0)
         self._made: dict[str, list[str]] = {graph.input: [graph.input]}
@@ -255,40 +170,6 @@ class QuantizedNetwork(nn.Module):
         for layer in self.graph.convolutions:
             if fault := padding_fault(self.graph, layer):
                 raise QuantizationError(f"layer {layer.name!r} {fault[0]}; {fault[1]}")
-
-    def _bits(self, chosen: Mapping[str, int]) -> dict[str, int]:
-        """Bits by owner of a quantizer."""
-        if unknown := [name for name in chosen if name not in self.source or name == self.graph.input]:
-            known = ", ".join(name for name in self.source if name != self.graph.input)
-            raise QuantizationError(f"tensor_bits names {unknown[0]!r}; the tensors that can be chosen are {known}")
-        bits: dict[str, int] = {}
-        for owner in dict.fromkeys(self.source.values()):
-            members = [name for name, source in self.source.items() if source == owner]
-            given = {chosen[name] for name in members if name in chosen}
-            if len(given) > 1:
-                raise QuantizationError(
-                    f"tensor_bits gives {members} different bits, but a max pool and a concatenation keep their input's"
-                )
-            if owner == self.graph.input:
-                bits[owner] = IMAGE_BITS
-            elif given:
-                bits[owner] = given.pop()
-            elif any(name in self.graph.outputs for name in members) or not self._is_multiplied(members):
-                bits[owner] = OUTPUT_BITS
-            else:
-                bits[owner] = self.activation_bits
-        return bits
-
-    def _is_multiplied(self, members: list[str]) -> bool:
-        """Whether a max pool reads one of the tensors, whose digits have no maximum, or a convolution that does more
-        than rescale every channel."""
-        for layer in self.graph.layers:
-            if any(name in members for name in layer.inputs[:1]):
-                if isinstance(layer, FoldedPool):
-                    return True
-                if isinstance(layer, FoldedConvolution) and not (layer.exact and layer.weight[0].numel() == 1):
-                    return True
-        return False
 
 
 def image_values(images: Tensor) -> Tensor:

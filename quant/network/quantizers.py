@@ -1,37 +1,30 @@
-"""Fake quantization with straight-through gradients: weights per filter, activations per tensor.
+"""Fake quantization of weights, per filter, with straight-through gradients.
 
-Integer codes (`weight_codes`, `ActivationQuantizer.codes`) and the dequantised forward (`fake_quantize_weight`,
-`ActivationQuantizer.forward`) are separate functions of one arithmetic. Rounding of activations is half up, as in the
-requantizer of DESIGN section 3.
+Integer codes (`weight_codes`) and the dequantised forward (`fake_quantize_weight`) are separate functions of one
+arithmetic.
 """
 
 import functools
-import math
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..graph.formats import Scheme, WeightFormat
-from .straight_through import AtMost, QuantizeActivation, QuantizeWeight, round_half_up, steps
+from ..graph.formats import WeightFormat
+from .straight_through import QuantizeWeight
 
 Formats = tuple[WeightFormat, ...]
 """A weight format per filter."""
 
+SCALE_METHODS = ("maximum", "mse")
 _MSE_STEPS = 40
 _SEARCHED_AT_ONCE = 1 << 18
 """Weights whose scales are searched at once."""
-SAMPLES = 65536
-"""Values that a range is chosen from."""
 _SMALLEST_WEIGHT = 1e-30
-_SMALLEST_RANGE = 1e-6
 
 
 class QuantizationError(ValueError):
     """A tensor or a layer that cannot be quantized; the message names it, the reason and a remedy."""
-
-
-# Weights --------------------------------------------------------------------------------------------------------------
 
 
 def weight_codes(weight: Tensor, scale: Tensor, formats: Formats) -> Tensor:
@@ -73,7 +66,7 @@ def weight_scale(weight: Tensor, formats: Formats, *, method: str = "maximum") -
     ------
     ValueError: `method` is neither.
     """
-    if method not in ("maximum", "mse"):
+    if method not in SCALE_METHODS:
         raise ValueError(f"weight scale method must be 'maximum' or 'mse', not {method!r}")
     with torch.no_grad():
         largest = weight.detach().flatten(1).abs().amax(dim=1)
@@ -135,7 +128,7 @@ def _levels(weight: Tensor, scale: Tensor, formats: Formats) -> Tensor:
 def _grid(formats: Formats, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, tuple]:
     """Each filter's smallest and largest level, and the filters of each format that leaves out integers."""
     high = torch.tensor([float(kind.levels[-1]) for kind in formats], dtype=dtype, device=device)
-    others = tuple((kind, rows) for kind, rows in _rows(formats, device) if kind.scheme is not Scheme.FIXED)
+    others = tuple((kind, rows) for kind, rows in _rows(formats, device) if not kind.scheme.uniform)
     return -high, high, others
 
 
@@ -150,7 +143,7 @@ def _rows(formats: Formats, device: torch.device) -> tuple[tuple[WeightFormat, T
 
 def _project(ratio: Tensor, kind: WeightFormat) -> Tensor:
     top = int(kind.levels[-1])
-    if kind.scheme is Scheme.FIXED:
+    if kind.scheme.uniform:
         return ratio.round().clamp_(-top, top)
     index = (ratio * 2).ceil_().add_(2 * top).to(torch.int32).clamp_(0, 4 * top)
     return _nearest(kind, ratio.dtype, ratio.device).index_select(0, index.flatten()).view_as(ratio)
@@ -165,145 +158,3 @@ def _nearest(kind: WeightFormat, dtype: torch.dtype, device: torch.device) -> Te
     levels = torch.from_numpy(kind.levels)
     halves = torch.arange(-2 * int(levels[-1]), 2 * int(levels[-1]) + 1)
     return levels[torch.bucketize(halves, levels[1:] + levels[:-1])].to(dtype=dtype, device=device)
-
-
-def sample(values: Tensor, count: int) -> Tensor:
-    """At most `count` of the values and the two extremes, flat: all, or a fixed random choice.
-
-    At random, because a fixed stride would see only some columns of the maps.
-    """
-    values = values.detach().flatten()
-    if len(values) <= count:
-        return values
-    chosen = torch.randint(len(values), (count,), generator=torch.Generator().manual_seed(0))
-    return torch.cat([values[chosen], values.min()[None], values.max()[None]])
-
-
-# Activations ----------------------------------------------------------------------------------------------------------
-
-
-class ActivationQuantizer(nn.Module):
-    """An unsigned code of `bits` bits per value, with a learned range.
-
-    The range is 0 … high where the tensor is never negative (zero point 0), low … high otherwise (a zero point such
-    that 0 is a code). Both ends are learned as logarithms, so that they keep their sign and steps are relative. Inside
-    the range the gradient is straight-through; outside, the ends get it, as in PACT (Choi et al., 2018); the scale also
-    gets the rounding term of LSQ (Esser et al., 2020), and its gradient factor 1/√(values of an image · largest code).
-
-    Parameters
-    ----------
-    name: of the tensor, for messages.
-    bits: 2 … 8.
-    signed: the tensor has negative values.
-    ceiling: the largest value that the tensor can have (6 after ReLU6); the range never exceeds it.
-    fixed_scale: a scale that is not learned (the input image's); None: learned.
-
-    Raises
-    ------
-    ValueError: `bits` is not 2 … 8.
-    """
-
-    def __init__(
-        self, name: str, bits: int, *, signed: bool = False, ceiling: float = math.inf, fixed_scale: float | None = None
-    ) -> None:
-        super().__init__()
-        if not 2 <= bits <= 8:
-            raise ValueError(f"tensor {name!r}: bits must be 2 … 8, not {bits!r}")
-        self.name, self.bits, self.signed, self.ceiling = name, bits, signed, ceiling
-        self.learned = fixed_scale is None
-        high = self.maximum * fixed_scale if fixed_scale is not None else min(1.0, ceiling)
-        self.log_high = nn.Parameter(torch.tensor(math.log(high)), requires_grad=self.learned)
-        self.log_low = nn.Parameter(torch.tensor(0.0), requires_grad=signed and self.learned)
-        self.calibrated = not self.learned
-
-    @property
-    def maximum(self) -> int:
-        """The largest code."""
-        return (1 << self.bits) - 1
-
-    def range(self) -> tuple[Tensor, Tensor]:
-        """Low and high, real; low is 0 unless the tensor is signed."""
-        high = self._high()
-        return (-self.log_low.exp() if self.signed else torch.zeros_like(high)), high
-
-    def _high(self) -> Tensor:
-        high = self.log_high.exp()
-        return high if self.ceiling == math.inf else AtMost.apply(high, self.ceiling)  # type: ignore[no-any-return,no-untyped-call]
-
-    @property
-    def scale(self) -> float:
-        low, high = self.range()
-        return ((high - low) / self.maximum).item()
-
-    @property
-    def zero_point(self) -> int:
-        """The code of 0."""
-        low, high = self.range()
-        return int(round_half_up(-low * self.maximum / (high - low)).item())
-
-    def codes(self, value: Tensor) -> Tensor:
-        """Integer codes, int64, clipped to 0 … 2^bits − 1."""
-        with torch.no_grad():
-            low, high = self.range()
-            scale = (high - low) / self.maximum
-            zero = round_half_up(-low / scale)
-            return (steps(value, scale, zero, self.maximum) + zero).to(torch.int64)
-
-    def forward(self, value: Tensor, *, relu: bool = False) -> Tensor:
-        """The dequantised values scale · (code − zero point), of the value or (`relu`, unsigned) of its ReLU.
-
-        Rounded in float32, and returned in the precision of the value.
-        """
-        high = self._high()
-        low = -self.log_low.exp() if self.signed else None
-        factor = 1.0 / math.sqrt(value[0].numel() * self.maximum)
-        return QuantizeActivation.apply(value, low, high, self.maximum, relu, factor)  # type: ignore[no-any-return,no-untyped-call]
-
-    @torch.no_grad()
-    def initialise(self, samples: Tensor, *, method: str = "mse", percentile: float = 99.9) -> None:
-        """Sets the range from values that the tensor takes.
-
-        Parameters
-        ----------
-        samples: any shape.
-        method: `mse`, the fraction (of 40) of the observed range with the smallest squared error of quantization; or
-            `percentile`, the range that holds that share of the values (each side of a signed tensor).
-
-        Raises
-        ------
-        QuantizationError: a sample is not finite.
-        ValueError: the method is neither.
-        """
-        if method not in ("mse", "percentile"):
-            raise ValueError(f"calibration method must be 'mse' or 'percentile', not {method!r}")
-        if not self.learned:
-            return
-        values = samples.detach().flatten()
-        if not torch.isfinite(values).all():
-            raise QuantizationError(
-                f"tensor {self.name!r}: calibration found values that are not finite; check the weights and the data"
-            )
-        values = sample(values, SAMPLES).float()
-        lowest, highest = values.min().item(), values.max().item()
-        if method == "percentile":
-            highest = torch.quantile(values, percentile / 100).item()
-            lowest = torch.quantile(values, 1 - percentile / 100).item()
-            self._set_range(lowest, highest)
-        else:
-            errors = []
-            fractions = np.linspace(1.0, 0.2, _MSE_STEPS)
-            for fraction in fractions:
-                self._set_range(lowest * fraction, highest * fraction)
-                errors.append((self(values) - values).square().mean().item())
-            fraction = fractions[int(np.argmin(errors))]
-            self._set_range(lowest * fraction, highest * fraction)
-        self.calibrated = True
-
-    def _set_range(self, low: float, high: float) -> None:
-        if self.signed:
-            span = max(high - low, _SMALLEST_RANGE)
-            low, high = min(low, -_SMALLEST_RANGE * span), max(high, _SMALLEST_RANGE * span)
-            self.log_low.fill_(math.log(-low))
-        elif high <= 0:
-            high = 1.0  # a tensor that was always 0
-        self.log_high.fill_(math.log(min(high, self.ceiling)))

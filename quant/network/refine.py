@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..frontend.fold import FoldedConvolution, convolve, finish, pad, rearrange
+from ..frontend.folded import FoldedConvolution
+from ..frontend.folded_execution import convolve, finish, pad, rearrange
 from ..graph.formats import WeightFormat
-from .model import QuantizedConvolution, QuantizedNetwork, image_values
+from .model import QuantizedNetwork, image_values
+from .quantized_convolution import QuantizedConvolution
 from .quantizers import QuantizationError, weight_codes
 
 LARGEST_WINDOW = 8192

@@ -2,9 +2,7 @@
 
 import dataclasses
 import io
-import os
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ...files import write_whole
 from .recipe import TrainingError
 
 VERSION = 1
@@ -75,17 +74,7 @@ class Checkpoint:
         """
         buffer = io.BytesIO()
         torch.save({"version": VERSION, "conditions": {**self.conditions, **options}, "state": dict(state)}, buffer)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(self.path, buffer.getbuffer())
 
 
 class Interruption:

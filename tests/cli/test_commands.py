@@ -14,6 +14,8 @@ from intramix.cli.main import LazyGroup
 from intramix.compiler.program.fileformat import load
 from intramix.quant.graph.fileformat import load as load_graph
 
+pytestmark = pytest.mark.slow
+
 
 def intramix(*arguments, cwd=None):
     command = [sys.executable, "-m", "intramix.cli.main", *map(str, arguments)]
@@ -178,6 +180,7 @@ def test_export_qonnx_writes_a_file_that_is_read_again(model):
     assert figures["formats"]["fixed-8"] == {"bits": 8, "scale": 1 / 128}
 
 
+@pytest.mark.simulator
 def test_simulate_compares_every_value(model):
     run = intramix(
         "simulate", model, "--board", "small", "--data", "data.npz", "--images", 2, "--stalls", 0.1,
@@ -188,9 +191,12 @@ def test_simulate_compares_every_value(model):
     assert figures["values_mismatched"] == 0
     assert figures["values_compared"] == 2 * (8 * 36 + 4)
     assert figures["crc_compared"] == 4
+    assert figures["accuracy"].keys() == {"float", "quantized", "rtl"}
+    assert figures["accuracy"]["float"] is figures["accuracy"]["quantized"] is None
     assert "</html>" in (model.parent / "s.html").read_text()
 
 
+@pytest.mark.simulator
 def test_batches(model):
     """Three images by a program that computes two at once: figures of a frame are those of an image."""
     folder = model.parent
@@ -236,12 +242,13 @@ def test_elaborate_writes_verilog(folder):
     [
         (["boards", "--json", "/dev/null/x"], "/dev/null"),
         (["elaborate", "--board", "zybo", "-o", "x"], "board 'zybo' is unknown; the boards are"),
-        (["elaborate", "--activation-bits", "7", "-o", "x"], "activation_bits = 7: a slot must be 4 … 6 bits"),
         (["compile", "data.npz", "--board", "small"], "data.npz"),
         (["quantize", "nosuch:thing", "--data", "data.npz", "-o", "x.imx"], "importing nosuch failed"),
         (["quantize", "mynet:strange", "--data", "data.npz", "--epochs", "0", "-o", "x.imx"], "silu"),
         (["quantize", "mynet:build", "--data", "none.npz", "-o", "x.imx"], "none.npz does not exist"),
-        (["simulate", "my.imx", "--board", "small", "--data", "digits"], "shape"),
+        pytest.param(
+            ["simulate", "my.imx", "--board", "small", "--data", "digits"], "shape", marks=pytest.mark.simulator
+        ),
         (["quantize", "mynet:build", "--data", "data.npz", "--ratio", "a:b:c", "-o", "x.imx"], "not 'a:b:c'"),
         (["quantize", "mynet:build", "--data", "data.npz", "--method", "hbp", "--budget", "size=9%", "--epochs", "0",
           "-o", "x.imx"], "25.00 % of 8 bits everywhere"),
@@ -255,6 +262,12 @@ def test_bad_input_is_one_message_without_a_traceback(model, arguments, message)
     assert message in run.stderr
     assert "Traceback" not in run.stderr
     assert not (model.parent / "x.imx").exists()
+
+
+def test_only_slots_that_there_are_can_be_asked_for(folder):
+    run = intramix("elaborate", "--activation-bits", "7", "-o", "x", cwd=folder)
+    assert run.returncode == 2
+    assert "7 is not in the range 4<=x<=6" in run.stderr
 
 
 def test_debug_shows_the_traceback(model):

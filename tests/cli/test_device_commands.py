@@ -51,6 +51,7 @@ def folder(graph, tmp_path_factory):
     return folder
 
 
+@pytest.mark.simulator
 def test_run_writes_the_executor_s_outputs(folder, graph):
     run = intramix("run", "net.imp", "--data", "images.npz", "-o", "out.npz", "--json", "run.json", cwd=folder)
     assert run.returncode == 0, run.stderr
@@ -69,6 +70,27 @@ def test_run_writes_the_executor_s_outputs(folder, graph):
     assert "cycles a frame" in run.stdout
 
 
+def test_interpreted_device_says_what_it_does_not_measure(folder):
+    interpreted = "--device", "interpreted"
+    run = intramix("run", "net.imp", *interpreted, "--data", "images.npz", "--json", "interpreted.json", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "cycles and frames/s: not measured" in run.stdout
+    figures = json.loads((folder / "interpreted.json").read_text())
+    assert figures["device"] == "interpreted"
+    assert figures["predictions"] is not None
+    assert {figures[key] for key in ("cycles_per_run", "cycles_per_frame", "frames_per_second", "clock_hz",
+                                     "host_frames_per_second")} == {None}  # fmt: skip
+    run = intramix("selftest", "net.imp", *interpreted, "--json", "interpreted.json", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "layers are right, cycles not measured" in run.stdout
+    assert json.loads((folder / "interpreted.json").read_text())["cycles"] is None
+    assert intramix("selftest", "wrong.imp", *interpreted, cwd=folder).returncode == 3
+    run = intramix("profile", "net.imp", *interpreted, cwd=folder)
+    assert run.returncode == 1
+    assert "measures no cycles, so there is nothing to profile" in run.stderr
+
+
+@pytest.mark.simulator
 def test_selftest_passes(folder):
     run = intramix("selftest", "net.imp", "--json", "selftest.json", cwd=folder)
     assert run.returncode == 0, run.stderr + run.stdout
@@ -77,6 +99,7 @@ def test_selftest_passes(folder):
     assert len(figures["layers"]) == len(load(folder / "net.imp").layers)
 
 
+@pytest.mark.simulator
 def test_selftest_names_the_layer(folder):
     run = intramix("selftest", "wrong.imp", "--json", "wrong.json", cwd=folder)
     assert run.returncode == 3, run.stderr + run.stdout
@@ -85,6 +108,7 @@ def test_selftest_names_the_layer(folder):
     assert f"first in layer 2 ({name})" in run.stdout
 
 
+@pytest.mark.simulator
 def test_profile(folder):
     run = intramix("profile", "net.imp", "--report", "profile.html", "--json", "profile.json", "--board", "pynq-z2",
                    cwd=folder)  # fmt: skip
@@ -96,9 +120,12 @@ def test_profile(folder):
     assert engines["compute"]["made a step"] == sum(layer.steps for layer in program.layers)
     assert sum(engines["compute"].values()) <= figures["cycles_per_frame"]
     assert sum(layer["cycles"] for layer in figures["layers"]) <= figures["cycles_per_frame"]
+    assert all(layer["waiting_cycles"] == layer["cycles"] - layer["steps"] >= 0 for layer in figures["layers"])
+    assert not any("values" in key for key in (*figures, *figures["layers"][0]))  # it compares nothing
     assert "</html>" in (folder / "profile.html").read_text()
 
 
+@pytest.mark.simulator
 def test_program_of_a_batch(folder):
     """Three images in two runs give what a program of one image gives; the figures are of a run and of a frame."""
     outputs = []
@@ -135,9 +162,9 @@ def test_program_of_a_batch(folder):
     (["run", "net.imp", "--data", "empty.npz"], "has no images"),
     (["run", "net.imp", "--data", "nameless.npz"], "no array `images`; it has x"),
     (["run", "net.imp", "--data", "short.npz"], "3 images and 2 labels"),
-    (["run", "net.imp", "--data", "transposed.npy"], "channels first"),
+    pytest.param(["run", "net.imp", "--data", "transposed.npy"], "channels first", marks=pytest.mark.simulator),
     (["run", "net.imp", "--data", "images.npz", "--board", "zybo"], "board 'zybo' is unknown"),
-    (["selftest", "plain.imp"], "compile it again without --no-selftest"),
+    pytest.param(["selftest", "plain.imp"], "compile it again without --no-selftest", marks=pytest.mark.simulator),
     (["selftest", "net.imp", "--device", "pynq"], "the package pynq cannot be imported"),
 ])  # fmt: skip
 def test_bad_input_is_one_message_without_a_traceback(folder, arguments, message):

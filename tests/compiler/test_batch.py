@@ -10,7 +10,7 @@ from intramix.compiler.errors import CompileError
 from intramix.compiler.interpreter.interpret import interpret, memory_for, run_codes
 from intramix.compiler.program.log_records import expected_crcs
 from intramix.compiler.program.traffic import read_bytes
-from intramix.hdl.isa import Opcode
+from intramix.hdl.instructions import LoadWeights, Store
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.graph import Padding
 from intramix.quant.graph.random_graph import random_codes, random_graph, single_convolution
@@ -43,7 +43,7 @@ def test_images_share_the_stream_of_weights(geometries):
 
     def figures(program):
         decoded = list(program.decoded())
-        weights = sum(read_bytes(geometry, *entry) for entry in decoded if entry[0] is Opcode.LOAD_WEIGHTS)
+        weights = sum(read_bytes(geometry, load) for load in decoded if isinstance(load, LoadWeights))
         return weights, sum(layer.steps for layer in program.layers)
 
     one, four = (compile_graph(graph, geometry, batch=batch) for batch in (1, 4))
@@ -57,7 +57,7 @@ def test_layers_of_a_batch_share_turns(geometries):
     """Side by side, the layers go through all images in one turn, and weights stay in the ring for all of them."""
     graph = random_graph(3, blocks=3, kinds=("pointwise", "convolution3"), size=(24, 10))
     program = compile_graph(graph, geometries["plain"], batch=3)
-    layers = [fields["layer"] for opcode, fields in program.decoded() if opcode is Opcode.STORE]
+    layers = [store.layer for store in program.decoded() if isinstance(store, Store)]
     turns = [layer for layer, _ in itertools.groupby(layers)]
     assert len(turns) > 3 * len(program.layers)
     check(graph, program, 3)

@@ -8,7 +8,7 @@ import pytest
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.errors import CompileError
 from intramix.compiler.interpreter.interpret import interpret, memory_for, run_codes
-from intramix.hdl.isa import Opcode
+from intramix.hdl.instructions import Compute, Finish, LoadMap, LoadWeights
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4, WeightFormat
 from intramix.quant.graph.graph import Padding
@@ -25,10 +25,6 @@ def check(graph, geometry, seed=1, *, keep_maps=True):
     for name, found in stored.items():
         np.testing.assert_array_equal(found, expected[name], err_msg=name)
     return program
-
-
-def instructions(program):
-    return list(program.decoded())
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -98,10 +94,10 @@ def test_layers_of_wide_filters_run_as_two_weight_digits(geometries, kind):
     for input_bits in (4, 8):
         graph = single_convolution(2, channels=8, filters=14, input_bits=input_bits, output_bits=4, mix=mix)
         program = check(graph, geometries["narrow"])
-        computes = [fields for opcode, fields in instructions(program) if opcode is Opcode.COMPUTE]
-        assert all(fields["weight_digit_mask"] for fields in computes)
-        assert len({fields["passes"] for fields in computes}) == 1
-        assert computes[0]["passes"] == (2 if input_bits == 4 else 4)
+        computes = [compute for compute in program.decoded() if isinstance(compute, Compute)]
+        assert all(compute.weight_digit_mask for compute in computes)
+        assert len({compute.passes for compute in computes}) == 1
+        assert computes[0].passes == (2 if input_bits == 4 else 4)
 
 
 def test_input_larger_than_the_memory(geometries):
@@ -112,9 +108,9 @@ def test_input_larger_than_the_memory(geometries):
     for depth, weights in ((256, 512), (256, 64), (64, 512), (64, 64)):
         geometry = dataclasses.replace(geometries["narrow"], activation_depth=depth, weight_depth=weights)
         program = check(graph, geometry)
-        loads = [fields for opcode, fields in instructions(program) if opcode is Opcode.LOAD_MAP]
+        loads = [load for load in program.decoded() if isinstance(load, LoadMap)]
         assert len(loads) > 1
-        assert any(fields["chunks"] > 1 for fields in loads) == (depth == 64)
+        assert any(load.chunks > 1 for load in loads) == (depth == 64)
 
 
 @pytest.mark.parametrize("residual_bits", [None, 4])
@@ -125,9 +121,9 @@ def test_filter_larger_than_the_ring_streams_through_it(geometries, residual_bit
     )  # fmt: skip
     geometry = dataclasses.replace(geometries["narrow"], weight_depth=16)
     program = check(graph, geometry)
-    computes = [fields for opcode, fields in instructions(program) if opcode is Opcode.COMPUTE]
-    assert all(fields["release"] and fields["outputs_y"] * fields["outputs_x"] == 1 for fields in computes)
-    assert max(fields["weight_words"] for fields in computes) > geometry.weight_depth
+    computes = [compute for compute in program.decoded() if isinstance(compute, Compute)]
+    assert all(compute.release and compute.groups == 1 for compute in computes)
+    assert max(compute.weight_words for compute in computes) > geometry.weight_depth
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -136,9 +132,9 @@ def test_filter_larger_than_the_ring_over_several_blocks(geometries, batch):
     graph = single_convolution(6, channels=16, filters=32, size=(6, 5), padding=Padding(1, 1, 1, 1), input_bits=4)
     geometry = dataclasses.replace(geometries["narrow"], weight_depth=16, activation_depth=96)
     program = compile_graph(graph, geometry, batch=batch)
-    computes = [fields for opcode, fields in instructions(program) if opcode is Opcode.COMPUTE]
-    loads = [fields for opcode, fields in instructions(program) if opcode is Opcode.LOAD_WEIGHTS]
-    assert [fields["words"] for fields in loads] == [fields["weight_words"] for fields in computes]
+    computes = [compute for compute in program.decoded() if isinstance(compute, Compute)]
+    loads = [load for load in program.decoded() if isinstance(load, LoadWeights)]
+    assert [load.words for load in loads] == [compute.weight_words for compute in computes]
     codes = random_codes(graph, 1, images=batch).reshape(program.input.shape)
     for name, found in run_codes(program, codes).items():
         np.testing.assert_array_equal(found, execute(graph, codes)[name])
@@ -152,8 +148,8 @@ def test_steps_are_those_of_the_instructions(geometries):
     read, written = dict(steps), dict(steps)
 
     def observe(effect):
-        if effect.opcode is not Opcode.FINISH:
-            layer = effect.fields["layer"]
+        if not isinstance(effect.instruction, Finish):
+            layer = effect.instruction.layer
             steps[layer] += effect.steps
             read[layer] += sum(size for _, _, size in effect.reads)
             written[layer] += sum(len(data) for _, _, data in effect.stores)
@@ -181,8 +177,8 @@ def test_memory_is_reused_unless_maps_are_kept(geometries):
 def test_loads_come_before_they_are_needed(geometries):
     """The weights of the second layer are loaded before the first layer is computed."""
     program = compile_graph(random_graph(7, blocks=2), geometries["plain"])
-    order = [(opcode, fields["layer"]) for opcode, fields in instructions(program)]
-    assert order.index((Opcode.LOAD_WEIGHTS, 1)) < order.index((Opcode.COMPUTE, 0))
+    order = [(type(instruction), instruction.layer) for instruction in program.decoded()]
+    assert order.index((LoadWeights, 1)) < order.index((Compute, 0))
 
 
 def test_max_pool_of_digits_is_refused(geometries):

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from intramix.compiler.compile import compile_graph
+from intramix.compiler.place.lanes import LUT_FORMATS
 from intramix.hdl.accelerator import TOP, accelerator_verilog
 from intramix.hdl.encoding import encode_weights, pack_weight_words
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
-from intramix.hdl.isa import CONSTANT_LAYOUT, Opcode, Region, Token, encode, pack
-from intramix.quant.graph.formats import FIXED4, SP2_4
+from intramix.hdl.isa import CONSTANT_LAYOUT, Opcode, Region, Token, pack
 from intramix.quant.graph.random_graph import FormatMix, random_graph
 from tests.support.accelerator_bench import Bench
+from tests.support.raw_instructions import encode
+
+pytestmark = pytest.mark.slow
 
 READ = {"araddr": "A", "arlen": 8, "arsize": 3, "arburst": 2, "arcache": 4, "arprot": 3, "arvalid": 1, "rready": 1}
 READ_ANSWER = {"arready": 1, "rdata": "D", "rresp": 2, "rlast": 1, "rvalid": 1}
@@ -37,6 +40,9 @@ GEOMETRIES = {
         **SMALL
         | {"word_channels": 8, "activation_bits": 5, "fixed4_lanes": 3, "lut_lanes": 4, "lut_scheme": LaneClass.LUT_SP2}
         | {"dsp": Dsp.DSP48E2, "accumulator_bits": 24, "maps_bus_bits": 32}
+    ),
+    "fixed3, A6": Geometry(
+        **SMALL | {"activation_bits": 6, "fixed4_lanes": 1, "lut_lanes": 6, "lut_scheme": LaneClass.LUT_FIXED3}
     ),
 }
 
@@ -155,6 +161,7 @@ def test_a_program_written_by_hand(stall):
         ("two weight ports", ("depthwise",), 0.1),
         ("one lane", ("stem",), 0.5),
         ("sp2, A5", ("residual",), 0.0),
+        ("fixed3, A6", ("convolution3",), 0.2),
     ],
 )
 def test_compiled_networks(name, kinds, stall):
@@ -172,9 +179,8 @@ def test_more_networks(name, kinds, seed):
 
 def run_network(name, kinds, stall, seed):
     geometry = GEOMETRIES[name]
-    lut_format = SP2_4 if geometry.lut_scheme is LaneClass.LUT_SP2 else FIXED4
     mix = FormatMix(fixed8=geometry.fixed8_lanes, fixed4=geometry.fixed4_lanes, lut=geometry.lut_lanes,
-                    lut_format=lut_format)  # fmt: skip
+                    lut_format=LUT_FORMATS[geometry.lut_scheme])  # fmt: skip
     graph = random_graph(seed, blocks=2, kinds=kinds, size=(5, 4), channels=(4, 8), mix=mix,
                          activation_bits=geometry.activation_bits)  # fmt: skip
     program = compile_graph(graph, geometry)

@@ -9,11 +9,14 @@ import pytest
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.interpreter.interpret import interpret, memory_for
 from intramix.hdl.geometry import Geometry
-from intramix.hdl.isa import Engine, Error, Opcode, decode, encode
+from intramix.hdl.isa import Engine, Error, Opcode
 from intramix.hdl.registers import Control, Status
 from intramix.quant.graph.formats import FIXED4
 from intramix.quant.graph.random_graph import FormatMix, random_graph
 from tests.support.accelerator_bench import Bench
+from tests.support.raw_instructions import decode, encode
+
+pytestmark = pytest.mark.slow
 
 GEOMETRY = Geometry(
     word_channels=4, pixel_lanes=1, fixed8_lanes=0, fixed4_lanes=2, lut_lanes=2, activation_bits=4,

@@ -66,6 +66,20 @@ def test_illegal_geometry_names_the_field(change, message):
         dataclasses.replace(PYNQ, **change)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dsp": "dsp48e2"}, "dsp must be one of Dsp.DSP48E1, Dsp.DSP48E2, Dsp.NONE, not 'dsp48e2'"),
+        ({"lut_scheme": "lut-sp2-4"}, "lut_scheme must be one of LaneClass.LUT_FIXED4, .*, not 'lut-sp2-4'"),
+        ({"lut_scheme": Dsp.NONE}, "lut_scheme must be one of .*, not <Dsp.NONE: 'none'>"),
+    ],
+)
+def test_name_in_place_of_an_enumeration_s_member(change, message):
+    """Such a geometry had the signature of the one that was meant, and other limits."""
+    with pytest.raises(GeometryError, match=f"^geometry field {message}$"):
+        dataclasses.replace(PYNQ, **change)
+
+
 def test_dictionary_with_an_unknown_field():
     with pytest.raises(GeometryError, match="geometry field 'lanes' is unknown"):
         Geometry.from_dict({**PYNQ.to_dict(), "lanes": 3})

@@ -11,6 +11,8 @@ from intramix.quant.graph.fileformat import save
 from intramix.quant.graph.random_graph import FormatMix, random_graph
 from tests.support.kernels import KERNEL_KINDS
 
+pytestmark = pytest.mark.slow
+
 
 def intramix(*arguments):
     command = [sys.executable, "-m", "intramix.cli.main", "hls", *map(str, arguments)]

@@ -8,7 +8,7 @@ import torch
 
 from intramix.hls_reference import csim
 from intramix.hls_reference.builds import build_for
-from intramix.hls_reference.csim import UNIT_BENCHES, SimulationError, compile_benches, header_folder, run_bench
+from intramix.hls_reference.csim import UNIT_BENCHES, CSimulationError, compile_benches, header_folder, run_bench
 from intramix.hls_reference.generate import write_project
 from intramix.hls_reference.layout import place_filters
 from intramix.hls_reference.records import Operation
@@ -21,8 +21,11 @@ from intramix.quant.graph.graph import IntegerGraph, Padding
 from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph, single_convolution
 from intramix.quant.models import load_model
 from intramix.quant.network.export import image_codes
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
 from tests.support.kernels import KERNEL_KINDS
+
+pytestmark = pytest.mark.slow
 
 
 def simulate(benches, folder, tables, **options):
@@ -122,7 +125,8 @@ def test_a_wrong_weight_is_found(benches, vectors):
 def test_demo_network_from_pytorch(benches, build, tmp_path):
     torch.manual_seed(0)
     data = load_data("digits")
-    result = quantize(load_model("demo", channels=1, classes=10), data, lane_mix=lane_mix(build), name="demo")
+    plan = QuantizationPlan(lane_mix=lane_mix(build), name="demo")
+    result = quantize(load_model("demo", channels=1, classes=10), data, plan)
     tables = make_tables(result.graph, build)
     write_vectors(tmp_path, tables, reference_codes(tables, image_codes(data.test_images[:2])))
     run = simulate(benches, tmp_path, tables)
@@ -130,20 +134,20 @@ def test_demo_network_from_pytorch(benches, build, tmp_path):
 
 
 def test_missing_vectors_are_an_error(benches, tmp_path):
-    with pytest.raises(SimulationError, match="write vectors with intramix hls"):
+    with pytest.raises(CSimulationError, match="write vectors with intramix hls"):
         run_bench(benches["network_tb"], tmp_path)
 
 
 def test_missing_compiler(project, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(SimulationError, match=r"g\+\+ is missing: apt-get install g\+\+"):
+    with pytest.raises(CSimulationError, match=r"g\+\+ is missing: apt-get install g\+\+"):
         compile_benches(project)
 
 
 def test_missing_headers(monkeypatch):
     monkeypatch.setattr(csim.importlib.util, "find_spec", lambda name: None)
     monkeypatch.delenv("INTRAMIX_AP_TYPES", raising=False)
-    with pytest.raises(SimulationError, match="pip install hls4ml"):
+    with pytest.raises(CSimulationError, match="pip install hls4ml"):
         header_folder()
 
 
@@ -157,7 +161,7 @@ def test_compiler_complaint_is_passed_on(project, tmp_path):
     copy = tmp_path / "project"
     shutil.copytree(project, copy)
     (copy / "testbench" / "lut_multiply_tb.cpp").write_text("int main() { return nonsense; }\n")
-    with pytest.raises(SimulationError, match=r"could not compile lut_multiply_tb(.|\n)*nonsense"):
+    with pytest.raises(CSimulationError, match=r"could not compile lut_multiply_tb(.|\n)*nonsense"):
         compile_benches(copy, ["lut_multiply_tb"])
 
 

@@ -7,6 +7,8 @@ from intramix.hls_reference.records import FIELDS, LAYER_WORDS, REMEDIES, TABLE_
 from intramix.hls_reference.tables import make_tables
 from intramix.quant.graph.random_graph import random_graph, single_convolution
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = {name: index for index, (name, _) in enumerate(FIELDS)}
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from intramix.hdl.isa import CONSTANT_LAYOUT
+from intramix.hdl.lane_classes import LaneClass
 from intramix.hls_reference.builds import BUILDS, build_for
 from intramix.hls_reference.errors import HlsError
 from intramix.hls_reference.generate import write_project
@@ -174,6 +175,11 @@ def test_unknown_board():
 def test_too_many_activation_bits_for_a_beat():
     with pytest.raises(HlsError, match="activation_bits = 6: 12 channels of a pixel must fit a beat of 64 bits"):
         build_for("pynq-z2", activation_bits=6)
+
+
+def test_scheme_without_a_product():
+    with pytest.raises(HlsError, match="the kernels have products for lut-fixed-4, lut-sp2-4, lut-pot-4"):
+        build_for("small", lut_scheme=LaneClass.LUT_FIXED3)
 
 
 def test_project_never_overwrites_something_else(build, tmp_path):

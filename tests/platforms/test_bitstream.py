@@ -4,7 +4,7 @@
 import pytest
 
 from intramix.platforms.bitstream import parse_bit
-from intramix.platforms.errors import BuildError
+from intramix.platforms.errors import BitstreamError
 from tests.support.bitstreams import PREAMBLE, WORDS, bit
 
 
@@ -19,7 +19,7 @@ def test_header_and_bin():
 def test_every_truncation_is_told():
     whole = bit()
     for length in range(len(whole)):
-        with pytest.raises(BuildError, match=rf"cut short: .* the file has {length}$"):
+        with pytest.raises(BitstreamError, match=rf"cut short: .* the file has {length}$"):
             parse_bit(whole[:length])
 
 
@@ -34,5 +34,5 @@ def test_every_truncation_is_told():
     ],
 )
 def test_other_files(content, message):
-    with pytest.raises(BuildError, match=message):
+    with pytest.raises(BitstreamError, match=message):
         parse_bit(content)

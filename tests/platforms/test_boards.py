@@ -80,6 +80,7 @@ endmodule
 """
 
 
+@pytest.mark.slow
 def test_synthesis_counts_every_instance():
     report = synthesize(HIERARCHY, top="top", family="xc7")
     assert report.total.dsp == 2

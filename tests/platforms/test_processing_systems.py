@@ -13,7 +13,7 @@ from amaranth.vendor import XilinxPlatform
 
 from intramix.hdl.accelerator import accelerator_signature
 from intramix.platforms.boards import Part, board
-from intramix.platforms.errors import BuildError
+from intramix.platforms.errors import BitstreamError
 from intramix.platforms.zynq.primitives import PS7_INPUTS, PS8_INPUTS
 from intramix.platforms.zynq.systems import PS7, PS8, board_system, processing_system
 from intramix.platforms.zynq.top import ZynqTop
@@ -73,6 +73,7 @@ def width_of(value, widths):
     return widths[value.strip()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTINCT)
 def test_every_pin_exists_and_has_its_width(cells, tmp_path, name):
     geometry = board(name).geometry
@@ -127,13 +128,13 @@ def test_masters_share_ports_where_there_are_too_few():
     ],
 )
 def test_geometry_that_does_not_fit_the_ports(system, changes, message):
-    with pytest.raises(BuildError, match=message):
+    with pytest.raises(BitstreamError, match=message):
         system.assign(dataclasses.replace(board("pynq-z2").geometry, **changes))
 
 
 def test_masters_of_one_port_must_have_one_width():
     crowded = dataclasses.replace(PS8, slaves=PS8.slaves[:6])
-    with pytest.raises(BuildError, match=r"share S_AXI_HP0_FPD differ in width .m_axi_maps with 128 bits, "):
+    with pytest.raises(BitstreamError, match=r"share S_AXI_HP0_FPD differ in width .m_axi_maps with 128 bits, "):
         crowded.assign(board("zcu102").geometry)
 
 
@@ -150,15 +151,15 @@ def test_clock_is_the_highest_not_above(system, wanted, clock):
 
 
 def test_clock_that_cannot_be_divided():
-    with pytest.raises(BuildError, match=r"cannot divide 1000 MHz down to 0.2 MHz; at least 0.252 MHz is possible"):
+    with pytest.raises(BitstreamError, match=r"cannot divide 1000 MHz down to 0.2 MHz; at least 0.252 MHz is possible"):
         PS7.divisors(200_000)
 
 
 def test_board_without_a_device():
-    with pytest.raises(BuildError, match="board 'small': there is no device to build for"):
+    with pytest.raises(BitstreamError, match="board 'small': there is no device to build for"):
         board_system(board("small"))
 
 
 def test_part_without_a_processing_system():
-    with pytest.raises(BuildError, match="part 'xc7a100tcsg324-1' has no processing system"):
+    with pytest.raises(BitstreamError, match="part 'xc7a100tcsg324-1' has no processing system"):
         processing_system(Part(name="xc7a100tcsg324-1", family="xc7", lut=1, ff=1, dsp=1, bram36=1))

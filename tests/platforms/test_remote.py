@@ -7,7 +7,7 @@ import pytest
 
 from intramix.platforms import block_design, remote, vivado
 from intramix.platforms.boards import board
-from intramix.platforms.errors import BuildError, ToolError
+from intramix.platforms.errors import BitstreamError, ToolError
 from intramix.platforms.remote import Remote
 from tests.support.bitstreams import WORDS, bit
 from tests.support.tools import fake_tool, on_path
@@ -90,7 +90,7 @@ def test_archive_that_is_cut_short(tmp_path):
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=evil", "", "two words", "user@host;rm"])
 def test_names_that_are_no_hosts(host):
-    with pytest.raises(BuildError, match="is no host for ssh"):
+    with pytest.raises(BitstreamError, match="is no host for ssh"):
         Remote(host)
 
 

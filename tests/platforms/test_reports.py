@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from intramix.platforms import reports
-from intramix.platforms.errors import BuildError
+from intramix.platforms.errors import BitstreamError
 from intramix.platforms.reports import Power, ReportError, Timing, Usage, read_reports
 
 SAMPLES = pathlib.Path(__file__).parent / "reports"
@@ -83,7 +83,7 @@ def test_folder_with_some_reports(tmp_path):
 
 
 def test_folder_without_reports(tmp_path):
-    with pytest.raises(BuildError, match="no report that can be read: intramix_utilization_place"):
+    with pytest.raises(BitstreamError, match="no report that can be read: intramix_utilization_place"):
         read_reports(tmp_path)
 
 
@@ -93,5 +93,5 @@ def test_folder_of_the_open_tools(tmp_path):
     assert found.utilisation[0] == Usage("LUT", 33_025, 106_400)
     assert (found.power, found.problems) == (None, ())
     (tmp_path / reports.NEXTPNR).write_text(NEXTPNR[:300])
-    with pytest.raises(BuildError, match=r"no report that can be read: intramix_nextpnr.log: cut short"):
+    with pytest.raises(BitstreamError, match=r"no report that can be read: intramix_nextpnr.log: cut short"):
         read_reports(tmp_path)

@@ -2,8 +2,6 @@
 
 import os
 import re
-import shutil
-import subprocess
 from xml.etree import ElementTree
 
 import pytest
@@ -11,13 +9,9 @@ import pytest
 from intramix.hdl.registers import REGISTERS
 from intramix.platforms import rtl_project, vivado
 from intramix.platforms.boards import BOARDS, board
-from intramix.platforms.device_tree import overlay_source
-from intramix.platforms.errors import BuildError, ToolError
+from intramix.platforms.errors import BitstreamError, ToolError
 from intramix.platforms.hardware_handoff import handoff
-from intramix.platforms.project import finish
-from intramix.platforms.zynq.systems import PS7, PS8, board_system
 from tests.support.bitstreams import WORDS, bit
-from tests.support.distinct import DISTINCT
 
 
 @pytest.fixture
@@ -51,7 +45,7 @@ def test_a_project_is_written_again_but_nothing_else_is_overwritten(project, tmp
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").touch()
-    with pytest.raises(BuildError, match="other is not empty and is no project of a bitstream: name another folder"):
+    with pytest.raises(BitstreamError, match="other is not empty and is no project of a bitstream: name another"):
         rtl_project.prepare(project.board, project.geometry, other)
 
 
@@ -77,7 +71,7 @@ def test_bitstream_gets_a_bin(project, tmp_path, monkeypatch):
 
 
 def test_board_that_is_only_simulated(tmp_path):
-    with pytest.raises(BuildError, match="board 'small': there is no device to build for"):
+    with pytest.raises(BitstreamError, match="board 'small': there is no device to build for"):
         rtl_project.prepare(board("small"), board("small").geometry, tmp_path)
 
 
@@ -96,36 +90,3 @@ def test_handoff_has_registers_interrupt_and_clock(name):
         assert parameters["PSU__CRL_APB__PL0_REF_CTRL__DIVISOR0"] == "10"
         assert parameters["C_SAXIGP2_DATA_WIDTH"] == "128"
         assert parameters["C_MAXIGP0_DATA_WIDTH"] == "32"
-
-
-def test_overlays():
-    zynq = overlay_source(board("pynq-z2").geometry, PS7)
-    assert "interrupts = <0 30 4>;" in zynq
-    assert "reg = <0x43c00000 0x10000>;" in zynq
-    assert "config-afi" not in zynq
-    ultrascale = overlay_source(board("zcu102").geometry, PS8)
-    assert "interrupts = <0 90 4>;" in ultrascale
-    assert "config-afi = <4 0>, <5 0>," in ultrascale
-    assert "<2 0>, <3 0>, <12 1>, <13 1>, <14 0>;" in ultrascale  # the instructions' port is 64 bits wide
-
-
-@pytest.mark.skipif(shutil.which("dtc") is None, reason="dtc is missing: apt-get install device-tree-compiler")
-@pytest.mark.parametrize("name", DISTINCT)
-def test_overlays_compile_without_a_warning(tmp_path, name):
-    """By the device-tree compiler, as `finish` runs it beside a bitstream."""
-    bit_path = tmp_path / "intramix.bit"
-    bit_path.write_bytes(bit())
-    source = overlay_source(board(name).geometry, board_system(board(name)))
-    bit_path.with_suffix(".dts").write_text(source)
-    finish(bit_path)
-    assert bit_path.with_suffix(".dtbo").read_bytes()[:4] == bytes.fromhex("d00dfeed")
-    check = ["dtc", "-@", "-I", "dts", "-O", "dtb", "-o", os.devnull, str(bit_path.with_suffix(".dts"))]
-    assert subprocess.run(check, capture_output=True, text=True, check=True).stderr == ""
-
-
-@pytest.mark.skipif(shutil.which("dtc") is None, reason="dtc is missing: apt-get install device-tree-compiler")
-def test_overlay_that_does_not_compile(tmp_path):
-    (tmp_path / "intramix.bit").write_bytes(bit())
-    (tmp_path / "intramix.dts").write_text("/dts-v1/;\nnothing")
-    with pytest.raises(ToolError, match=r"(?s)dtc failed on .*syntax error"):
-        finish(tmp_path / "intramix.bit")

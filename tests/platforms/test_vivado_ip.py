@@ -9,6 +9,8 @@ from intramix.hdl.geometry import Geometry
 from intramix.platforms.synthesis import yosys_command
 from intramix.platforms.vivado_ip import MODULE, ip_verilog
 
+pytestmark = pytest.mark.slow
+
 TINY = Geometry(
     word_channels=4, pixel_lanes=1, fixed8_lanes=0, fixed4_lanes=4, lut_lanes=0, activation_bits=4, weight_ports=2
 )

@@ -11,10 +11,13 @@ from torch.nn import functional
 from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.assignment.methods import assign
 from intramix.quant.frontend.capture import capture
-from intramix.quant.frontend.fold import fold, run_folded
+from intramix.quant.frontend.fold import fold
+from intramix.quant.frontend.folded_execution import run_folded
 from intramix.quant.graph.graph import Convolution
 from intramix.quant.network.export import agreement, align_scales, export
 from intramix.quant.quantize import prepare
+
+pytestmark = pytest.mark.slow
 
 SHAPE = (2, 8, 8)
 

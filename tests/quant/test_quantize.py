@@ -1,6 +1,7 @@
 """From float model to integer graph on real data: accuracy, mix in every layer, agreement."""
 
 import copy
+import dataclasses
 import re
 from pathlib import Path
 
@@ -10,13 +11,19 @@ import torch
 from torch import nn
 
 from intramix.quant.assignment.lane_mix import LaneMix
+from intramix.quant.assignment.methods import find_method
 from intramix.quant.data.data import Dataset, load_data
 from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4
 from intramix.quant.graph.graph import Convolution
 from intramix.quant.models import load_model
 from intramix.quant.network.quantizers import QuantizationError
-from intramix.quant.quantize import quantize
-from intramix.quant.training.train import Progress, TrainingOptions, accuracy, train
+from intramix.quant.plan import QuantizationPlan
+from intramix.quant.quantize import QuantizationCallbacks, quantize
+from intramix.quant.training.predict import accuracy
+from intramix.quant.training.progress import TrainingProgress
+from intramix.quant.training.train import TrainingOptions, train
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +49,12 @@ def test_float_accuracy(trained: nn.Module, digits: Dataset) -> None:
     ids=["1:3:4 of 8, sp2", "2:8:22 of 32, pot"],
 )
 def test_digits_keep_their_accuracy(trained: nn.Module, digits: Dataset, mix: LaneMix, method: str) -> None:
-    steps: list[Progress] = []
+    steps: list[TrainingProgress] = []
     before = copy.deepcopy(trained.state_dict())
-    result = quantize(trained, digits, lane_mix=mix, method=method, epochs=4, progress=steps.append)
+    result = quantize(
+        trained, digits, QuantizationPlan(lane_mix=mix, method=method, training=find_method(method).options(epochs=4)),
+        callbacks=QuantizationCallbacks(progress=steps.append),
+    )  # fmt: skip
     assert result.float_accuracy - result.integer_accuracy <= 0.015
     assert abs(result.quantized_accuracy - result.integer_accuracy) <= 0.01
     assert len(result.losses) == 4
@@ -62,8 +72,8 @@ def test_digits_keep_their_accuracy(trained: nn.Module, digits: Dataset, mix: La
 
 
 def test_calibration_without_training_is_deterministic(trained: nn.Module, digits: Dataset) -> None:
-    mix = LaneMix(1, 1, 0)
-    results = [quantize(trained, digits, lane_mix=mix, activation_bits=8, epochs=0) for _ in range(2)]
+    plan = QuantizationPlan(lane_mix=LaneMix(1, 1, 0), activation_bits=8)
+    results = [quantize(trained, digits, plan) for _ in range(2)]
     assert results[0].losses == ()
     assert results[0].float_accuracy - results[0].integer_accuracy <= 0.03
     for first, second in zip(results[0].graph.layers, results[1].graph.layers):
@@ -86,23 +96,25 @@ def test_values_that_are_not_finite_are_refused_by_layer(trained: nn.Module, dig
     model.state_dict()[key][3] = float("nan")
     message = f"layer '{layer}': {what} (with batch norm folded in) are not finite; load other weights, or train"
     with pytest.raises(QuantizationError, match=re.escape(message)):
-        quantize(model, digits, lane_mix=LaneMix(1, 3, 4))
+        quantize(model, digits, QuantizationPlan(lane_mix=LaneMix(1, 3, 4)))
 
 
 def test_unlabelled_images_only_calibrate(trained: nn.Module, digits: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "images.npz"
     np.savez(path, images=digits.test_images[:40].numpy())
     data = load_data(path)
-    result = quantize(trained, data, lane_mix=LaneMix(1, 3, 4))
+    plan = QuantizationPlan(lane_mix=LaneMix(1, 3, 4))
+    result = quantize(trained, data, plan)
     assert result.float_accuracy is None
     assert result.integer_accuracy is None
     with pytest.raises(ValueError, match="data 'images' has no labels to fine-tune with; add labels, or use epochs=0"):
-        quantize(trained, data, lane_mix=LaneMix(1, 3, 4), epochs=1)
+        quantize(trained, data, dataclasses.replace(plan, training=TrainingOptions(epochs=1)))
 
 
 def test_stages_are_told(trained: nn.Module, digits: Dataset) -> None:
     told: list[tuple[str, int, int]] = []
-    quantize(trained, digits, lane_mix=LaneMix(1, 3, 4, SP2_4), refined=True, stage=lambda *stage: told.append(stage))
+    plan = QuantizationPlan(lane_mix=LaneMix(1, 3, 4, SP2_4), refined=True)
+    quantize(trained, digits, plan, callbacks=QuantizationCallbacks(stage=lambda *stage: told.append(stage)))
     batches = [entry for entry in told if entry[0] == "calibrating, batches"]
     assert batches[-1] == ("calibrating, batches", len(batches), len(batches))
     assert [what for what, *_ in told if what not in ("calibrating, batches", "refining layers")] == [

@@ -12,13 +12,13 @@ from intramix.hdl.registers import Status
 from intramix.quant.graph.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import ImageError, RejectedError, RunTimeout
-from tests.support import interpreted
+from tests.support.faulty_device import FaultyDevice
 from tests.support.small import check_outputs
 
 GEOMETRY = Geometry(word_channels=8, pixel_lanes=2, fixed8_lanes=2, fixed4_lanes=4, lut_lanes=2, address_bits=40)
 
 
-class SlowDevice(interpreted.InterpretedDevice):
+class SlowDevice(FaultyDevice):
     """Its interrupt comes a little after the start, as that of hardware does."""
 
     delay = 0.02

@@ -11,12 +11,13 @@ from intramix.quant.graph.executor import execute
 from intramix.quant.graph.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import DeviceError, ImageError
-from intramix.runtime.figures import layer_figures, mean_cycles, run_figures
+from intramix.runtime.figures.layers import layer_fields
+from intramix.runtime.figures.run import RunFigures, run_fields
 from intramix.runtime.images import to_values
 from intramix.runtime.selftest import selftest
 from intramix.runtime.simulated import SimulatedDevice
 from intramix.runtime.verification import verify
-from tests.support import interpreted
+from tests.support.faulty_device import FaultyDevice
 from tests.support.small import FAST, SMALL
 
 
@@ -31,7 +32,7 @@ def programs(graph):
 
 
 def loaded(program):
-    device = interpreted.InterpretedDevice(SMALL)
+    device = FaultyDevice(SMALL)
     driver = Driver(device)
     driver.load(program)
     return device, driver
@@ -109,7 +110,7 @@ def test_no_batch(graph):
 
 
 def test_too_little_memory(programs):
-    device = interpreted.InterpretedDevice(SMALL)
+    device = FaultyDevice(SMALL)
 
     def scarce(size):
         raise DeviceError("not so much")
@@ -192,24 +193,24 @@ def test_figures_of_a_frame_are_those_of_one_image(programs, graph):
     figures = {}
     for batch, program in programs.items():
         result = loaded(program)[1].run(random_codes(graph, 9, images=6))
-        layers = layer_figures(program, mean_cycles(program, result.runs), {}, {})
-        figures[batch] = run_figures(program, layers, result.runs, images=result.images, clock_hz=100e6)
-        assert figures[batch]["batch"] == batch
-        assert figures[batch]["images"] == 6
-        assert figures[batch]["cycles_per_run"] == result.runs[0].cycles
-        assert figures[batch]["cycles_per_frame"] == result.runs[0].cycles / batch
-        assert figures[batch]["frames_per_second"] == pytest.approx(result.images_per_second)
-        assert sum(layer["macs"] for layer in layers) == batch * figures[batch]["macs"]
-        seconds = figures[batch]["cycles_per_frame"] / 100e6
-        assert figures[batch]["gops"] == pytest.approx(2 * figures[batch]["macs"] / seconds / 1e9)
+        figures[batch] = RunFigures(**run_fields(program, result.runs, images=result.images, clock_hz=100e6))
+        assert figures[batch].batch == batch
+        assert figures[batch].images == 6
+        assert figures[batch].cycles_per_run == result.runs[0].cycles
+        assert figures[batch].cycles_per_frame == result.runs[0].cycles / batch
+        assert figures[batch].frames_per_second == pytest.approx(result.images_per_second)
+        assert sum(layer["macs"] for _, layer in layer_fields(program, result.runs)) == batch * figures[batch].macs
+        seconds = figures[batch].cycles_per_frame / 100e6
+        assert figures[batch].gops == pytest.approx(2 * figures[batch].macs / seconds / 1e9)
         on_array = sum(layer.macs for layer in program.layers)
-        assert figures[batch]["array_utilisation"] == pytest.approx(
+        assert figures[batch].array_utilisation == pytest.approx(
             on_array / (result.runs[0].cycles * SMALL.macs_per_cycle)
         )
-    assert len({entry["macs"] for entry in figures.values()}) == 1
+    assert len({entry.macs for entry in figures.values()}) == 1
 
 
 @pytest.mark.parametrize(("batch", "keep_maps"), [(2, True), (3, False)])
+@pytest.mark.simulator
 def test_on_simulated_rtl(graph, batch, keep_maps):
     program = with_selftest(compile_graph(graph, SMALL, batch=batch, keep_maps=keep_maps), graph)
     with SimulatedDevice(SMALL, FAST) as device:

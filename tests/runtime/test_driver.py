@@ -28,7 +28,7 @@ from intramix.runtime.errors import (
     decode_error,
 )
 from intramix.runtime.verification import verify
-from tests.support import interpreted
+from tests.support.faulty_device import FaultyDevice
 
 GEOMETRY = Geometry(word_channels=8, pixel_lanes=2, fixed8_lanes=2, fixed4_lanes=4, lut_lanes=2, address_bits=40)
 
@@ -45,7 +45,7 @@ def program(graph):
 
 @pytest.fixture
 def device():
-    return interpreted.InterpretedDevice(GEOMETRY)
+    return FaultyDevice(GEOMETRY)
 
 
 @pytest.fixture
@@ -233,7 +233,8 @@ def test_load_again_frees_the_first(driver, device, program):
     first = list(device.buffers)
     driver.load(program)
     assert all(buffer.freed for buffer in first)
-    assert not any(buffer.freed for buffer in device.buffers[len(first):])
+    assert len(device.buffers) == len(first)
+    assert not any(buffer.freed for buffer in device.buffers)
 
 
 @pytest.mark.parametrize(("images", "error", "message"), [
@@ -251,14 +252,14 @@ def test_images_that_do_not_fit(driver, images, error, message):
 
 
 def test_error_is_decoded_and_a_restart_works(driver, device, graph):
-    code = next(buffer for buffer in device.buffers if len(buffer.remote) >= len(driver.program.instructions)
-                and bytes(buffer.remote).startswith(driver.program.instructions[:64]))
-    healthy = bytes(code.remote)
+    code = next(buffer for buffer in device.buffers if len(buffer.memory) >= len(driver.program.instructions)
+                and bytes(buffer.memory).startswith(driver.program.instructions[:64]))
+    healthy = bytes(code.memory)
     layer = driver.program.layers[0]
     place = 64 * next(index for index in range(len(healthy) // 64) if healthy[64 * index] & 0xF == 4)
     damaged = bytearray(healthy)
     damaged[place + 8] = damaged[place + 9] = damaged[place + 10] = 0  # counts of the loop nest
-    code.remote[:] = damaged
+    code.memory[:] = damaged
     image = random_codes(graph, 9)
     with pytest.raises(AcceleratorError, match="out of range") as caught:
         driver.run(image)
@@ -266,7 +267,7 @@ def test_error_is_decoded_and_a_restart_works(driver, device, graph):
     assert (report.code, report.engine, report.layer) == (Error.FIELD, Engine.COMPUTE, layer.number)
     assert report.layer_name == layer.name
     assert "compile and load it again" in str(report)
-    code.remote[:] = healthy
+    code.memory[:] = healthy
     expected = execute(graph, image)
     np.testing.assert_array_equal(driver.run(image).codes[graph.outputs[0]][0], expected[graph.outputs[0]])
 
@@ -334,7 +335,7 @@ def test_batch_overlaps_with_the_host(driver, device, graph, monkeypatch):
             continue
         told(buffer, "to_device", f"write {frames[buffer.address]}")
         told(buffer, "from_device", f"read {frames[buffer.address]}")
-    told(device, "_run", "start")
+    told(device, "_start", "start")
     told(device, "wait_interrupt", "wait")
     images = random_codes(graph, 1, images=4)
     result = driver.run(images)

@@ -8,7 +8,7 @@ import pytest
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.program.log_records import selftest_codes
 from intramix.compiler.selftest import with_selftest
-from intramix.hdl.isa import Opcode, Region
+from intramix.hdl.instructions import LoadMap, LoadWeights
 from intramix.quant.graph.random_graph import random_codes, random_graph
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import ProgramError
@@ -16,7 +16,7 @@ from intramix.runtime.selftest import selftest
 from intramix.runtime.simulated import SimulatedDevice
 from intramix.runtime.verification import verify
 from intramix.sim.simulation import FaultMode
-from tests.support import interpreted
+from tests.support.faulty_device import FaultyDevice
 from tests.support.small import FAST, SMALL
 
 
@@ -38,11 +38,11 @@ def simulated(program):
         yield device, driver
 
 
-def instructions(program, number, opcode):
-    """Fields of a layer's instructions of one kind."""
-    for found, fields in program.decoded():
-        if found is opcode and fields["layer"] == number:
-            yield fields
+def instructions(program, number, kind):
+    """A layer's instructions of one kind."""
+    for instruction in program.decoded():
+        if isinstance(instruction, kind) and instruction.layer == number:
+            yield instruction
 
 
 def readers(program, layout):
@@ -51,9 +51,8 @@ def readers(program, layout):
         layer.number
         for layer in program.layers
         if any(
-            Region(fields["region"]).name == layout.region
-            and layout.offset <= fields["address"] < layout.offset + layout.bytes
-            for fields in instructions(program, layer.number, Opcode.LOAD_MAP)
+            load.region.name == layout.region and layout.offset <= load.address < layout.offset + layout.bytes
+            for load in instructions(program, layer.number, LoadMap)
         )
     ]
 
@@ -70,7 +69,7 @@ def test_image_is_the_same_everywhere(program):
 
 
 def test_passes_on_the_interpreter(program):
-    driver = Driver(interpreted.InterpretedDevice(SMALL))
+    driver = Driver(FaultyDevice(SMALL))
     driver.load(program)
     report = selftest(driver)
     assert report.passed, report
@@ -79,7 +78,7 @@ def test_passes_on_the_interpreter(program):
 
 
 def test_absent_record(program):
-    device = interpreted.InterpretedDevice(SMALL)
+    device = FaultyDevice(SMALL)
     driver = Driver(device)
     driver.load(program)
 
@@ -95,7 +94,7 @@ def test_absent_record(program):
 
 
 def test_program_without_crcs(graph):
-    driver = Driver(interpreted.InterpretedDevice(SMALL))
+    driver = Driver(FaultyDevice(SMALL))
     driver.load(compile_graph(graph, SMALL))
     with pytest.raises(ProgramError, match="compile it again"):
         selftest(driver)
@@ -103,21 +102,22 @@ def test_program_without_crcs(graph):
 
 def test_memory_reused(graph):
     program = with_selftest(compile_graph(graph, SMALL, keep_maps=False), graph)
-    driver = Driver(interpreted.InterpretedDevice(SMALL))
+    driver = Driver(FaultyDevice(SMALL))
     driver.load(program)
     assert selftest(driver).passed
 
 
+@pytest.mark.simulator
 def test_flipped_bit_in_weights_in_memory(simulated, program, graph):
     """For every convolution in turn: the upper bit of one weight."""
     _, driver = simulated
     assert selftest(driver).passed
     named = 0
     for layer in program.layers:
-        loads = list(instructions(program, layer.number, Opcode.LOAD_WEIGHTS))
+        loads = list(instructions(program, layer.number, LoadWeights))
         if not loads:
             continue
-        place = loads[0]["address"] + 1
+        place = loads[0].address + 1
         weights = driver.memory.shared["PARAMETERS"].view
         weights[place] ^= 0x08
         report = selftest(driver)
@@ -133,6 +133,7 @@ def test_flipped_bit_in_weights_in_memory(simulated, program, graph):
     assert verify(driver, graph, random_codes(graph, 1)).passed
 
 
+@pytest.mark.simulator
 def test_fault_in_the_read_path(simulated, program):
     """Reads of one byte of a map give a wrong bit: the layer that reads it is named."""
     device, driver = simulated
@@ -155,6 +156,7 @@ def test_fault_in_the_read_path(simulated, program):
     assert selftest(driver).passed
 
 
+@pytest.mark.simulator
 def test_flipped_bit_in_a_map_in_memory(simulated, program):
     """A bit of a stored map flips before it is read: its reader is named, not the layer that stored it."""
     device, driver = simulated

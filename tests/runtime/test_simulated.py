@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from intramix.compiler.compile import compile_graph
+from intramix.compiler.place.lanes import LUT_FORMATS
 from intramix.explore.cycles import estimate
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
-from intramix.hdl.isa import Error
+from intramix.hdl.instructions import LoadWeights
+from intramix.hdl.isa import Engine, Error
 from intramix.hdl.registers import Status
 from intramix.quant.graph.executor import execute
-from intramix.quant.graph.formats import FIXED4, POT_4, SP2_4
 from intramix.quant.graph.random_graph import KINDS, FormatMix, random_codes, random_graph, single_convolution
 from intramix.runtime.driver import Driver
 from intramix.runtime.errors import AcceleratorError, DeviceError, RejectedError, RunTimeout, SignatureMismatch
@@ -22,6 +23,8 @@ from intramix.runtime.verification import verify
 from intramix.sim.conditions import DdrConditions
 from intramix.sim.simulation import FaultMode
 from tests.support.small import FAST, SMALL, check_outputs
+
+pytestmark = pytest.mark.simulator
 
 FIXED8_ONLY = Geometry(word_channels=4, pixel_lanes=1, fixed8_lanes=8, fixed4_lanes=0, lut_lanes=0, activation_bits=4)
 WIDE = Geometry(
@@ -54,10 +57,8 @@ def stalled(seed: int, probability: float = 0.3) -> DdrConditions:
 
 def mix_of(geometry: Geometry) -> FormatMix:
     """Filters in the shares of the geometry's lanes."""
-    kinds = {LaneClass.LUT_FIXED4: FIXED4, LaneClass.LUT_SP2: SP2_4, LaneClass.LUT_POT: POT_4}
-    return FormatMix(
-        geometry.fixed8_lanes, geometry.fixed4_lanes, geometry.lut_lanes, lut_format=kinds[geometry.lut_scheme]
-    )
+    kind = LUT_FORMATS[geometry.lut_scheme]
+    return FormatMix(geometry.fixed8_lanes, geometry.fixed4_lanes, geometry.lut_lanes, lut_format=kind)
 
 
 def network(geometry: Geometry, seed: int, **options):
@@ -293,6 +294,41 @@ def test_damaged_instructions_never_hang():
     assert Error.FIELD in outcomes or Error.OPCODE in outcomes
     assert "" not in outcomes  # no rule of the bus was broken
     assert len(outcomes) > 2
+
+
+def test_tile_larger_than_the_ring_over_several_blocks(small):
+    """Its 17 · 17 words pass through the ring of 256 once for every group of every block."""
+    graph = single_convolution(
+        0, channels=8, filters=8, size=(68, 51), kernel=(17, 17), stride=(17, 17), depthwise=True, mix=mix_of(SMALL)
+    )
+    program = compile_graph(graph, SMALL)
+    loads = [instruction.words for instruction in program.decoded() if isinstance(instruction, LoadWeights)]
+    assert loads == [17 * 17] * 6  # rows of 3 windows, one for each of two lanes at once
+    driver = Driver(small)
+    driver.load(program)
+    report = verify(driver, graph, random_codes(graph, 9))
+    assert report.passed, str(report)
+
+
+def test_array_that_starves_is_named(small):
+    """The last load has fewer weight words than its layer needs: the array waits, and so does STORE, for the array."""
+    graph = network(SMALL, 28, blocks=2)
+    program = compile_graph(graph, SMALL)
+    decoded = list(program.decoded())
+    place = max(index for index, instruction in enumerate(decoded) if isinstance(instruction, LoadWeights))
+    decoded[place] = dataclasses.replace(decoded[place], words=1)
+    driver = Driver(small)
+    driver.load(
+        dataclasses.replace(program, instructions=b"".join(instruction.encode() for instruction in decoded)),
+        watchdog=2000,
+    )
+    with pytest.raises(AcceleratorError, match=r"the array waits for ever at .* needs weight word") as caught:
+        driver.run(random_codes(graph, 8))
+    report = caught.value.report
+    assert (report.code, report.engine) == (Error.DEADLOCK, Engine.COMPUTE)
+    assert report.layer == decoded[place].layer
+    driver.load(program)
+    assert verify(driver, graph, random_codes(graph, 8)).passed
 
 
 def test_silent_memory_is_found_by_the_watchdog(small):

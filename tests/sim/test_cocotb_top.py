@@ -6,7 +6,9 @@ import pytest
 
 from intramix.hdl.geometry import Geometry
 from intramix.sim.cocotb_runner import run_cocotb
-from intramix.sim.errors import BuildError
+from intramix.sim.errors import SimulatorBuildError
+
+pytestmark = pytest.mark.simulator
 
 SMALL = Geometry(
     word_channels=8, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_depth=1024,
@@ -25,5 +27,5 @@ def test_top_level(tmp_path):
 def test_a_build_that_fails_shows_the_compilers_words(monkeypatch, tmp_path):
     monkeypatch.setenv("INTRAMIX_CACHE", str(tmp_path))
     monkeypatch.setattr("intramix.sim.cocotb_runner.wrapper_text", lambda geometry: "module broken (;\n")
-    with pytest.raises(BuildError, match=r"(?s)build\.log.*wrapper\.v:1"):
+    with pytest.raises(SimulatorBuildError, match=r"(?s)build\.log.*wrapper\.v:1"):
         run_cocotb(SMALL, "tests.support.cocotb_top", directory=tmp_path)

@@ -10,6 +10,8 @@ from intramix.sim.errors import SimulationError
 from intramix.sim.simulation import FaultMode
 from tests.support import copying
 
+pytestmark = pytest.mark.simulator
+
 FAST = DdrConditions(peak_bytes_per_second=1e12, latency_cycles=1, response_cycles=1)
 CROSSES, EARLY_LAST, CHANGES_ADDRESS, DROPS_ADDRESS, NARROW = range(1, 6)
 FIXED, CHANGES_DATA, TOO_LONG, DROPS_DATA, FATAL = range(6, 11)

@@ -1,6 +1,7 @@
 """The build of simulators: the cache, and every error a user can meet."""
 
 import os
+import pathlib
 import stat
 import subprocess
 import sys
@@ -9,10 +10,13 @@ import pytest
 
 from intramix.sim import verilator
 from intramix.sim.cache import CacheError, cache_directory, digest
-from intramix.sim.errors import BuildError, MissingToolError
+from intramix.sim.errors import MissingToolError, SimulationError, SimulatorBuildError
 from intramix.sim.ports import MasterPort, master_ports
+from intramix.sim.simulation import Simulation
 from intramix.sim.verilator import BuildOptions, build_library, verilator_environment
 from tests.support import copying
+
+pytestmark = pytest.mark.simulator
 
 
 @pytest.fixture
@@ -59,14 +63,14 @@ def test_makeflags_of_the_caller_do_not_leak(monkeypatch):
 
 
 def test_bad_verilog_says_what_and_where(cache):
-    with pytest.raises(BuildError, match=r"Verilator failed[\s\S]*top\.v:3"):
+    with pytest.raises(SimulatorBuildError, match=r"Verilator failed[\s\S]*top\.v:3"):
         build_library("module bad(\n input clk);\n assign = 1;\nendmodule\n", (), top="bad")
     assert not list(cache.glob("simulator-*.so"))
     assert not list(cache.glob(".build-*"))
 
 
 def test_design_without_the_ports_is_a_build_error(cache):
-    with pytest.raises(BuildError, match=r"C\+\+ compiler failed"):
+    with pytest.raises(SimulatorBuildError, match=r"C\+\+ compiler failed"):
         build_library("module bare(input clk, input rst, output interrupt);\nassign interrupt = 0;\nendmodule\n",
                       (MasterPort(name="none", data_bits=32),), top="bare")
 
@@ -89,10 +93,10 @@ def test_other_contents_other_library(cache):
 
 def test_two_processes_build_once(cache):
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import copying; told = [];"
+        "import sys; sys.path.insert(0, sys.argv[1]); from tests.support import copying; told = [];"
         "print(copying.build(progress=told.append)[0], len(told))"
     )
-    folder = os.path.dirname(__file__)
+    folder = pathlib.Path(__file__).parents[2]
     processes = [
         subprocess.Popen([sys.executable, "-c", script, folder], stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
@@ -149,3 +153,34 @@ def test_large_modules_with_many_instances_are_not_inlined_in_large_designs(monk
     assert verilator._hierarchy(verilog, "top") == ""
     monkeypatch.setattr(verilator, "_INLINED_CHARACTERS", 6 * 9000)  # three, two and the top itself
     assert verilator._hierarchy(verilog, "top") == '`verilator_config\nno_inline -module "many"\n'
+
+
+@pytest.mark.simulator
+def test_waves_of_a_part(tmp_path):
+    """Two files of one simulation hold the cycles between their beginning and end, and no others."""
+    library, ports = copying.build(options=BuildOptions(trace=True))
+    with Simulation(library, ports, memory_bytes=copying.MEMORY_BYTES) as sim:
+        spans = []
+        for name in ("one.vcd", "two.vcd"):
+            sim.run(10)
+            begin = sim.cycles
+            sim.begin_trace(tmp_path / name)
+            copying.start_copy(sim, 0, 1024, 64)
+            sim.run(20)
+            sim.end_trace()
+            spans.append((begin, sim.cycles))
+            sim.run(10)
+        with pytest.raises(SimulationError, match=r"no waves can be written to .*folder is not there"):
+            sim.begin_trace(tmp_path / "absent" / "three.vcd")
+    for name, (begin, end) in zip(("one.vcd", "two.vcd"), spans):
+        text = (tmp_path / name).read_text()
+        times = [int(line[1:]) for line in text.splitlines() if line.startswith("#")]
+        assert 10 * begin <= times[0] < 10 * (begin + 1)
+        assert 10 * (end - 1) < times[-1] <= 10 * end
+        assert "$enddefinitions" in text
+
+
+@pytest.mark.simulator
+def test_waves_without_tracing(tmp_path):
+    with copying.simulation() as sim, pytest.raises(SimulationError, match="built without tracing"):
+        sim.begin_trace(tmp_path / "waves.vcd")

@@ -7,12 +7,13 @@ from cocotb.triggers import ClockCycles, with_timeout
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.program.log_records import expected_crcs
 from intramix.hdl.geometry import ISA_VERSION
-from intramix.hdl.isa import Engine, Error, Opcode, Token, encode
+from intramix.hdl.isa import Engine, Error, Opcode, Token
 from intramix.hdl.registers import COUNTERS, MAGIC, OFFSET, REGISTERS, SPACE_BYTES, Access, Control, Status
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.random_graph import random_codes, random_graph
 from intramix.runtime.results import decode_log
 from intramix.sim.testbench import Testbench
+from tests.support.raw_instructions import encode
 
 OKAY = 0
 ALIGNED = {name: 0xFFFFFFC0 for name in ("PROGRAM_LOW", "PARAMETERS_LOW", "INPUT_LOW", "OUTPUT_LOW", "WORKSPACE_LOW")}

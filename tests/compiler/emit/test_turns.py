@@ -9,7 +9,7 @@ import pytest
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.interpreter.interpret import interpret, memory_for, run_codes
 from intramix.compiler.program.log_records import expected_crcs
-from intramix.hdl.isa import Opcode
+from intramix.hdl.instructions import Compute, LoadMap, LoadWeights, Store
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.formats import FIXED4
 from intramix.quant.graph.graph import MaxPool, Padding
@@ -36,13 +36,9 @@ def pooled(seed, *, size, channels=4, filters, kernel, stride, padding):
     )
 
 
-def instructions(program):
-    return list(program.decoded())
-
-
-def turns_of(program, opcode):
+def turns_of(program, kind):
     """Layers in the order in which they take turns at an engine."""
-    layers = [fields["layer"] for other, fields in instructions(program) if other is opcode]
+    layers = [instruction.layer for instruction in program.decoded() if isinstance(instruction, kind)]
     return [layer for layer, _ in itertools.groupby(layers)]
 
 
@@ -67,8 +63,8 @@ CASES = {
 def test_a_pool_runs_on_rows_as_they_are_stored(geometries, name, keep_maps):
     graph = pooled(3, **CASES[name])
     program = compile_graph(graph, geometries[name], keep_maps=keep_maps)
-    for opcode in (Opcode.COMPUTE, Opcode.STORE, Opcode.LOAD_MAP):
-        assert turns_of(program, opcode)[:5] == [0, 1, 0, 1, 0]
+    for kind in (Compute, Store, LoadMap):
+        assert turns_of(program, kind)[:5] == [0, 1, 0, 1, 0]
     codes = random_codes(graph, 3)
     expected = execute(graph, codes)
     stored = run_codes(program, codes)  # which proves, too, that the tokens order every access
@@ -80,12 +76,12 @@ def test_records_of_layers_side_by_side(geometries):
     """Each layer has a CRC of its own, and its record."""
     graph = pooled(4, **CASES["plain"])
     program = compile_graph(graph, geometries["plain"])
-    stores = [fields for opcode, fields in instructions(program) if opcode is Opcode.STORE]
-    started = [fields for fields in stores if fields["crc_start"]]
-    assert [(fields["layer"], fields["crc_register"]) for fields in started] == [(0, 0), (1, 1)]
-    assert all(fields["crc_register"] == fields["layer"] for fields in stores)
-    assert [fields["layer"] for fields in stores if fields["crc_emit"]] == [0, 1]
-    assert stores[-1]["crc_emit"]
+    stores = [store for store in program.decoded() if isinstance(store, Store)]
+    started = [store for store in stores if store.crc_start]
+    assert [(store.layer, store.crc_register) for store in started] == [(0, 0), (1, 1)]
+    assert all(store.crc_register == store.layer for store in stores)
+    assert [store.layer for store in stores if store.crc_emit] == [0, 1]
+    assert stores[-1].crc_emit
     codes = random_codes(graph, 4)
     memory = memory_for(program, codes)
     interpret(program, memory)
@@ -97,7 +93,7 @@ def test_records_of_layers_side_by_side(geometries):
 
 def test_a_map_of_few_blocks_is_finished_first(geometries):
     program = compile_graph(pooled(3, **(CASES["plain"] | {"size": (6, 36)})), geometries["plain"])
-    assert turns_of(program, Opcode.STORE) == [0, 1]
+    assert turns_of(program, Store) == [0, 1]
 
 
 @pytest.mark.parametrize("kinds", [["inverted", "pointwise"], ["residual", "convolution3"], ["projection"],
@@ -108,7 +104,7 @@ def test_several_layers_share_a_turn(geometries, name, kinds):
     graph = random_graph(7, blocks=len(kinds), kinds=kinds, size=(128, 12), activation_bits=4)
     geometry = dataclasses.replace(geometries[name], weight_depth=2048, activation_depth=4096)
     program = compile_graph(graph, geometry)
-    order = turns_of(program, Opcode.STORE)
+    order = turns_of(program, Store)
     assert len(order) > 2 * len(graph.layers), "the layers come one after the other"
     codes = random_codes(graph, 7)
     expected = execute(graph, codes)
@@ -137,7 +133,7 @@ def test_tiles_of_equal_weights_share_them(geometries, depth):
         codes = random_codes(network, 5)
         stored, expected = run_codes(program, codes), execute(network, codes)
         np.testing.assert_array_equal(stored[layer.output], expected[layer.output])
-        return sum(fields["words"] for opcode, fields in instructions(program) if opcode is Opcode.LOAD_WEIGHTS)
+        return sum(load.words for load in program.decoded() if isinstance(load, LoadWeights))
 
     alike = dataclasses.replace(graph, layers=(dataclasses.replace(layer, weight=np.full_like(layer.weight, 3)),))
     assert weight_words(graph) == tiles * weight_words(alike)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from intramix.compiler.interpreter.hazards import HazardChecker
-from intramix.compiler.interpreter.interpret import InterpreterError, Machine
+from intramix.compiler.interpreter.interpret import InterpretedMachine, InterpreterError
 from intramix.hdl.geometry import Geometry
-from intramix.hdl.isa import Mode, Opcode, Region, Token, encode
+from intramix.hdl.isa import Mode, Opcode, Region, Token
+from tests.support.raw_instructions import encode
 
 SIZES = {"PARAMETERS": 4096, "INPUT": 64, "OUTPUT": 64, "WORKSPACE": 64, "LOG": 0}
 READY, FREE = 1 << Token.INPUT_READY, 1 << Token.INPUT_FREE
@@ -48,7 +49,7 @@ WEIGHTS = (
 def run(*instructions, ports=1):
     g = Geometry(word_channels=4, pixel_lanes=ports, fixed8_lanes=0, fixed4_lanes=4, lut_lanes=0, activation_bits=4,
                  maps_ports=ports)  # fmt: skip
-    machine = Machine(g, {name: bytearray(size) for name, size in SIZES.items()})
+    machine = InterpretedMachine(g, {name: bytearray(size) for name, size in SIZES.items()})
     hazards = HazardChecker(g, {region.name: SIZES[region.name] for region in Region})
     for instruction in instructions:
         hazards(machine.execute(instruction))
@@ -204,7 +205,7 @@ def test_two_groups_store_over_one_another():
 def test_read_addresses_are_those_of_the_loop_nest():
     """Only words that a step really reads count: 2 × 2 windows with stride 2 on rows of 5 leave the last column."""
     g = Geometry(word_channels=4, pixel_lanes=1, fixed8_lanes=0, fixed4_lanes=4, lut_lanes=0, activation_bits=4)
-    machine = Machine(g, {name: bytearray(256) for name in SIZES})
+    machine = InterpretedMachine(g, {name: bytearray(256) for name in SIZES})
     hazards = HazardChecker(g, dict.fromkeys(SIZES, 256))
     hazards(machine.execute(load(chunk_words=20, row_words=5, lane_rows=4, signal=READY)))
     windows = {"outputs_y": 2, "kernel_y": 2, "delta_kernel_y": 4, "delta_x": -4, "delta_y": 2, "width": 5}

@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from intramix.compiler.interpreter.interpret import InterpreterError, Machine, interpret, memory_for, run_codes
+from intramix.compiler.interpreter.interpret import (
+    InterpretedMachine,
+    InterpreterError,
+    interpret,
+    memory_for,
+    run_codes,
+)
 from intramix.compiler.program.map_layout import MapLayout
 from intramix.compiler.program.program import Program
 from intramix.hdl.encoding import code_table, encode_weights, offset_code, pack_weight_words, weight_of
 from intramix.hdl.geometry import Geometry, LaneClass
-from intramix.hdl.isa import CONSTANT_LAYOUT, KERNEL_WORDS, Mode, OffsetCode, Opcode, Region, Token, encode, pack
+from intramix.hdl.isa import CONSTANT_LAYOUT, KERNEL_WORDS, Mode, OffsetCode, Opcode, Region, Token, pack
+from tests.support.raw_instructions import encode
 
 
 def geometry(**fields):
@@ -72,7 +79,7 @@ def test_load_map_cuts_bands_with_halos_and_padding(by_row, residual):
     g = geometry(pixel_lanes=4)
     codes = np.random.default_rng(1).integers(0, 32, (16, 5, 6), np.uint8)
     place = layout(g, "x", codes.shape, 5, offset=7)
-    machine = Machine(g, {"INPUT": bytearray(7) + bytearray(place.pack(codes))})
+    machine = InterpretedMachine(g, {"INPUT": bytearray(7) + bytearray(place.pack(codes))})
     chunks = (
         {"chunks": 5, "chunk_words": 6, "chunk_stride": 6 * g.word_bytes}
         if by_row
@@ -164,7 +171,7 @@ def test_compute_follows_the_loop_nest(seed):
     rng = np.random.default_rng(seed)
     scheme = [LaneClass.LUT_SP2, LaneClass.LUT_POT, LaneClass.LUT_FIXED4][seed % 3]
     g = geometry(lut_scheme=scheme, weight_ports=1 + seed % 2)
-    machine = Machine(g, {})
+    machine = InterpretedMachine(g, {})
     machine.activation.words[:] = rng.integers(0, 32, machine.activation.words.shape)
     machine.activation.valid[:] = True
     fields = {name: int(rng.integers(1, 4)) for name in ("outputs_y", "outputs_x", "kernel_y", "kernel_x", "channels")}
@@ -189,7 +196,7 @@ def test_compute_follows_the_loop_nest(seed):
 
 def test_long_windows_are_exact_beyond_float32():
     g = geometry(word_channels=64, fixed8_lanes=64, fixed4_lanes=0, lut_lanes=0, post_units=8)
-    machine = Machine(g, {})
+    machine = InterpretedMachine(g, {})
     rng = np.random.default_rng(11)
     machine.activation.words[:] = rng.integers(30, 32, machine.activation.words.shape)
     machine.activation.valid[:] = True
@@ -408,7 +415,7 @@ def test_convolution(case):
     assert len(stores) == tile.y.bytes
     record = np.frombuffer(bytes(memory["LOG"][32:48]), "<u4")
     assert record.tolist() == [zlib.crc32(stores), 5, tile.y.bytes // g.word_bytes, 0]
-    compute = next(effect for effect in effects if effect.opcode is Opcode.COMPUTE)
+    compute = next(effect for effect in effects if effect.instruction.opcode is Opcode.COMPUTE)
     taps = tile.kernel**2 * tile.x.channel_words * tile.x.digits * tile.weight_digits
     assert compute.steps == -(-tile.y.height // g.pixel_lanes) * tile.y.width * taps
     assert machine.tokens.counts[Token.INPUT_FREE] == 1
@@ -451,7 +458,8 @@ def test_maximum_with_padding_and_stride():
     g = geometry()
     codes = np.random.default_rng(2).integers(0, 32, (16, 7, 6), np.uint8)
     place = layout(g, "x", codes.shape, 5)
-    machine = Machine(g, {"INPUT": bytearray(place.pack(codes)), "OUTPUT": bytearray(2 * 4 * 3 * g.word_bytes)})
+    regions = {"INPUT": bytearray(place.pack(codes)), "OUTPUT": bytearray(2 * 4 * 3 * g.word_bytes)}
+    machine = InterpretedMachine(g, regions)
     pitch = 5 * 6  # output rows 0, 1 and 2, 3: five padded rows each, with two of overlap … rows 0 … 4 and 4 … 8
     machine.execute(
         encode(
@@ -487,7 +495,8 @@ def test_maximum_with_padding_and_stride():
 def filled(**fields):
     """A machine whose output memory holds random words."""
     g = geometry(**fields)
-    machine = Machine(g, {"OUTPUT": bytearray([0xEE]) * 400, "LOG": bytearray(64), "WORKSPACE": bytearray(100)})
+    regions = {"OUTPUT": bytearray([0xEE]) * 400, "LOG": bytearray(64), "WORKSPACE": bytearray(100)}
+    machine = InterpretedMachine(g, regions)
     machine.output.words[:] = np.random.default_rng(4).integers(0, 32, machine.output.words.shape)
     machine.output.valid[:] = True
     return machine
@@ -553,7 +562,7 @@ def streaming(depth=16, words=64):
     g = geometry(weight_depth=depth, fixed8_lanes=0, fixed4_lanes=4, lut_lanes=4, lut_scheme=LaneClass.LUT_FIXED4)
     codes = np.broadcast_to((np.arange(words) % 16)[:, None, None], (words, 8, 8)).astype(np.uint8)
     zeros = bytes(constants_bytes(g, [1] * 8, [OffsetCode.NONE] * 8, [0] * 8))
-    machine = Machine(
+    machine = InterpretedMachine(
         g, {"PARAMETERS": bytearray(pack_weight_words(g, codes).tobytes()), "INPUT": bytearray(zeros * 4)}
     )
     machine.activation.words[:, :, 0] = 1
@@ -688,7 +697,8 @@ def test_tokens():
     refused(machine, "wait", "no OUTPUT_READY token is pending", Opcode.STORE, wait=bit(Token.OUTPUT_READY), **store)
     refused(machine, "wait", r"names a channel that STORE may not \(OUTPUT_READY legal\)", Opcode.STORE,
             wait=bit(Token.STORED), **store)  # fmt: skip
-    refused(machine, "signal", r"STORE may not \(OUTPUT_FREE, STORED legal\)", Opcode.STORE, signal=1 << 7, **store)
+    refused(machine, "signal", r"STORE may not \(OUTPUT_FREE, STORED legal\)", Opcode.STORE,
+            signal=bit(Token.OUTPUT_READY), **store)  # fmt: skip
     refused(machine, "signal", r"WEIGHTS may not \(none legal\)", Opcode.LOAD_WEIGHTS, signal=1, words=1)
     machine.tokens.counts[Token.STORED] = 255
     refused(machine, "signal", "more than 255 STORED tokens", Opcode.STORE, signal=bit(Token.STORED), **store)
@@ -699,6 +709,8 @@ def test_tokens():
 
 def test_wrong_encodings():
     machine = filled()
+    with pytest.raises(InterpreterError, match=r"instruction 0 \(unknown\): signal: .* names a channel that is none"):
+        machine.execute(encode(Opcode.STORE, signal=1 << 7))
     with pytest.raises(InterpreterError, match=r"instruction 0 \(unknown\): opcode: unknown opcode 9"):
         machine.execute(bytes([9]) + bytes(63))
     with pytest.raises(InterpreterError, match="an instruction is 64 bytes, not 3"):
@@ -720,7 +732,7 @@ def test_wrong_encodings():
     ],
 )
 def test_load_map_refuses(fields, field, message):
-    machine = Machine(geometry(), {"INPUT": bytearray(400)})
+    machine = InterpretedMachine(geometry(), {"INPUT": bytearray(400)})
     given = {"region": Region.INPUT, "planes": 1, "chunks": 1, "chunk_words": 4, "row_words": 2, "lane_rows": 2}
     refused(machine, field, message, Opcode.LOAD_MAP, **(given | {"lane_mask": 3} | fields))
 
@@ -730,7 +742,7 @@ def test_lanes_of_a_group_begin_with_their_own_rows():
     g = geometry(pixel_lanes=4, maps_ports=2)
     codes = np.random.default_rng(5).integers(0, 32, (8, 6, 2), np.uint8)
     place = layout(g, "x", codes.shape, 5)
-    machine = Machine(g, {"INPUT": bytearray(place.pack(codes))})
+    machine = InterpretedMachine(g, {"INPUT": bytearray(place.pack(codes))})
     effect = machine.execute(
         encode(
             Opcode.LOAD_MAP, region=Region.INPUT, address=3 * 2 * g.word_bytes, planes=1, chunks=1, chunk_words=6,
@@ -750,7 +762,7 @@ def test_lanes_of_a_group_begin_with_their_own_rows():
 
 def test_kernels_belong_to_a_group():
     g = geometry(pixel_lanes=4, maps_ports=2, depthwise_channels=8)
-    machine = Machine(g, {"INPUT": bytearray(400), "PARAMETERS": bytearray(400)})
+    machine = InterpretedMachine(g, {"INPUT": bytearray(400), "PARAMETERS": bytearray(400)})
     kernels = {"region": Region.PARAMETERS, "planes": 1, "chunks": 1, "chunk_words": KERNEL_WORDS}
     kernels |= {"row_words": KERNEL_WORDS}
     machine.execute(encode(Opcode.LOAD_MAP, **kernels, lane_rows=1, lane_mask=0b0100, kernels=1))

@@ -1,4 +1,4 @@
-"""Folded stems against torch's convolution of the image as it is."""
+"""Rewritten inputs against torch's convolution of the image as it is."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intramix.compiler.lower.input_rewrite import Stem, axis_windows, choose_stem
+from intramix.compiler.lower.input_rewrite import InputRewrite, axis_windows, choose_input_rewrite
 from intramix.hdl.geometry import Geometry
 from intramix.quant.graph.graph import Padding
 from intramix.quant.graph.random_graph import random_graph, single_convolution
@@ -40,10 +40,10 @@ def test_every_folded_convolution_is_the_original_one(data):
             (padding.top, padding.left), kernel, stride, size, (output.height, output.width), strict=True
         )
     ]
-    stem = Stem(channels, *axes)
-    stored = gathered(stem.fold, image)
-    weight = stem.weight(layer)
-    assert weight.shape == (3, len(stem.fold.channels), axes[0].taps, axes[1].taps)
+    rewrite = InputRewrite(channels, *axes)
+    stored = gathered(rewrite.fold, image)
+    weight = rewrite.weight(layer)
+    assert weight.shape == (3, len(rewrite.fold.channels), axes[0].taps, axes[1].taps)
     assert weight.sum() == layer.weight.sum()
     # As the accelerator pads: above and left by `pad`, below and to the right as far as the output needs.
     below, right = (
@@ -83,11 +83,11 @@ def gathered(fold, image):
         ({"channels": 3, "kernel": (3, 3), "stride": (1, 1), "padding": Padding(1, 1, 1, 1)}, 9, (1, 3)),
     ],
 )
-def test_what_a_stem_becomes(options, channels, taps):
+def test_what_an_input_becomes(options, channels, taps):
     graph = single_convolution(1, **({"size": (14, 14), "input_bits": 8} | options))
-    stem = choose_stem(graph, GEOMETRY)
-    assert len(stem.fold.channels) == channels
-    assert sorted((stem.rows.taps, stem.columns.taps)) == sorted(taps)
+    rewrite = choose_input_rewrite(graph, GEOMETRY)
+    assert len(rewrite.fold.channels) == channels
+    assert sorted((rewrite.rows.taps, rewrite.columns.taps)) == sorted(taps)
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_what_a_stem_becomes(options, channels, taps):
     ],
 )
 def test_what_gains_nothing_stays(options):
-    assert choose_stem(single_convolution(1, size=(14, 14), input_bits=8, **options), GEOMETRY) is None
+    assert choose_input_rewrite(single_convolution(1, size=(14, 14), input_bits=8, **options), GEOMETRY) is None
 
 
 def test_input_read_by_other_layers_is_not_folded():
     graph = random_graph(0, blocks=1, kinds=("max_pool",), input_bits=5)
-    assert choose_stem(graph, GEOMETRY) is None
+    assert choose_input_rewrite(graph, GEOMETRY) is None
 
 
 def test_two_layers_that_read_the_input_share_one_window():
@@ -115,7 +115,7 @@ def test_two_layers_that_read_the_input_share_one_window():
     )
     tensors = graph.tensors | {"narrow": dataclasses.replace(graph.tensors[wide.output], name="narrow")}
     both = dataclasses.replace(graph, layers=(wide, narrow), tensors=tensors, outputs=(*graph.outputs, "narrow"))
-    stem = choose_stem(both, GEOMETRY)
-    assert stem == choose_stem(graph, GEOMETRY) or stem.rows.taps * stem.columns.taps < 9
-    assert stem.weight(narrow).shape == stem.weight(wide).shape
-    assert stem.weight(narrow).sum() == narrow.weight.sum()
+    rewrite = choose_input_rewrite(both, GEOMETRY)
+    assert rewrite == choose_input_rewrite(graph, GEOMETRY) or rewrite.rows.taps * rewrite.columns.taps < 9
+    assert rewrite.weight(narrow).shape == rewrite.weight(wide).shape
+    assert rewrite.weight(narrow).sum() == narrow.weight.sum()

@@ -8,7 +8,8 @@ import pytest
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.interpreter.interpret import InterpreterError, interpret, memory_for, run_codes
 from intramix.hdl.geometry import Geometry
-from intramix.hdl.isa import INSTRUCTION_BYTES, Opcode, encode
+from intramix.hdl.instructions import LoadMap
+from intramix.hdl.isa import INSTRUCTION_BYTES
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.formats import FIXED4, POT_4, SP2_4
 from intramix.quant.graph.graph import Convolution, IntegerGraph
@@ -41,7 +42,7 @@ def check(graph: IntegerGraph, geometry: Geometry, seed: int = 1, *, keep_maps: 
 
 
 def loads(program):
-    return [fields for opcode, fields in program.decoded() if opcode is Opcode.LOAD_MAP]
+    return [load for load in program.decoded() if isinstance(load, LoadMap)]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -51,7 +52,7 @@ def test_random_networks(geometry, seed):
     program = check(graph, unit, seed, keep_maps=seed % 2 == 0)
     computed = [record for record in program.layers if record.on_load]
     assert computed
-    assert any(fields["depthwise"] for fields in loads(program))
+    assert any(load.depthwise for load in loads(program))
     assert sum(record.macs + record.on_load_macs for record in program.layers) == sum(
         layer.weight.size * graph.tensors[layer.output].height * graph.tensors[layer.output].width
         for layer in graph.layers if isinstance(layer, Convolution)
@@ -65,7 +66,7 @@ def test_strides_and_sizes(geometries):
     for seed, size in enumerate([(2, 3), (3, 2), (5, 9), (8, 7), (16, 31), (31, 16)]):
         graph = inverted(10 + seed, unit, size=size, kinds=("stem", "depthwise", "pointwise", "linear"), blocks=6)
         program = check(graph, unit)
-        strides |= {fields["source_stride"] for fields in loads(program) if fields["depthwise"]}
+        strides |= {load.source_stride for load in loads(program) if load.depthwise}
     assert strides == {1, 2}
 
 
@@ -75,9 +76,9 @@ def test_blocks_and_turns(geometries):
         unit = with_unit(geometries[name])
         kinds = ("stem", "inverted", "depthwise")
         program = check(inverted(3, unit, size=(26, 40), channels=(8, 12), kinds=kinds), unit)
-        blocks = [fields for fields in loads(program) if fields["depthwise"]]
-        assert len(blocks) > len({fields["layer"] for fields in blocks})
-        borders = {tuple(fields[f"source_{side}"] for side in ("top", "bottom")) for fields in blocks}
+        blocks = [load for load in loads(program) if load.depthwise]
+        assert len(blocks) > len({load.layer for load in blocks})
+        borders = {(load.source_top, load.source_bottom) for load in blocks}
         assert len(borders) > 1
 
 
@@ -87,7 +88,7 @@ def test_no_unit_changes_nothing(geometry):
     program = compile_graph(graph, geometry)
     assert not any(record.on_load for record in program.layers)
     assert len(program.layers) == len(graph.computing)
-    assert not any(fields["depthwise"] or fields["kernels"] for fields in loads(program))
+    assert not any(load.depthwise or load.kernels for load in loads(program))
 
 
 def test_kernels_are_loaded_once(geometries):
@@ -95,7 +96,7 @@ def test_kernels_are_loaded_once(geometries):
     kinds = ("stem", "inverted", "depthwise")
     program = compile_graph(inverted(3, unit, size=(26, 40), channels=(8, 12), kinds=kinds), unit)
     computed = [record.number for record in program.layers if record.on_load]
-    assert [fields["layer"] for fields in loads(program) if fields["kernels"]] == computed
+    assert [load.layer for load in loads(program) if load.kernels] == computed
 
 
 def test_too_many_kernels_are_left_to_the_array(geometries):
@@ -123,9 +124,9 @@ def test_bad_fields(geometries, changes, message):
     graph = inverted(1, unit)
     program = compile_graph(graph, unit)
     codes = bytearray(program.instructions)
-    for number, (opcode, fields) in enumerate(program.decoded()):
-        if opcode is Opcode.LOAD_MAP and fields["depthwise"]:
-            changed = encode(opcode, **{name: value for name, value in (fields | changes).items() if name != "opcode"})
+    for number, load in enumerate(program.decoded()):
+        if isinstance(load, LoadMap) and load.depthwise:
+            changed = dataclasses.replace(load, **changes).encode()
             codes[number * INSTRUCTION_BYTES : (number + 1) * INSTRUCTION_BYTES] = changed
             break
     damaged = dataclasses.replace(program, instructions=bytes(codes))

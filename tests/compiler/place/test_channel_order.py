@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from intramix.compiler.errors import CompileError
 from intramix.compiler.lower.layers import lower
-from intramix.compiler.place.channel_order import choose_orders
-from intramix.compiler.place.lanes import lane_classes, lane_masks, minimum_tiles, natural, place
+from intramix.compiler.place.channel_order import choose_channel_orders
+from intramix.compiler.place.lanes import LUT_FORMATS, lane_classes, lane_masks, minimum_tiles, natural, place
 from intramix.hdl.encoding import code_table
 from intramix.hdl.geometry import Geometry, LaneClass
 from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4
@@ -81,7 +81,7 @@ def test_placement_stores_only_words_with_channels():
     assert (placement.order[placement.position] == np.arange(6)).all()
 
 
-@pytest.mark.parametrize("scheme", [LaneClass.LUT_FIXED4, LaneClass.LUT_SP2, LaneClass.LUT_POT])
+@pytest.mark.parametrize("scheme", LUT_FORMATS)
 def test_masks_hold_exactly_what_lanes_hold(scheme):
     geometry = tiny(1, 1, 2, scheme)
     weights = np.array([[0, 1], [7, -7], [-8, 0], [8, -8], [64, 0], [127, -128], [128, 0], [3, 0], [6, 5]])
@@ -106,7 +106,7 @@ def test_tensors_that_meet_share_an_order(seed):
     )
     geometry = tiny(1, 3, 4, (LaneClass.LUT_SP2, LaneClass.LUT_POT)[seed // 2 % 2])
     layers, _ = lower(graph, geometry)
-    orders = choose_orders(layers, geometry)
+    orders = choose_channel_orders(layers, geometry)
     classes = lane_classes(geometry)
     for layer in layers:
         order = orders.orders[layer.target.name]
@@ -150,14 +150,14 @@ def pair(first, second, channels=4):
 
 def test_conflicting_formats_meet_in_fixed8_lanes():
     geometry = tiny(2, 2, 4)
-    orders = choose_orders(lower(pair(SP2_4, POT_4), geometry)[0], geometry)
+    orders = choose_channel_orders(lower(pair(SP2_4, POT_4), geometry)[0], geometry)
     assert set(orders.placements["a"].lanes[:, 2:].ravel().tolist()) == {-1} or 2 in orders.weight_digits.values()
 
 
 def test_conflicting_formats_take_two_digits_where_there_is_no_fixed8_lane():
     """SP2's 8/8 is no Fixed-4 weight, and Fixed-4's 7 no SP2 weight; two digits hold both."""
     geometry = tiny(0, 2, 2)
-    orders = choose_orders(lower(pair(SP2_4, FIXED4), geometry)[0], geometry)
+    orders = choose_channel_orders(lower(pair(SP2_4, FIXED4), geometry)[0], geometry)
     assert orders.weight_digits == {"one": 2, "two": 1}
 
 
@@ -166,7 +166,7 @@ def test_conflicting_formats_without_a_lane_are_refused():
     with pytest.raises(
         CompileError, match=r"layers 'one', 'two': share one order .* raise the geometry's fixed8_lanes"
     ):
-        choose_orders(lower(pair(SP2_4, FIXED4, channels=8), geometry)[0], geometry)
+        choose_channel_orders(lower(pair(SP2_4, FIXED4, channels=8), geometry)[0], geometry)
 
 
 def test_filter_that_no_lane_holds_is_named():
@@ -174,16 +174,16 @@ def test_filter_that_no_lane_holds_is_named():
     with pytest.raises(
         CompileError, match=r"layer 'one', filter 0: no lane of a tile with .* holds its fixed-8 weights"
     ):
-        choose_orders(lower(pair(FIXED8, FIXED4), geometry)[0], geometry)
+        choose_channel_orders(lower(pair(FIXED8, FIXED4), geometry)[0], geometry)
 
 
 def test_weight_digits_cost_the_fewest_steps():
     """Four Fixed-8 filters, one Fixed-8 lane of eight: two passes of one tile beat four tiles."""
     geometry = tiny(1, 7, 0)
-    orders = choose_orders(lower(pair(FIXED8, FIXED8), geometry)[0], geometry)
+    orders = choose_channel_orders(lower(pair(FIXED8, FIXED8), geometry)[0], geometry)
     assert set(orders.weight_digits.values()) == {2}
     assert orders.placements["a"].tiles == 1
-    orders = choose_orders(lower(pair(FIXED4, FIXED4), geometry)[0], geometry)
+    orders = choose_channel_orders(lower(pair(FIXED4, FIXED4), geometry)[0], geometry)
     assert set(orders.weight_digits.values()) == {1}
 
 
@@ -191,7 +191,7 @@ def test_every_combination_of_digits_is_no_better():
     geometry = tiny(1, 3, 4)
     graph = pair(FIXED8, SP2_4, channels=6)
     layers, _ = lower(graph, geometry)
-    orders = choose_orders(layers, geometry)
+    orders = choose_channel_orders(layers, geometry)
 
     def cost(digits):
         masks = np.bitwise_and.reduce(

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intramix.compiler.emit.memory_slices import OUTSTANDING, SlotRing
 from intramix.compiler.place.lanes import natural
 from intramix.compiler.place.memory import Lifetime, allocate, plan_memory
 from intramix.quant.graph.concatenation import leaves_of
@@ -75,25 +74,3 @@ def test_tensors_survive_until_their_last_reader(geometries, seed, keep_maps):
     for name in graph.tensors if keep_maps else graph.outputs:
         check(name)
     assert {layouts[name].region for name in graph.outputs} == {"OUTPUT"}
-
-
-@given(st.integers(4, 600), st.lists(st.integers(1, 64), min_size=1, max_size=30) | st.just([1] * 300))
-def test_slots_wait_for_what_they_overwrite(depth, sizes):
-    ring = SlotRing(depth)
-    spans = []
-    for size in sizes:
-        if size > depth:
-            with pytest.raises(ValueError, match=f"must be 1 … {depth}"):
-                ring.place(size)
-            continue
-        number, start = ring.place(size)
-        assert number == len(spans)
-        assert start + size <= depth
-        spans.append((start, start + size))
-    needs = ring.needs()
-    assert len(needs) == len(ring) == len(spans)
-    for number, taken in enumerate(needs):
-        assert max(0, number - OUTSTANDING + 1) <= taken <= number
-        assert taken >= (needs[number - 1] if number else 0)
-        for other in range(taken, number):
-            assert spans[other][1] <= spans[number][0] or spans[number][1] <= spans[other][0]

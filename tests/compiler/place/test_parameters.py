@@ -1,12 +1,15 @@
 """Weight streams and constants, unpacked bit by bit with code of the test's own."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from intramix.compiler.lower.layers import lower
-from intramix.compiler.place.channel_order import choose_orders
+from intramix.compiler.place.channel_order import choose_channel_orders
 from intramix.compiler.place.lanes import Placement
 from intramix.compiler.place.parameters import add_parameters, source_words
+from intramix.compiler.span import Span
 from intramix.hdl.encoding import weight_of
 from intramix.hdl.isa import CONSTANT_LAYOUT, unpack
 from intramix.quant.graph.random_graph import FormatMix, single_convolution
@@ -47,7 +50,7 @@ def test_stream_holds_every_weight_where_its_step_reads_it(geometry, depthwise, 
         6, channels=11, filters=filters, kernel=(2, 3), depthwise=depthwise, input_bits=4, output_bits=4, mix=mix
     )
     (layer,), _ = lower(graph, geometry)
-    orders = choose_orders((layer,), geometry)
+    orders = choose_channel_orders((layer,), geometry)
     placement, digits = orders.placements[layer.target.name], orders.weight_digits[layer.name]
     source = orders.orders[layer.source.name]
     parameters = bytearray(b"\x55" * 100)
@@ -55,12 +58,12 @@ def test_stream_holds_every_weight_where_its_step_reads_it(geometry, depthwise, 
     assert block.weights % 64 == block.constants % 64 == block.port_stride % 64 == 0
     words = stored_words(geometry, block, parameters, block.first_word[-1])
     weight = layer.weight  # of a folded input too
-    for tile, (low, high) in enumerate(source_words(layer, source, placement)):
+    for tile, span in enumerate(source_words(layer, source, placement)):
         run = [lane_codes(geometry, word) for word in words[block.first_word[tile] :][: digits * block.run_words[tile]]]
         step = 0
         for ky in range(layer.kernel[0]):
             for kx in range(layer.kernel[1]):
-                for word in range(low, high):
+                for word in range(span.begin, span.end):
                     for lane, filter_ in enumerate(placement.lanes[tile]):
                         for slot in range(geometry.word_channels):
                             channel = source[word * geometry.word_channels + slot]
@@ -103,10 +106,10 @@ def test_depthwise_tiles_read_only_their_channels(geometries):
     geometry = geometries["plain"]
     graph = single_convolution(2, channels=40, filters=40, depthwise=True)
     (layer,), _ = lower(graph, geometry)
-    orders = choose_orders((layer,), geometry)
+    orders = choose_channel_orders((layer,), geometry)
     placement = orders.placements[layer.target.name]
     assert isinstance(placement, Placement)
     assert placement.tiles > 1
     spans = source_words(layer, orders.orders[layer.source.name], placement)
-    assert spans == list(zip(placement.first_word, placement.first_word[1:]))
+    assert spans == [Span(*ends) for ends in itertools.pairwise(placement.first_word)]
     assert np.array_equal(orders.orders[layer.source.name], placement.order)

@@ -10,6 +10,7 @@ from intramix.compiler.errors import CompileError
 from intramix.compiler.lower.layers import lower
 from intramix.compiler.plan.blocks import Cut, grid, split, ways
 from intramix.compiler.plan.pieces import lane_rows, pieces, segments
+from intramix.compiler.span import Padded, Span
 from intramix.hdl.geometry import Geometry
 from intramix.quant.graph.graph import Padding
 from intramix.quant.graph.random_graph import single_convolution
@@ -44,11 +45,11 @@ def test_blocks_hold_what_they_need(data):
         for piece in pieces(block, pixels):
             assert piece.pixels <= pixels
             for lane in range(lanes):
-                for row in range(piece.row, min(piece.row + piece.rows, block.valid_rows(lane))):
-                    for column in range(piece.column, piece.column + piece.columns):
+                for row in range(piece.rows.begin, min(piece.rows.end, block.valid_rows(lane))):
+                    for column in range(piece.columns.begin, piece.columns.end):
                         image, y = divmod(block.output_row(lane) + row, layer.target.height)
                         assert image == block.lane_image(lane)
-                        place = y, block.first_column + column
+                        place = y, block.outputs.columns.begin + column
                         assert (image, *place) not in computed
                         computed.add((image, *place))
                         _check_window(layer, block, lane, row, place)
@@ -71,20 +72,18 @@ def test_groups_read_what_their_lanes_take(data):
     (layer,), _ = lower(graph, two)
     for block in grid(layer, two, Cut(data.draw(st.integers(1, 5))), 2):
         ((whole,),) = block.groups(one)
-        assert (whole.top, whole.first, whole.rows, whole.bottom) == (
-            block.pad_top, block.read_row, block.read_rows, block.pad_bottom
-        )  # fmt: skip
+        assert whole.rows == block.inputs.rows
         parts = [part for (part,) in block.groups(two)]
         assert [lane for part in parts for lane in part.lanes] == list(range(block.lanes(two)))
         for part in parts:
-            content = [None] * part.top + list(range(part.first, part.first + part.rows)) + [None] * part.bottom
+            content = content_of(part.rows)
             for lane in part.lanes:
-                begin = (lane - part.lanes[0]) * block.lane_step
+                begin = (lane - part.lanes[0]) * block.band.step
                 for row, ky in itertools.product(range(block.valid_rows(lane)), range(kernel)):
-                    real = (block.first_row + lane * block.lane_rows_out + row) * stride + ky - top
-                    found = content[begin + block.skip_rows + row * block.window_step + ky]
-                    assert found == (real // block.row_step if 0 <= real < rows else None)
-            assert part.rows == 1 or part.top + part.rows <= begin + block.lane_rows
+                    real = (block.outputs.rows.begin + lane * block.band.output_rows + row) * stride + ky - top
+                    found = content[begin + block.band.skip_rows + row * block.band.window_step + ky]
+                    assert found == (real // block.inputs.row_step if 0 <= real < rows else None)
+            assert part.rows.span.size == 1 or part.rows.before + part.rows.span.size <= begin + block.band.rows
 
 
 def test_lanes_of_a_batch_read_an_image_each():
@@ -93,11 +92,13 @@ def test_lanes_of_a_batch_read_an_image_each():
     graph = single_convolution(1, channels=8, filters=8, size=(7, 2), padding=Padding(1, 1, 1, 1))
     (layer,), _ = lower(graph, geometry, 7)
     first, second, third, last = grid(layer, geometry, Cut(4, by_image=True), 2)
-    assert [(block.image, block.images) for block in (first, second, third, last)] == [(0, 4), (0, 4), (4, 3), (4, 3)]
-    for block, rows in ((first, (1, 0, 5, 0)), (second, (0, 3, 4, 1))):
+    assert [block.outputs.images for block in (first, second, third, last)] == [
+        Span(0, 4), Span(0, 4), Span(4, 7), Span(4, 7)
+    ]  # fmt: skip
+    for block, rows in ((first, Padded(Span(0, 5), 1, 0)), (second, Padded(Span(3, 7), 0, 1))):
         parts = [part for group in block.groups(geometry) for part in group]
         assert [part.lanes for part in parts] == [range(lane, lane + 1) for lane in range(4)]
-        assert {(part.top, part.first, part.rows, part.bottom) for part in parts} == {rows}
+        assert {part.rows for part in parts} == {rows}
     assert [len(group) for group in third.groups(geometry)] == [2, 1]
     assert [third.valid_rows(lane) for lane in range(4)] == [4, 4, 4, 0]
     assert last.output_row(2) == 6 * 7 + 4
@@ -124,18 +125,22 @@ def test_segments_bring_each_row_once_and_in_time(data):
         for part in parts:
             if part.piece == number:
                 for entry in lane_rows(block, part, layer, geometry):
-                    content = [None] * entry.top + list(range(entry.first, entry.first + entry.rows))
-                    for offset, row in enumerate(content + [None] * entry.bottom):
-                        place = entry.lane, part.begin + offset
+                    for offset, row in enumerate(content_of(entry.rows)):
+                        place = entry.lane, part.rows.begin + offset
                         assert place not in held
                         held[place] = row
         for lane in range(lanes):
-            for row in range(piece.row, min(piece.row + piece.rows, block.valid_rows(lane))):
+            for row in range(piece.rows.begin, min(piece.rows.end, block.valid_rows(lane))):
                 for ky in range(kernel):
-                    real = (lane * block.lane_rows_out + row) * stride + ky - top
-                    found = held[lane, block.skip_rows + row * block.window_step + ky]
-                    assert found == (real // block.row_step if 0 <= real < rows else None)
-                    assert real % block.row_step == 0
+                    real = (lane * block.band.output_rows + row) * stride + ky - top
+                    found = held[lane, block.band.skip_rows + row * block.band.window_step + ky]
+                    assert found == (real // block.inputs.row_step if 0 <= real < rows else None)
+                    assert real % block.inputs.row_step == 0
+
+
+def content_of(rows):
+    """Numbers of the rows of a map, None for zero rows."""
+    return [None] * rows.before + list(range(rows.span.begin, rows.span.end)) + [None] * rows.after
 
 
 def _check_window(layer, block, lane, local_row, place):
@@ -143,16 +148,16 @@ def _check_window(layer, block, lane, local_row, place):
     y, x = place
     for ky in range(layer.kernel[0]):
         row = y * layer.stride[0] + ky - layer.pad_top
-        held = block.skip_rows + local_row * block.window_step + ky
-        assert held < block.lane_rows
-        stream = lane * block.lane_step + held - block.pad_top  # counted from the first row read
+        held = block.band.skip_rows + local_row * block.band.window_step + ky
+        assert held < block.band.rows
+        stream = lane * block.band.step + held - block.inputs.rows.before  # counted from the first row read
         if 0 <= row < layer.source.height:
-            assert (block.read_row + stream) * block.row_step == row
-            assert stream < block.read_rows
+            assert (block.inputs.rows.span.begin + stream) * block.inputs.row_step == row
+            assert stream < block.inputs.rows.span.size
         else:
-            assert stream < 0 or stream >= block.read_rows
-            assert -block.pad_top <= stream < block.read_rows + block.pad_bottom
+            assert stream < 0 or stream >= block.inputs.rows.span.size
+            assert -block.inputs.rows.before <= stream < block.inputs.rows.span.size + block.inputs.rows.after
     for kx in range(layer.kernel[1]):
         column = x * layer.stride[1] + kx - layer.pad_left
         if 0 <= column < layer.source.width:
-            assert block.read_column <= column < block.read_column + block.columns_in
+            assert block.inputs.columns.begin <= column < block.inputs.columns.end

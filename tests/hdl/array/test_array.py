@@ -11,6 +11,8 @@ from intramix.hdl.array.golden import StepOperands, array_group, random_step
 from intramix.hdl.encoding import encode_weights, offset_code, pack_weight_words, weight_of
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
 
+pytestmark = pytest.mark.slow
+
 SMALL = Geometry(word_channels=4, pixel_lanes=2, fixed8_lanes=1, fixed4_lanes=3, lut_lanes=4, activation_bits=4)
 
 
@@ -92,6 +94,13 @@ GEOMETRIES = {
     "none-a5-pot": dataclasses.replace(
         SMALL, word_channels=8, activation_bits=5, dsp=Dsp.NONE, lut_scheme=LaneClass.LUT_POT
     ),
+    "e1-a5-fixed3": dataclasses.replace(
+        SMALL, word_channels=8, activation_bits=5, lut_scheme=LaneClass.LUT_FIXED3
+    ),
+    "lut-only-fixed3-wide-word": dataclasses.replace(
+        SMALL, pixel_lanes=1, word_channels=32, activation_bits=6, fixed8_lanes=0, fixed4_lanes=0, lut_lanes=32,
+        lut_scheme=LaneClass.LUT_FIXED3,
+    ),
     "dsp-only-wide-word": dataclasses.replace(SMALL, word_channels=16, fixed8_lanes=1, fixed4_lanes=15, lut_lanes=0),
     "fixed8-only": dataclasses.replace(SMALL, fixed8_lanes=4, fixed4_lanes=0, lut_lanes=0),
     "lut-only-wide-word": dataclasses.replace(
@@ -120,7 +129,7 @@ def test_groups_equal_golden(name):
         np.testing.assert_array_equal(sums, expected_sums)
 
 
-@pytest.mark.parametrize("scheme", [LaneClass.LUT_FIXED4, LaneClass.LUT_SP2, LaneClass.LUT_POT])
+@pytest.mark.parametrize("scheme", [lane for lane in LaneClass if lane.is_lut])
 def test_signed_dot_products(scheme):
     """Offset correction of the array's results gives the plain integer dot product of signed weights."""
     g = dataclasses.replace(SMALL, lut_scheme=scheme)

@@ -14,6 +14,8 @@ from intramix.hdl.encoding import pack_weight_words
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
 from tests.support.verilated import build
 
+pytestmark = pytest.mark.simulator
+
 MAIN = r"""
 // Plays a file of input vectors, one a clock cycle, and writes the results of every group.
 #include "Varray.h"

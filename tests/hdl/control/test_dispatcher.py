@@ -6,6 +6,9 @@ from amaranth.sim import Simulator
 from intramix.hdl import isa
 from intramix.hdl.control.dispatcher import Dispatcher
 from intramix.hdl.isa import Engine, Opcode, Token
+from tests.support.raw_instructions import encode
+
+pytestmark = pytest.mark.slow
 
 OPCODE = {
     Engine.WEIGHTS: Opcode.LOAD_WEIGHTS,
@@ -40,7 +43,7 @@ def simulate(dut, testbench):
 
 
 def instruction(engine, **fields):
-    return int.from_bytes(isa.encode(OPCODE[engine], **fields), "little")
+    return int.from_bytes(encode(OPCODE[engine], **fields), "little")
 
 
 @pytest.mark.parametrize("engine", OPCODE)

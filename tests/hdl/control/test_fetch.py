@@ -5,11 +5,13 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from intramix.hdl import isa
 from intramix.hdl.control.fetch import BUFFER_BEATS, ENGINES, Fetch
 from intramix.hdl.geometry import Geometry
 from intramix.hdl.isa import ENGINE_OF, INSTRUCTION_BYTES, Engine, Error, Opcode
 from intramix.sim.axi_memory import AxiMemory
+from tests.support.raw_instructions import encode
+
+pytestmark = pytest.mark.slow
 
 BASE = 0x4000_0000
 
@@ -173,10 +175,10 @@ def test_unknown_opcodes(opcode):
 def test_finish_must_be_last_and_only_last(position):
     program = random_program(20, seed=1)
     if position is None:
-        program[-1] = isa.encode(Opcode.COMPUTE, layer=9)
+        program[-1] = encode(Opcode.COMPUTE, layer=9)
         position = 19
     else:
-        program[position] = isa.encode(Opcode.FINISH, layer=9)
+        program[position] = encode(Opcode.FINISH, layer=9)
     bench = Bench(program)
 
     async def testbench(ctx):

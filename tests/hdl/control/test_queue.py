@@ -5,7 +5,8 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from intramix.hdl.control.queue import BEATS, QUEUE_INSTRUCTIONS, InstructionQueue
+from intramix.hdl.control.queue import BEATS, InstructionQueue
+from intramix.hdl.isa import QUEUE_INSTRUCTIONS
 
 
 def simulate(dut, *testbenches):

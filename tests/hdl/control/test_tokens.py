@@ -7,7 +7,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from intramix.hdl import isa
-from intramix.hdl.control.tokens import MAXIMUM, Tokens
+from intramix.hdl.control.tokens import Tokens
 
 
 @pytest.mark.parametrize("generosity", [0.3, 0.5, 0.9])
@@ -32,7 +32,7 @@ def test_counts(generosity):
             ctx.set(dut.take, sum(1 << token for token in take))
             held.subtract(take)
             held.update(give)
-            lost_before = [token for token in isa.Token if held[token] > MAXIMUM]
+            lost_before = [token for token in isa.Token if held[token] > isa.TOKEN_LIMIT]
             held.subtract(lost_before)
             await ctx.tick()
 

@@ -24,6 +24,8 @@ from tests.support.dma.depthwise_cases import (
     random_load,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def by_loops(codes, weights, *, multiplier, bias, borders, stride, shift, maximum):
     """As docs/architecture.md says it, in Python's integers."""

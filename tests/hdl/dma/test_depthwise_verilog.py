@@ -13,6 +13,8 @@ from intramix.hdl.isa import DEPTHWISE_COLUMNS
 from tests.support.dma.depthwise_cases import BORDERS, Load, all_rows, all_words, expected_words, geometry, random_load
 from tests.support.verilated import build
 
+pytestmark = pytest.mark.simulator
+
 MAIN = r"""
 // Plays the payloads of two streams, with pauses, and writes the payloads of the third.
 #include "Vunit.h"

@@ -7,6 +7,8 @@ from amaranth.sim import Simulator
 
 from intramix.hdl.dma.gearbox import Packer, Unpacker, check_word
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = [(bits, word) for bits in (32, 64, 128) for word in (16, 24, 32, 40, 56, 64, 80, 96, 112, 128, 160, 224, 448)]
 
 

@@ -16,6 +16,9 @@ from tests.support.dma.maps_bench import (
     random_load,
     reference,
 )  # fmt: skip
+from tests.support.raw_instructions import encode
+
+pytestmark = pytest.mark.slow
 
 
 def geometry(**fields) -> Geometry:
@@ -177,7 +180,7 @@ def test_kernels_that_do_not_fit_are_refused(change):
 
 def test_other_opcodes_are_refused():
     bench = Bench(geometry(), 2)
-    bench.codes = [isa.encode(isa.Opcode.STORE, layer=5, planes=1, chunks=1, chunk_words=1)]
+    bench.codes = [encode(isa.Opcode.STORE, layer=5, planes=1, chunks=1, chunk_words=1)]
     bench.memory.quiet = True
     bench.run(bench.issue, bench.rest)
     assert bench.errors == [(isa.Error.OPCODE, 5)]

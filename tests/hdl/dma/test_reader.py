@@ -10,6 +10,8 @@ from intramix.hdl.dma.bursts import check_bus, times
 from intramix.hdl.dma.reader import BurstReader
 from intramix.sim.axi_memory import AxiMemory
 
+pytestmark = pytest.mark.slow
+
 BASE = 0x1000_0000
 
 

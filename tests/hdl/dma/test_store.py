@@ -7,6 +7,9 @@ import pytest
 from intramix.hdl import isa
 from intramix.hdl.geometry import Geometry
 from tests.support.dma.store_bench import BASE, LOG, SOUND, Bench, check_abort, check_stores
+from tests.support.raw_instructions import encode
+
+pytestmark = pytest.mark.slow
 
 
 def geometry(**fields) -> Geometry:
@@ -36,7 +39,7 @@ def test_stored_comes_with_the_last_acknowledgement():
     bench = Bench(geometry(), 1, latency=60)
     fields = bench.random_store(3, signal=1 << isa.Token.STORED, crc_emit=1)
     bench.add(fields)
-    bench.codes.append(isa.encode(isa.Opcode.FINISH))
+    bench.codes.append(encode(isa.Opcode.FINISH))
 
     async def check(ctx):
         while not bench.tokens:
@@ -56,7 +59,7 @@ def test_writes_at_the_rate_of_the_bus():
         bench.add({"layer": layer, "region": isa.Region.OUTPUT, "address": 4003 * layer, "planes": 2,
                    "plane_stride": 2000, "chunks": 4, "chunk_stride": 490, "chunk_words": 49, "lane": layer % 4,
                    "base": 10, "plane_pitch": 300, "crc_start": layer == 0, "crc_emit": layer == 7})
-    bench.codes.append(isa.encode(isa.Opcode.FINISH))
+    bench.codes.append(encode(isa.Opcode.FINISH))
     bench.run(bench.issue, bench.rest)
     print(f"{bench.memory.write_beats} beats in {bench.cycle} cycles, chunks of 490 bytes at odd addresses")
     assert bench.cycle <= 1.05 * bench.memory.write_beats + 80
@@ -77,14 +80,14 @@ def test_fields_out_of_range_are_refused(change):
 def test_largest_legal_addresses_are_accepted():
     bench = Bench(geometry(), 2)
     bench.add(SOUND | {"base": 168})
-    bench.codes.append(isa.encode(isa.Opcode.FINISH))
+    bench.codes.append(encode(isa.Opcode.FINISH))
     bench.run(bench.issue, bench.rest)
     assert bench.errors == []
 
 
 def test_other_opcodes_are_refused():
     bench = Bench(geometry(), 2)
-    bench.codes = [isa.encode(isa.Opcode.LOAD_WEIGHTS, layer=5, words=1)]
+    bench.codes = [encode(isa.Opcode.LOAD_WEIGHTS, layer=5, words=1)]
     bench.memory.quiet = True
     bench.run(bench.rest, background=[bench.issue])
     assert bench.errors == [(isa.Error.OPCODE, 5)]

@@ -10,6 +10,9 @@ from intramix.hdl.dma.weights import WeightsEngine
 from intramix.hdl.geometry import Geometry
 from intramix.sim.axi_memory import AxiMemory
 from tests.support.dma.engine_bench import hand_over, simulator_of
+from tests.support.raw_instructions import decode, encode
+
+pytestmark = pytest.mark.slow
 
 BASE = 0x0100_0000
 
@@ -50,7 +53,7 @@ class Bench:
         size = g.weight_slice_bits // 8
         address = self.dice.randrange(1000) * lane
         stride = self.dice.randrange(size * words // lane, 1200) * lane
-        self.program.append(isa.encode(isa.Opcode.LOAD_WEIGHTS, layer=layer, region=isa.Region.WORKSPACE,
+        self.program.append(encode(isa.Opcode.LOAD_WEIGHTS, layer=layer, region=isa.Region.WORKSPACE,
                                        address=address, port_stride=stride, words=words))
         for word in range(words):
             slices = [self.memory.read(BASE + address + port * stride + word * size, size)
@@ -60,7 +63,7 @@ class Bench:
     def load_constants(self, tiles: int, layer: int = 2) -> None:
         g = self.g
         address = self.dice.randrange(100) * 64
-        self.program.append(isa.encode(isa.Opcode.LOAD_CONSTANTS, layer=layer, region=isa.Region.WORKSPACE,
+        self.program.append(encode(isa.Opcode.LOAD_CONSTANTS, layer=layer, region=isa.Region.WORKSPACE,
                                        address=address, tiles=tiles))
         row = g.post_units * 8
         for tile in range(tiles):
@@ -208,12 +211,12 @@ LOAD = {"region": isa.Region.WORKSPACE, "address": 64, "layer": 77}
 
 
 @pytest.mark.parametrize(("code", "error"), [
-    (isa.encode(isa.Opcode.LOAD_WEIGHTS, **LOAD, port_stride=64, words=0), isa.Error.FIELD),
-    (isa.encode(isa.Opcode.LOAD_WEIGHTS, **LOAD | {"address": 68}, port_stride=64, words=2), isa.Error.FIELD),
-    (isa.encode(isa.Opcode.LOAD_WEIGHTS, **LOAD, port_stride=60, words=2), isa.Error.FIELD),
-    (isa.encode(isa.Opcode.LOAD_CONSTANTS, **LOAD, tiles=0), isa.Error.FIELD),
-    (isa.encode(isa.Opcode.LOAD_CONSTANTS, **LOAD | {"address": 32}, tiles=1), isa.Error.FIELD),
-    (isa.encode(isa.Opcode.LOAD_MAP, **LOAD), isa.Error.OPCODE),
+    (encode(isa.Opcode.LOAD_WEIGHTS, **LOAD, port_stride=64, words=0), isa.Error.FIELD),
+    (encode(isa.Opcode.LOAD_WEIGHTS, **LOAD | {"address": 68}, port_stride=64, words=2), isa.Error.FIELD),
+    (encode(isa.Opcode.LOAD_WEIGHTS, **LOAD, port_stride=60, words=2), isa.Error.FIELD),
+    (encode(isa.Opcode.LOAD_CONSTANTS, **LOAD, tiles=0), isa.Error.FIELD),
+    (encode(isa.Opcode.LOAD_CONSTANTS, **LOAD | {"address": 32}, tiles=1), isa.Error.FIELD),
+    (encode(isa.Opcode.LOAD_MAP, **LOAD), isa.Error.OPCODE),
 ])
 def test_malformed_instructions_are_refused(code, error):
     bench = Bench(geometry(weight_ports=2), 5)
@@ -232,7 +235,7 @@ def test_bus_error_names_the_layer_and_ends_in_rest():
     bench = Bench(geometry(weight_ports=2), 6, stall=0.2)
     for layer in range(4):
         bench.load_weights(2, layer=layer)
-    third = isa.decode(bench.program[2])[1]
+    third = decode(bench.program[2])[1]
     bench.memory.fail_read = lambda address: 0 <= address - BASE - third["address"] < 16
 
     async def check(ctx):
@@ -243,7 +246,7 @@ def test_bus_error_names_the_layer_and_ends_in_rest():
     bench.simulator(check, background=[bench.issue]).run()
     assert bench.errors[0][0] == isa.Error.READ_RESPONSE
     assert bench.errors[0][1] in {layer for layer, code in enumerate(bench.program)
-                                  if _overlap(isa.decode(code)[1], third["address"])}
+                                  if _overlap(decode(code)[1], third["address"])}
     assert len(bench.errors) == 1
 
 

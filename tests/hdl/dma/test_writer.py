@@ -11,6 +11,8 @@ from intramix.hdl.dma.gearbox import Packer
 from intramix.hdl.dma.writer import BurstWriter
 from intramix.sim.axi_memory import AxiMemory
 
+pytestmark = pytest.mark.slow
+
 BASE = 0x2000_0000
 
 

@@ -16,6 +16,8 @@ from intramix.quant.network.model import QuantizedNetwork
 from intramix.quant.network.quantizers import Formats
 from intramix.quant.quantize import prepare
 
+pytestmark = pytest.mark.slow
+
 MIX = LaneMix(2, 8, 22, FIXED4)
 IMAGES = torch.randint(0, 256, (8, 1, 8, 8), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
 

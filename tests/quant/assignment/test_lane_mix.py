@@ -16,6 +16,8 @@ from intramix.quant.models import Demo
 from intramix.quant.network.model import QuantizedNetwork
 from intramix.quant.quantize import prepare
 
+pytestmark = pytest.mark.slow
+
 IMAGES = torch.randint(0, 256, (8, 1, 8, 8), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
 
 
@@ -70,7 +72,7 @@ def test_illegal_mixes() -> None:
         LaneMix(0, 0, 0)
     with pytest.raises(ValueError, match="fixed4 must be an integer of at least 0, not -1"):
         LaneMix(1, -1, 0)
-    with pytest.raises(ValueError, match="lut_format must have 4 bits, not sp2-6"):
+    with pytest.raises(ValueError, match="lut_format must have at most 4 bits, not sp2-6"):
         LaneMix(1, 1, 1, WeightFormat.parse("sp2-6"))
 
 

@@ -17,6 +17,8 @@ from intramix.quant.network.export import align_scales, export
 from intramix.quant.network.model import QuantizedNetwork
 from intramix.quant.quantize import prepare
 
+pytestmark = pytest.mark.slow
+
 IMAGES = torch.randint(0, 256, (8, 1, 8, 8), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
 
 

@@ -21,6 +21,8 @@ from intramix.quant.network.model import QuantizedNetwork
 from intramix.quant.network.quantizers import QuantizationError
 from intramix.quant.quantize import prepare
 
+pytestmark = pytest.mark.slow
+
 COUNT, CLASSES = 20, 3
 
 

@@ -8,7 +8,9 @@ from torch import nn
 from torch.nn import functional
 
 from intramix.quant.frontend.capture import capture
-from intramix.quant.frontend.fold import FoldedConvolution, FoldedPool, fold, run_folded
+from intramix.quant.frontend.fold import fold
+from intramix.quant.frontend.folded import FoldedConvolution, FoldedPool
+from intramix.quant.frontend.folded_execution import run_folded
 
 
 def prepared(model: nn.Module, seed: int = 1) -> nn.Module:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from intramix.quant.frontend.capture import CaptureError, capture
-from intramix.quant.frontend.fold import fold, run_folded
+from intramix.quant.frontend.fold import fold
+from intramix.quant.frontend.folded_execution import run_folded
 
 SHAPE = (4, 6, 8)
 Forward = Callable[[nn.Module, Tensor, Tensor], Tensor]

@@ -11,13 +11,15 @@ from torch.nn import functional
 from intramix.quant.assignment.lane_mix import LaneMix, joint_groups
 from intramix.quant.data.data import Dataset
 from intramix.quant.frontend.capture import CaptureError, capture
-from intramix.quant.frontend.fold import fold, run_folded
-from intramix.quant.graph.concatenation import Chains, Segment, Tie, leaves_of, operand_ties, segment_classes
+from intramix.quant.frontend.fold import fold
+from intramix.quant.frontend.folded_execution import run_folded
+from intramix.quant.graph.concatenation import Chains, ChannelSegment, Tie, leaves_of, operand_ties, segment_classes
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.graph import Concatenation, GraphError, IntegerGraph
 from intramix.quant.graph.random_graph import random_graph
 from intramix.quant.graph.reference import ReferenceNetwork
 from intramix.quant.network.model import QuantizedNetwork
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
 
 # Chains ---------------------------------------------------------------------------------------------------------------
@@ -71,10 +73,12 @@ def test_segments_share_an_order_through_ties() -> None:
     channels = {"a": 3, "b": 4, "ab": 7, "c": 7}
     ties = [*operand_ties("ab", ("a", "b"), channels), Tie("c", "ab", 7)]
     assert segment_classes(channels, ties) == [
-        [Segment("a", 0, 3), Segment("ab", 0, 3), Segment("c", 0, 3)],
-        [Segment("b", 0, 4), Segment("ab", 3, 4), Segment("c", 3, 4)],
+        [ChannelSegment("a", 0, 3), ChannelSegment("ab", 0, 3), ChannelSegment("c", 0, 3)],
+        [ChannelSegment("b", 0, 4), ChannelSegment("ab", 3, 4), ChannelSegment("c", 3, 4)],
     ]
-    assert segment_classes({"a": 2, "b": 2}, [Tie("a", "b", 2)]) == [[Segment("a", 0, 2), Segment("b", 0, 2)]]
+    assert segment_classes({"a": 2, "b": 2}, [Tie("a", "b", 2)]) == [
+        [ChannelSegment("a", 0, 2), ChannelSegment("b", 0, 2)]
+    ]
 
 
 # Models ---------------------------------------------------------------------------------------------------------------
@@ -161,7 +165,8 @@ def test_folding_keeps_the_function(build: type[nn.Module]) -> None:
 def test_whole_way_to_integers(build: type[nn.Module]) -> None:
     """Executor = plain torch on integers, all codes; and fake quantization differs from them by rounding alone."""
     images = torch.randint(0, 256, (12, 3, 8, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    result = quantize(plausible(build), Dataset("noise", images[:8], images[8:]), lane_mix=LaneMix(1, 3, 4))
+    plan = QuantizationPlan(lane_mix=LaneMix(1, 3, 4))
+    result = quantize(plausible(build), Dataset("noise", images[:8], images[8:]), plan)
     found = execute(result.graph, images[8:].numpy())
     for name, value in ReferenceNetwork(result.graph)(images[8:]).items():
         assert np.array_equal(found[name], value.numpy()), name

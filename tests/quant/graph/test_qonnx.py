@@ -16,6 +16,7 @@ from intramix.quant.graph.graph import Convolution, IntegerGraph, MaxPool, Paddi
 from intramix.quant.graph.qonnx import EXACT_FLOAT, METADATA, QonnxError, channel_parts, export_qonnx, quantizer_of
 from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph, single_convolution
 from intramix.quant.models import load_model
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
 
 onnx = pytest.importorskip("onnx")
@@ -71,7 +72,7 @@ def test_every_code_of_a_published_network(tmp_path, name, size, kind):
     torch.manual_seed(0)
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (8, 3, size, size), dtype=np.uint8))
     model = load_model(name, channels=3, classes=1000)
-    result = quantize(model, Dataset("noise", images, images[:1]), lane_mix=LaneMix(2, 8, 22, kind))
+    result = quantize(model, Dataset("noise", images, images[:1]), QuantizationPlan(lane_mix=LaneMix(2, 8, 22, kind)))
     assert {kind, FIXED8, FIXED4} == {
         entry for layer in result.graph.layers if isinstance(layer, Convolution) for entry in layer.formats
     }

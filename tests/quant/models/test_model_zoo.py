@@ -12,7 +12,10 @@ from intramix.quant.data.data import Dataset
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.reference import ReferenceNetwork
 from intramix.quant.models import ZOO, load_model
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
+
+pytestmark = pytest.mark.slow
 
 # Parameters and entries of the state dict: torchvision 0.20's documentation and `len(model.state_dict())`.
 SIZES = {
@@ -85,7 +88,7 @@ def whole_way(name: str, size: int, images: int) -> None:
     codes = torch.randint(0, 256, (images, 3, size, size), dtype=torch.uint8)
     model = plausible(load_model(name, channels=3, classes=10), codes.float())
     data = Dataset("noise", codes[:-1], codes[-1:])
-    result = quantize(model, data, lane_mix=LaneMix(2, 8, 22), epochs=0)
+    result = quantize(model, data, QuantizationPlan(lane_mix=LaneMix(2, 8, 22)))
     found = execute(result.graph, codes[-1:].numpy())
     expected = ReferenceNetwork(result.graph)(codes[-1:])
     assert found.keys() == expected.keys()

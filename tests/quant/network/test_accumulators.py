@@ -9,7 +9,10 @@ from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.data.data import Dataset
 from intramix.quant.graph.formats import FIXED4, FIXED8, Scheme, WeightFormat
 from intramix.quant.network.quantizers import QuantizationError
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import QuantizationResult, quantize
+
+pytestmark = pytest.mark.slow
 
 INPUTS = 12 * 12
 BITS = 20
@@ -24,10 +27,10 @@ def quantized(accumulator_bits: int | None, **options) -> QuantizationResult:
         model[1].weight[0, 0] = 1.0
     images = torch.randint(0, 256, (8, 1, 12, 12), dtype=torch.uint8)
     data = Dataset("noise", images[:4], images[4:])
-    mix = LaneMix(1, 1, 0)
-    return quantize(
-        model, data, lane_mix=mix, scale_method="maximum", accumulator_bits=accumulator_bits, **options
+    plan = QuantizationPlan(
+        lane_mix=LaneMix(1, 1, 0), scale_method="maximum", accumulator_bits=accumulator_bits, **options
     )
+    return quantize(model, data, plan)
 
 
 def extremes(result: QuantizationResult) -> np.ndarray:

@@ -21,6 +21,8 @@ from intramix.quant.network.model import QuantizedNetwork
 from intramix.quant.network.quantizers import QuantizationError
 from intramix.quant.quantize import prepare
 
+pytestmark = pytest.mark.slow
+
 positive = st.floats(0.003, 10)
 
 
@@ -55,7 +57,7 @@ def test_requantization_is_the_most_precise_that_fits(
 
     assert fits(made.shift)
     assert made.shift == MAXIMUM_SHIFT or not fits(made.shift + 1)
-    # The integers give the real value of DESIGN section 3, to the precision of their rounding.
+    # The integers give the real value of docs/numbers.md, to the precision of their rounding.
     codes, r = np.array([5, 200, 31]), 17
     unit = 1 << made.shift
     for row, scale in enumerate(scales):

@@ -13,7 +13,10 @@ from intramix.quant.frontend.preflight import inspect_model
 from intramix.quant.graph.executor import execute
 from intramix.quant.models import Demo, load_model
 from intramix.quant.network.layer_report import layer_reports
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_operator_of_the_demo_has_a_place() -> None:
@@ -76,7 +79,8 @@ def case() -> tuple:
     torch.manual_seed(0)
     images = torch.randint(0, 256, (12, 3, 16, 16), dtype=torch.uint8)
     model = load_model("mobilenet-small", channels=3, classes=5)
-    return model, images, quantize(model, Dataset("noise", images[:8], images[8:]), lane_mix=LaneMix(1, 3, 4))
+    plan = QuantizationPlan(lane_mix=LaneMix(1, 3, 4))
+    return model, images, quantize(model, Dataset("noise", images[:8], images[8:]), plan)
 
 
 def test_figures_of_layers(case: tuple) -> None:
@@ -112,6 +116,6 @@ def test_more_bits_are_nearer(case: tuple) -> None:
     data = Dataset("noise", images[:8], images[8:])
     scores = []
     for bits, mix in ((8, LaneMix(1, 0, 0)), (4, LaneMix(0, 1, 0))):
-        result = quantize(model, data, lane_mix=mix, activation_bits=bits)
+        result = quantize(model, data, QuantizationPlan(lane_mix=mix, activation_bits=bits))
         scores.append(np.mean([entry.sqnr for entry in layer_reports(result.network, result.graph, images[8:])]))
     assert scores[0] > scores[1] + 6

@@ -5,11 +5,14 @@ import torch
 from torch import nn
 
 from intramix.quant.frontend.capture import capture
-from intramix.quant.frontend.fold import fold, run_folded
+from intramix.quant.frontend.fold import fold
+from intramix.quant.frontend.folded_execution import run_folded
 from intramix.quant.graph.formats import FIXED4, FIXED8
 from intramix.quant.models import Demo
 from intramix.quant.network.model import QuantizedNetwork, image_values
 from intramix.quant.network.quantizers import QuantizationError
+
+pytestmark = pytest.mark.slow
 
 SHAPE = (1, 16, 16)
 IMAGES = torch.randint(0, 256, (6, *SHAPE), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)

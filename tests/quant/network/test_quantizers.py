@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4, Scheme, WeightFormat
+from intramix.quant.network.activation_quantizer import ActivationQuantizer
 from intramix.quant.network.quantizers import (
-    ActivationQuantizer,
     QuantizationError,
     fake_quantize_weight,
     weight_codes,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.data.data import Dataset, load_data
-from intramix.quant.frontend.fold import run_folded
+from intramix.quant.frontend.folded_execution import run_folded
 from intramix.quant.graph.formats import FIXED4, POT_4, SP2_4
 from intramix.quant.graph.graph import Convolution
 from intramix.quant.models import load_model
@@ -17,8 +17,11 @@ from intramix.quant.network.export import align_scales, export
 from intramix.quant.network.layer_report import layer_reports
 from intramix.quant.network.quantizers import QuantizationError, weight_codes, weight_scale
 from intramix.quant.network.refine import refine, round_compensated
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import prepare, quantize
 from intramix.quant.training.train import TrainingOptions, train
+
+pytestmark = pytest.mark.slow
 
 FORMATS = (FIXED4, SP2_4, POT_4, FIXED4)
 
@@ -89,18 +92,16 @@ def test_codes_stay_and_means_agree(digits: tuple[nn.Module, Dataset]) -> None:
 
 def test_refined_networks_are_nearer_to_the_float_model(digits: tuple[nn.Module, Dataset]) -> None:
     model, data = digits
-    mix = LaneMix(0, 1, 1)
-    results = [quantize(model, data, lane_mix=mix, activation_bits=5, refined=refined) for refined in (False, True)]
+    plans = (QuantizationPlan(lane_mix=LaneMix(0, 1, 1), refined=refined) for refined in (False, True))
+    results = [quantize(model, data, plan) for plan in plans]
     plain, refined = (layer_reports(it.network, it.graph, data.test_images[:32]) for it in results)
     assert refined[-1].sqnr > plain[-1].sqnr + 2
     assert results[1].integer_accuracy >= results[0].integer_accuracy
 
 
-def test_refinement_is_for_calibration() -> None:
+def test_refinement_needs_images() -> None:
     data = Dataset(
         "two", torch.zeros(2, 1, 8, 8), torch.zeros(2, 1, 8, 8), torch.zeros(2).long(), torch.zeros(2).long()
     )
-    with pytest.raises(ValueError, match="refined networks are not fine-tuned; use epochs=0"):
-        quantize(load_model("demo"), data, lane_mix=LaneMix(1, 1, 1), epochs=1, refined=True)
     with pytest.raises(QuantizationError, match="needs at least one image"):
         refine(prepare(load_model("demo").eval(), data.train_images), data.train_images[:0])

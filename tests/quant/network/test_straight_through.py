@@ -10,7 +10,7 @@ from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.assignment.methods import assign
 from intramix.quant.graph.formats import POT_4
 from intramix.quant.models import load_model
-from intramix.quant.network.quantizers import ActivationQuantizer
+from intramix.quant.network.activation_quantizer import ActivationQuantizer
 from intramix.quant.network.straight_through import AtMost, QuantizeActivation
 from intramix.quant.quantize import prepare
 

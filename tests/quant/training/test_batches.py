@@ -12,6 +12,8 @@ from intramix.quant.data.image_folder import CROP_AREA, CROP_ASPECT, FolderImage
 from intramix.quant.training.batches import epoch_batches, shifted, step_seed
 from intramix.quant.training.recipe import TrainingOptions
 
+pytestmark = pytest.mark.slow
+
 IMAGES = torch.arange(23, dtype=torch.uint8)[:, None, None, None].expand(23, 3, 16, 16).contiguous()
 LABELS = torch.arange(23)
 

@@ -11,10 +11,14 @@ from torch import Tensor, nn
 from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.data.data import Dataset
 from intramix.quant.graph.formats import POT_4
-from intramix.quant.quantize import quantize
+from intramix.quant.plan import QuantizationPlan
+from intramix.quant.quantize import QuantizationCallbacks, quantize
 from intramix.quant.training.checkpoint import Checkpoint, TrainingStopped
+from intramix.quant.training.progress import Epoch, TrainingProgress
 from intramix.quant.training.recipe import TrainingError, TrainingOptions
-from intramix.quant.training.train import Epoch, Progress, train
+from intramix.quant.training.train import train
+
+pytestmark = pytest.mark.slow
 
 GENERATOR = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(0, 256, (50, 2, 6, 6), generator=GENERATOR, dtype=torch.uint8)
@@ -37,7 +41,7 @@ def options(**fields: object) -> TrainingOptions:
 def stop_after(epoch: int, step: int):
     """Ctrl-C while a step is in progress, that is after the one before, as a callback."""
 
-    def callback(progress: Progress) -> None:
+    def callback(progress: TrainingProgress) -> None:
         if (progress.epoch - epoch) * progress.steps + progress.step == step - 1:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -82,17 +86,18 @@ def test_float_training(tmp_path: Path, optimizer: str, epoch: int, step: int) -
 @pytest.mark.parametrize(("epoch", "step"), [(1, 4), (2, 1)], ids=["after an epoch", "inside an epoch"])
 def test_fine_tuning_with_assignments_that_change(tmp_path: Path, epoch: int, step: int) -> None:
     model = float_model().eval()
-    fixed = {"lane_mix": LaneMix(1, 3, 4, POT_4), "method": "output-error", "options": options(learning_rate=0.05)}
+    plan = QuantizationPlan(
+        lane_mix=LaneMix(1, 3, 4, POT_4), method="output-error", training=options(learning_rate=0.05)
+    )
     logs: list[tuple[Epoch, ...]] = []
-    whole = quantize(model, DATA, **fixed, after_epoch=lambda entries: logs.append(tuple(entries)))
+    logging = QuantizationCallbacks(after_epoch=lambda entries: logs.append(tuple(entries)))
+    whole = quantize(model, DATA, plan, callbacks=logging)
     assert logs[-1][1].formats_changed > 0, "the test needs formats that change"
     checkpoint = Checkpoint(tmp_path / "quantized.pt")
+    stopping = QuantizationCallbacks(progress=stop_after(epoch, step))
     with pytest.raises(TrainingStopped):
-        quantize(model, DATA, **fixed, checkpoint=checkpoint, progress=stop_after(epoch, step))
-    resumed = quantize(
-        model, DATA, **fixed, checkpoint=Checkpoint(checkpoint.path, resume=True),
-        after_epoch=lambda entries: logs.append(tuple(entries)),
-    )  # fmt: skip
+        quantize(model, DATA, plan, checkpoint=checkpoint, callbacks=stopping)
+    resumed = quantize(model, DATA, plan, checkpoint=Checkpoint(checkpoint.path, resume=True), callbacks=logging)
     assert resumed.losses == whole.losses
     assert resumed.formats == whole.formats
     assert same(whole.network.state_dict(), resumed.network.state_dict())

@@ -14,10 +14,13 @@ from torch import multiprocessing, nn
 from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.data.data import Dataset
 from intramix.quant.graph.formats import POT_4
+from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
 from intramix.quant.training import parallel
 from intramix.quant.training.recipe import TrainingError, TrainingOptions
 from intramix.quant.training.train import train
+
+pytestmark = pytest.mark.slow
 
 GENERATOR = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(0, 256, (41, 2, 6, 6), generator=GENERATOR, dtype=torch.uint8)
@@ -41,10 +44,11 @@ def work(folder: str) -> None:
     )  # fmt: skip
     assert "forward" not in vars(model[1])
     state = {key: value.clone() for key, value in model.state_dict().items()}
-    result = quantize(
-        model[:-1], DATA, lane_mix=LaneMix(1, 3, 4, POT_4), method="output-error",
-        options=TrainingOptions(epochs=2, batch_size=16, learning_rate=1e-3),
+    plan = QuantizationPlan(
+        lane_mix=LaneMix(1, 3, 4, POT_4), method="output-error",
+        training=TrainingOptions(epochs=2, batch_size=16, learning_rate=1e-3),
     )  # fmt: skip
+    result = quantize(model[:-1], DATA, plan)
     if not parallel.rank():
         torch.save(
             {

@@ -6,8 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from intramix.quant.training.predict import accuracy, predict
+from intramix.quant.training.progress import Epoch, TrainingProgress
 from intramix.quant.training.recipe import TrainingError, TrainingOptions
-from intramix.quant.training.train import Epoch, Progress, accuracy, predict, train
+from intramix.quant.training.train import train
+
+pytestmark = pytest.mark.slow
 
 GENERATOR = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(0, 256, (96, 1, 4, 4), generator=GENERATOR, dtype=torch.uint8)
@@ -47,7 +51,7 @@ def test_same_seed_same_weights_and_callers_random_numbers_untouched() -> None:
 
 
 def test_progress_and_hooks() -> None:
-    seen: list[Progress] = []
+    seen: list[TrainingProgress] = []
     started: list[int] = []
     options = TrainingOptions(epochs=3, batch_size=40)
     losses = train(small(), IMAGES, LABELS, options, progress=seen.append, before_epoch=started.append)

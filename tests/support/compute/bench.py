@@ -9,6 +9,7 @@ from intramix.hdl import isa
 from intramix.hdl.compute.engine import ComputeEngine
 from intramix.hdl.encoding import pack_weight_words
 from intramix.hdl.interfaces import OUTPUT_READ_LATENCY
+from tests.support.raw_instructions import encode
 
 
 @dataclasses.dataclass
@@ -64,7 +65,7 @@ def run(
     """
     g = geometry
     dut = ComputeEngine(g, array=array)
-    codes = [int.from_bytes(isa.encode(isa.Opcode.COMPUTE, **fields), "little") for fields in instructions]
+    codes = [int.from_bytes(encode(isa.Opcode.COMPUTE, **fields), "little") for fields in instructions]
     stream = [int.from_bytes(word.tobytes(), "little") for word in pack_weight_words(g, weights)]
     rows = [pack_constants(g, tile) for tile in constants]
     result = Run(np.full((g.pixel_lanes, g.output_depth, g.word_channels), -1))

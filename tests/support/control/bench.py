@@ -13,6 +13,7 @@ from intramix.hdl.isa import ENGINE_OF, Engine, Opcode, Token
 from intramix.hdl.registers import Status
 from intramix.sim.axi_lite_host import AxiLiteHost
 from intramix.sim.axi_memory import AxiMemory
+from tests.support.raw_instructions import decode, encode
 
 BASE = 0x1000_0000
 GEOMETRY = Geometry(word_channels=4, pixel_lanes=1, fixed8_lanes=0, fixed4_lanes=4, lut_lanes=0, activation_bits=4)
@@ -41,7 +42,7 @@ def random_program(count: int, seed: int) -> list[bytes]:
     def add(opcode, wait=(), give=()):
         pending.subtract(wait)
         pending.update(give)
-        program.append(isa.encode(opcode, layer=len(program), wait=mask(wait), signal=mask(give)))
+        program.append(encode(opcode, layer=len(program), wait=mask(wait), signal=mask(give)))
 
     while len(program) < count:
         opcode = dice.choice([opcode for opcode in Opcode if opcode is not Opcode.FINISH])
@@ -91,7 +92,7 @@ class StandIn:
                 continue
             ctx.set(port.instruction.ready, 0)
             ctx.set(port.idle, 0)
-            opcode, fields = isa.decode(code.to_bytes(64, "little"))
+            opcode, fields = decode(code.to_bytes(64, "little"))
             assert ENGINE_OF[opcode] == self.engine
             self.begun.append((opcode, fields))
             bench.take(fields["wait"])
@@ -207,6 +208,6 @@ class Bench:
         layers = {engine: [] for engine in ENGINES}
         for code in self.program:
             if code[0] & 0xF in set(Opcode):
-                opcode, fields = isa.decode(code)
+                opcode, fields = decode(code)
                 layers[ENGINE_OF[opcode]].append(fields["layer"])
         return layers

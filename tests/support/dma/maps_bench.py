@@ -9,6 +9,7 @@ from intramix.hdl.dma.depthwise_golden import depthwise_plane
 from intramix.hdl.dma.maps import MapsEngine
 from intramix.hdl.geometry import Geometry
 from intramix.sim.axi_memory import AxiMemory
+from tests.support.raw_instructions import encode
 
 from .engine_bench import hand_over, simulator_of
 
@@ -149,7 +150,7 @@ class Bench:
         dut = self.dut
         ctx.set(dut.bases[isa.Region.INPUT], BASE)
         ctx.set(dut.bases[isa.Region.PARAMETERS], PARAMETERS)
-        codes = self.codes or [isa.encode(isa.Opcode.LOAD_MAP, **load) for load in self.loads]
+        codes = self.codes or [encode(isa.Opcode.LOAD_MAP, **load) for load in self.loads]
         await hand_over(ctx, dut, codes)
 
     async def watch(self, ctx) -> None:

@@ -8,6 +8,7 @@ from intramix.hdl import isa
 from intramix.hdl.dma.store import StoreEngine
 from intramix.hdl.geometry import Geometry
 from intramix.sim.axi_memory import AxiMemory
+from tests.support.raw_instructions import encode
 
 from .engine_bench import hand_over, simulator_of
 
@@ -64,7 +65,7 @@ class Bench:
         }
 
     def add(self, fields: dict[str, int]) -> None:
-        self.codes.append(isa.encode(isa.Opcode.STORE, **fields))
+        self.codes.append(encode(isa.Opcode.STORE, **fields))
 
     async def issue(self, ctx) -> None:
         dut = self.dut
@@ -164,7 +165,7 @@ def check_stores(bench: Bench, layers: int) -> None:
             if fields["signal"] >> token & 1:
                 reads.append(list(read))
     assert bench.free < ROOM
-    bench.codes.append(isa.encode(isa.Opcode.FINISH))
+    bench.codes.append(encode(isa.Opcode.FINISH))
     bench.run(bench.issue, bench.rest)
     assert bench.errors == []
     assert bench.finished == 1

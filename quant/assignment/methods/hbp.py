@@ -1,0 +1,23 @@
+"""Hierarchical Bit Programming: bits per channel by an integer program."""
+
+from ...graph.formats import FIXED4
+from ...network.quantizers import Formats
+from ..channel_bits import bits_per_channel, lane_mix_budget
+from ..sensitivity import hessian_traces
+from .hessian_images import hessian_images
+from .method import Method, Request
+
+
+def hbp(request: Request) -> dict[str, Formats]:
+    """Hierarchical Bit Programming (Wang, He, Zhao, IEEE TETCI 2024, doi 10.1109/tetci.2024.3510295): 2 … 8 bits.
+
+    Bits per channel by an integer program over groups of channels, refined inside the groups. The paper's equations
+    were not available: this is built from its abstract and HAWQ-V2/V3's sensitivity, see `bits_per_channel`. Chosen:
+    groups of 8 channels, sorted by sensitivity; the assignment is made once, before training.
+    """
+    budget = request.budget or lane_mix_budget(request.network, request.mix)
+    traces = hessian_traces(request.network, hessian_images(request))
+    return bits_per_channel(request.network, traces, budget, request.mix)
+
+
+HBP = Method(name="hbp", assign=hbp, lut_format=FIXED4, needs_images=True, takes_budget=True)
