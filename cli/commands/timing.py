@@ -1,31 +1,28 @@
 """`intramix timing`: the clock that a geometry's netlist allows."""
 
-import dataclasses
 import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 
+from ...files import write_whole
 from ...hdl.accelerator import accelerator_verilog
 from ...hdl.geometry import Dsp, Geometry, GeometryError
 from ...platforms.boards import Board
 from ...platforms.synthesis import write_netlist
-from ...platforms.timing.analysis import Path as TimingPath
 from ...platforms.timing.analysis import TimingReport, analyse
 from ...platforms.timing.delays import SpeedGrade, speed_grade
 from ...platforms.timing.netlist import load
-from ..report.timing import render_timing
+from ..figures.timing import TimingFigures
 from ..shared.console import console, step, table
 from ..shared.errors import UserError
 from ..shared.options import board_options, json_option
-from ..shared.output import write_json, write_whole
+from ..shared.output import write_figures
 
 LIMIT_NS = {"7-series": 6.67, "UltraScale+": 4.0}
 """What endpoints are held against unless `--limit` says otherwise: 150 MHz and 250 MHz."""
-
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -43,7 +40,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--depth", type=click.IntRange(1, 4), default=2, show_default=True,
               help="Levels of the hierarchy in a block.")
 @click.option("--report", type=_FILE, metavar="FILE",
-              help="HTML file with the blocks, a plot, and every shown path net by net.")
+              help="HTML file with the blocks as bars, and every shown path net by net.")
 @json_option
 def timing(
     board: Board, geometry: Geometry, geometry_path: Path | None, limit_ns: float | None, clock: float | None,
@@ -67,22 +64,26 @@ def timing(
             made = netlist or Path(folder, "netlist.json")
             _synthesise(board, geometry, made)
             result = _analyse(made, grade, limit_ns, paths, depth)
-    figures = _figures(board, geometry, result, round(time.monotonic() - started, 1))
-    _print(figures, result, paths)
+    figures = TimingFigures.of(
+        result, board=board.name, geometry=geometry.to_dict(), part=board.part.name if board.part else None,
+        seconds=round(time.monotonic() - started, 1),
+    )
+    _print(figures)
     if report is not None:
+        from ..report.timing import render_timing
+
         write_whole(report, render_timing(figures))
         console.print(f"[bold]{report}[/] has the paths, net by net.")
-    if json_path:
-        write_json(json_path, figures)
+    write_figures(json_path, figures)
 
 
 def _geometry(path: Path) -> Geometry:
     try:
         fields = json.loads(path.read_text())
         return Geometry.from_dict(fields.get("geometry", fields))
+    except GeometryError:
+        raise
     except (ValueError, AttributeError) as error:
-        if isinstance(error, GeometryError):
-            raise
         raise UserError(f"{path} is no geometry: {error}; `intramix elaborate --json FILE` writes one") from None
 
 
@@ -90,14 +91,10 @@ def _limit(limit_ns: float | None, clock: float | None, grade: SpeedGrade) -> fl
     if limit_ns is not None and clock is not None:
         raise UserError("--limit and --clock say the same: give one of them")
     if clock is not None:
-        if clock <= 0:
+        if not clock > 0:
             raise UserError(f"--clock {clock:g}: a clock has more than 0 MHz")
         return 1e3 / clock
-    if limit_ns is None:
-        return LIMIT_NS[grade.name.partition(",")[0]]
-    if limit_ns <= 0:
-        raise UserError(f"--limit {limit_ns:g}: a clock period has more than 0 ns")
-    return limit_ns
+    return LIMIT_NS[grade.name.partition(",")[0]] if limit_ns is None else limit_ns
 
 
 def _synthesise(board: Board, geometry: Geometry, path: Path) -> None:
@@ -114,56 +111,28 @@ def _analyse(path: Path, grade: SpeedGrade, limit_ns: float, paths: int, depth: 
         return analyse(load(path, top=None, grade=grade), limit_ns=limit_ns, depth=depth, paths=paths)
 
 
-def _path(path: TimingPath) -> dict[str, Any]:
-    return dataclasses.asdict(path) | {"levels": path.levels}
-
-
-def _figures(board: Board, geometry: Geometry, result: TimingReport, seconds: float) -> dict[str, Any]:
-    return {
-        "board": board.name,
-        "geometry": geometry.to_dict(),
-        "part": board.part.name if board.part else None,
-        "grade": result.grade,
-        "calibrated": result.calibrated,
-        "worst_ns": round(result.worst_ns, 3),
-        "clock_hz": round(result.clock_hz),
-        "limit_ns": result.limit_ns,
-        "cells": result.cells,
-        "endpoints": result.endpoints,
-        "endpoints_over_limit": result.over_limit,
-        "blocks": [
-            {
-                "name": block.name, "worst_ns": round(block.worst_ns, 3), "endpoints": block.endpoints,
-                "endpoints_over_limit": block.over_limit, "path": _path(block.path),
-            }
-            for block in result.blocks
-        ],
-        "paths": [_path(path) for path in result.paths],
-        "seconds": seconds,
-    }  # fmt: skip
-
-
-def _print(figures: dict[str, Any], result: TimingReport, paths: int) -> None:
+def _print(figures: TimingFigures) -> None:
+    limit = f"{figures.limit_ns:g} ns"
     rows = [
         [
             block.name, f"{block.worst_ns:.2f}", f"{1e3 / block.worst_ns:.0f}", str(block.path.levels),
             str(max(step.fanout for step in block.path.steps)),
-            f"[red]{block.over_limit:,}[/]" if block.over_limit else "0", f"{block.endpoints:,}",
+            f"[red]{block.endpoints_over_limit:,}[/]" if block.endpoints_over_limit else "0", f"{block.endpoints:,}",
         ]
-        for block in result.blocks
+        for block in figures.blocks
     ]  # fmt: skip
     columns = [
         ("block", "left"), ("ns", "right"), ("MHz", "right"), ("levels", "right"), ("largest fan-out", "right"),
-        (f"over {result.limit_ns:g} ns", "right"), ("endpoints", "right"),
+        (f"over {limit}", "right"), ("endpoints", "right"),
     ]  # fmt: skip
-    table(f"{figures['board']}, {result.grade}: longest path of each block", columns, rows)
-    for path in result.paths[:paths]:
+    table(f"{figures.board}, {figures.grade}: longest path of each block", columns, rows)
+    for path in figures.paths:
         console.print(f"[bold]{path.ns:6.2f} ns[/]  {path.start} → {path.end}  ({path.levels} levels)", soft_wrap=True)
     verdict = (
-        f"[bold red]{result.over_limit:,} of {result.endpoints:,} endpoints are above {result.limit_ns:g} ns[/]"
-        if result.over_limit
-        else f"[green]no endpoint of {result.endpoints:,} is above {result.limit_ns:g} ns[/]"
+        f"[bold red]{figures.endpoints_over_limit:,} of {figures.endpoints:,} endpoints are above {limit}[/]"
+        if figures.endpoints_over_limit
+        else f"[green]no endpoint of {figures.endpoints:,} is above {limit}[/]"
     )
-    console.print(f"[bold]{result.worst_ns:.2f} ns[/], {result.clock_hz / 1e6:.0f} MHz expected · {verdict}")
-    kind = "calibrated on placed and routed blocks" if result.calibrated else "not calibrated on a routed design"
-    console.print(f"[dim]neither placed nor routed; delays of {result.grade}, {kind}[/]")
+    console.print(f"[bold]{figures.worst_ns:.2f} ns[/], {figures.clock_hz / 1e6:.0f} MHz expected · {verdict}")
+    kind = "calibrated on placed and routed blocks" if figures.calibrated else "not calibrated on a routed design"
+    console.print(f"[dim]neither placed nor routed; delays of {figures.grade}, {kind}[/]")

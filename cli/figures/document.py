@@ -13,6 +13,7 @@ from ...runtime.figures.selftest import SelfTestFigures
 from ...runtime.figures.simulation import SimulationFigures
 from . import hardware, models
 from .explanation import ExplainFigures
+from .timing import TimingFigures
 
 PATH = Path(__file__).parents[2] / "docs" / "json.md"
 _START = """\
@@ -40,6 +41,7 @@ COMMANDS: dict[str, type] = {
     "`reports`": hardware.ReportsFigures,
     "`elaborate`": hardware.ElaborateFigures,
     "`synthesize`": hardware.SynthesizeFigures,
+    "`timing`": TimingFigures,
     "`hls`": hardware.HlsFigures,
     "`boards`": hardware.BoardsFigures,
 }

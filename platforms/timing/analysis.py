@@ -172,6 +172,7 @@ class _Arrivals:
 
     def __init__(self, design: Design) -> None:
         self.design = design
+        self._names: dict[int, str] = {}
         arcs, nets = design.arcs, len(design.fanout)
         self.at = np.zeros(nets)
         np.maximum.at(self.at, design.launches, design.launch_delays)
@@ -195,7 +196,6 @@ class _Arrivals:
             self._refuse_loop(np.flatnonzero(waits > 0))
         self._into = np.argsort(arcs[:, 1], kind="stable")
         self._into_begin = np.searchsorted(arcs[self._into, 1], np.arange(nets + 1))
-        self._names: dict[int, str] = {}
 
     def _refuse_loop(self, left: np.ndarray) -> None:
         stuck = set(left.tolist())

@@ -164,7 +164,7 @@ def _block_ram(cell: Cell, grade: SpeedGrade) -> CellTiming:
     """RAMB18, RAMB36: a port's output register is DOA_REG or DOB_REG; UltraRAM: OREG_A or OREG_B."""
     launches: dict[Pin, float] = {}
     for out in cell.output_pins():
-        side = "B" if "B" in out[0][3:] else "A"
+        side = "B" if "B" in out[0] else "A"
         registered = cell.registered(f"DO{side}_REG", 0) or cell.registered(f"OREG_{side}", 0)
         launches[out] = grade.ram_registered if registered else grade.ram_clock_to_q
     setups: dict[Pin, float] = {}
