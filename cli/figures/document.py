@@ -12,6 +12,7 @@ from ...runtime.figures.run import PredictionFigures
 from ...runtime.figures.selftest import SelfTestFigures
 from ...runtime.figures.simulation import SimulationFigures
 from . import hardware, models
+from .cache import CacheFigures
 from .explanation import ExplainFigures
 
 PATH = Path(__file__).parents[2] / "docs" / "json.md"
@@ -42,6 +43,7 @@ COMMANDS: dict[str, type] = {
     "`synthesize`": hardware.SynthesizeFigures,
     "`hls`": hardware.HlsFigures,
     "`boards`": hardware.BoardsFigures,
+    "`cache`": CacheFigures,
 }
 """What commands write, by heading."""
 
