@@ -27,6 +27,8 @@ from intramix.runtime.selftest import selftest
 from intramix.runtime.verification import verify
 from tests.support.small import FAST, SMALL, check_outputs
 
+pytestmark = pytest.mark.simulator
+
 
 @pytest.fixture(scope="module")
 def graph():
