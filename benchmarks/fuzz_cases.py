@@ -16,8 +16,8 @@ from intramix.compiler.interpreter.interpret import run_codes
 from intramix.hdl.geometry import Geometry
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.graph import GraphError, IntegerGraph, MaxPool, Padding, TensorType
+from intramix.quant.graph.layers.window import output_size
 from intramix.quant.graph.random_graph import random_codes, random_graph, single_convolution
-from intramix.quant.graph.validation import output_size
 
 UNPADDED = Padding()
 MOST_MACS = 8_000_000

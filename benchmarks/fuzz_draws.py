@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from intramix.hdl.geometry import Dsp, Geometry, GeometryError, LaneClass
-from intramix.quant.graph.formats import FIXED4, POT_4, SP2_4
+from intramix.compiler.place.lanes import LUT_FORMATS
+from intramix.hdl.geometry import Dsp, Geometry, GeometryError
 from intramix.quant.graph.graph import Padding
 from intramix.quant.graph.random_graph import KINDS, FormatMix, random_graph, single_convolution
 
@@ -42,7 +42,7 @@ def draw_geometry(rng: np.random.Generator) -> Geometry:
                 fixed8_lanes=fixed8,
                 fixed4_lanes=fixed4,
                 lut_lanes=lut,
-                lut_scheme=(LaneClass.LUT_FIXED4, LaneClass.LUT_SP2, LaneClass.LUT_POT)[rng.integers(3)],
+                lut_scheme=tuple(LUT_FORMATS)[rng.integers(len(LUT_FORMATS))],
                 activation_bits=int(rng.integers(4, 7)),
                 dsp=tuple(Dsp)[rng.integers(3)],
                 activation_depth=int(2 ** rng.uniform(6, 12)),
@@ -164,8 +164,7 @@ def _size(rng: np.random.Generator, most: int) -> tuple[int, int]:
 
 def _mix(rng: np.random.Generator, geometry: Geometry) -> FormatMix:
     """Formats that the geometry's lanes take, or any."""
-    formats = {LaneClass.LUT_FIXED4: FIXED4, LaneClass.LUT_SP2: SP2_4, LaneClass.LUT_POT: POT_4}
     fixed8, fixed4, lut = geometry.fixed8_lanes, geometry.fixed4_lanes, geometry.lut_lanes
     if rng.random() < 0.3:
         fixed8, fixed4, lut = (int(share) for share in rng.integers(0, 4, 3))
-    return FormatMix(fixed8, fixed4, lut or int(fixed8 + fixed4 == 0), formats[geometry.lut_scheme])
+    return FormatMix(fixed8, fixed4, lut or int(fixed8 + fixed4 == 0), LUT_FORMATS[geometry.lut_scheme])

@@ -44,7 +44,7 @@ ORDERS = {
         ("quantize",),
     ),
     "compiler": (
-        ("errors", "program"),
+        ("errors", "program", "span"),
         ("lower", "interpreter"),
         ("place", "explain"),
         ("plan",),

@@ -38,20 +38,26 @@ _SOURCE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("source", type=_SOURCE)
 @board_options("pynq-z2")
 @batch_option
-@click.option("--layer", metavar="NAME", help="Layer, by name or number. (with a model and a device: the first wrong)")
-@click.option("--image", type=click.IntRange(0), default=0, show_default=True, help="Image, of those of --data.")
-@click.option("--channel", type=click.IntRange(0), help="Channel, row and column of the layer's output, from 0.")
-@click.option("--row", type=click.IntRange(0), help="(with a model and a device: the first value that is wrong)")
-@click.option("--column", type=click.IntRange(0))
-@click.option("--model", type=_SOURCE, metavar="FILE", help="The .imx that SOURCE was compiled from: what is right.")
+@click.option("--layer", metavar="NAME",
+              help="The layer, by name or number (default, with a model and a device: the first wrong one).")
+@click.option("--image", type=click.IntRange(0), default=0, show_default=True,
+              help="The image, of those of --data, from 0.")
+@click.option("--channel", type=click.IntRange(0), help="The channel of the layer's output, from 0.")
+@click.option("--row", type=click.IntRange(0),
+              help="Its row, from 0 (default of all three, with a model and a device: the first wrong value).")
+@click.option("--column", type=click.IntRange(0), help="Its column, from 0.")
+@click.option("--model", type=_SOURCE, metavar="FILE",
+              help="The model (.imx) that SOURCE was compiled from, which says what is right.")
 @click.option("--device", "kind", type=click.Choice([kind.value for kind in DeviceKind]),
-              help="Also run the images, as `intramix run` does, and look at the value in the device's memory.")
+              help="Also run the images on this device, as `intramix run` does, and look at the value in its memory.")
 @click.option("--overlay", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="pynq: the bitstream to load. (intramix.bit beside SOURCE)")
-@click.option("--data", metavar="FILE|NAME", help="Images, as for `intramix run`. (those of the self-test)")
+              help="For pynq: the bitstream to load (default: intramix.bit beside SOURCE).")
+@click.option("--data", metavar="FILE|NAME",
+              help="Images to run, as for `intramix run` (default: those of the self-test).")
 @click.option("--wave", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Simulate, and write waves (VCD) of the cycles in which the value is made.")
-@click.option("--steps", type=click.IntRange(0), default=24, show_default=True, help="Steps of its window to print.")
+              help="Simulate, and write waves (VCD) of the cycles in which the value is made to this file.")
+@click.option("--steps", type=click.IntRange(0), default=24, show_default=True,
+              help="Print so many steps of its window.")
 @json_option
 def explain(
     source: Path, board: Board, geometry: Geometry, batch: int, layer: str | None, image: int, channel: int | None,

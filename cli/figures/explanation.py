@@ -31,7 +31,7 @@ class ExplainFigures:
         "instruction), `lane`, `address` (in the output memory), `crc_register`, `emitter` (number of the STORE that "
         "writes the log record) and its `slot`")]  # fmt: skip
     pixel_lane: Annotated[int, Means("the pixel lane that computes it")]
-    lane_group: Annotated[int, Means("the group of pixel lanes that it belongs to")]
+    lane_group: Annotated[int, Means("the lane group that it belongs to")]
     compute_number: Annotated[int, Means("number of the COMPUTE in the program")]
     compute: Annotated[Record, Means("fields of the COMPUTE")]
     group: Annotated[int, Means("number of the position among those that the COMPUTE computes")]

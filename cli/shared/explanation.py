@@ -68,7 +68,8 @@ def _rows(program: Program, e: Explanation, watch: Watch | None) -> Iterable[lis
     yield ["value", f"tensor {e.tensor}, {e.bits} bits; channel word {e.channel_word}, slot {e.slot}"]
     for digit in e.stored:
         yield ["stored", _stored(digit)]
-    window = f"{compute.kernel_y} × {compute.kernel_x} × {compute.channels} words, {compute.passes} passes"
+    passes = "1 pass" if compute.passes == 1 else f"{compute.passes} passes"
+    window = f"{compute.kernel_y} × {compute.kernel_x} × {compute.channels} words, {passes}"
     positions = f"{compute.outputs_y} × {compute.outputs_x} positions"
     yield ["computed by", f"COMPUTE {e.compute_number}, layer {compute.layer}: {positions}, window of {window}"]
     yield ["", f"position {e.group} of it: row {e.output_y}, column {e.output_x}"]

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...hdl.encoding import weight_of
 from ...hdl.geometry import Geometry, LaneClass
 from ...hdl.isa import CONSTANT_LAYOUT, DIGIT_BITS, KERNEL_LAYOUT, KERNEL_TAPS, OffsetCode, unpack
 from .places import BitField, Convolved, DdrWord, Loaded, Source, Unwritten, Zero
@@ -80,11 +79,7 @@ class WordReader:
             position += 8 * part.size
         field, width = _field(word, bits), lane.weight_bits
         stored = [field >> width * channel & (1 << width) - 1 for channel in range(self.geometry.word_channels)]
-        if lane is LaneClass.LUT_POT:
-            return tuple(weight_of(lane, code) for code in stored)
-        if lane is LaneClass.LUT_SP2:
-            return tuple(weight_of(lane, code) + 8 for code in stored)
-        return tuple(stored)
+        return tuple(lane.code.multiplicands[code] for code in stored)
 
     def word(self, word: DdrWord) -> int:
         """The bytes of a word as a little-endian number."""

@@ -13,9 +13,11 @@ from intramix.compiler.explain.expected import expected_memory, wrong_words
 from intramix.compiler.explain.explain import Explainer, explain
 from intramix.compiler.explain.explanation import Position
 from intramix.compiler.explain.places import Convolved, Loaded, Zero, ZeroKind
+from intramix.compiler.place.lanes import LUT_FORMATS
 from intramix.hdl.geometry import Geometry
 from intramix.hdl.instructions import LoadMap, Store, decode
 from intramix.hdl.isa import INSTRUCTION_BYTES, Mode
+from intramix.hdl.lane_classes import LaneClass
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.formats import FIXED4, POT_4, SP2_4
 from intramix.quant.graph.graph import Padding
@@ -129,6 +131,15 @@ def test_what_is_reached(geometries):
     assert digits == {1, 2}
     assert residuals >= {0, 1}
     assert passes >= {0, 1, 2}
+
+
+@pytest.mark.parametrize("lanes", [lane for lane in LaneClass if lane.is_lut], ids=lambda lane: lane.value)
+def test_every_class_of_lanes(geometries, lanes):
+    geometry = dataclasses.replace(geometries["plain"], lut_scheme=lanes)
+    mix = FormatMix(lut_format=LUT_FORMATS[lanes])
+    graph = single_convolution(6, channels=12, filters=30, size=(5, 4), input_bits=4, output_bits=4, mix=mix)
+    found = check(graph, geometry, places=60)
+    assert {explanation.filter.lane_class for explanation in found} >= {lanes, LaneClass.FIXED8, LaneClass.FIXED4}
 
 
 # What is said beside the words ----------------------------------------------------------------------------------------
