@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast pynq-test runtime-wheel lint hls bench clean
+.PHONY: help setup demo test test-fast pynq-test runtime-wheel lint hls bench docs clean
 
 help:
 	@echo "make demo           train, quantize, compile, generate, simulate and check a small CNN"
@@ -17,7 +17,8 @@ help:
 	@echo "make pynq-test      run the driver through the pynq package on the simulated accelerator"
 	@echo "make lint           ruff and mypy"
 	@echo "make hls            C-simulate the Vivado HLS reference kernels against PyTorch"
-	@echo "make bench          measure the figures of the README"
+	@echo "make bench          measure the figures of docs/figures.md"
+	@echo "make docs           the pages as a site: build/site/index.html"
 	@echo "make runtime-wheel  what a board installs: dist/intramix_runtime-….whl"
 	@echo "make setup          only make .venv and install into it"
 	@echo "make clean          remove .venv, build/ and what tests and simulations left here"
@@ -68,12 +69,16 @@ pynq-test: $(PYNQ)/.installed
 runtime-wheel: $(STAMP)
 	$(BIN)/python -m intramix.runtime.wheel -o dist
 
-# mypy does not follow an editable install's mapping of folders: it sees the package through links, from where the
-# folder intramix/ is not the whole of it.
-lint: $(STAMP)
-	$(BIN)/ruff check .
+# mypy and mkdocstrings do not follow an editable install's mapping of folders: they see the package through links, from
+# where the folder intramix/ is not the whole of it.
+define PACKAGE_TREE
 	@rm -rf build/typecheck/intramix && mkdir -p build/typecheck/intramix
 	@ln -s $(addprefix ../../../,$(filter-out intramix,$(FOLDERS)) $(wildcard intramix/*.py) intramix/py.typed) build/typecheck/intramix
+endef
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(PACKAGE_TREE)
 	cd build/typecheck && mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache --package intramix
 
 # Every LUT scheme, 8-bit products on DSPs and on LUTs; the published networks' layers on one build.
@@ -85,6 +90,13 @@ hls: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+# Installed when it is first asked for: nobody needs it to use Intramix. The site opens from build/site/index.html.
+docs: $(STAMP)
+	@$(BIN)/python -c 'import mkdocs, mkdocstrings_handlers.python, material' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(PACKAGE_TREE)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) build dist sim_build report *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Figures of `benchmarks.networks` beside published ones: the README's tables of networks, and a plot.
+"""Figures of `benchmarks.networks` beside published ones: the table of networks of docs/figures.md, and a plot.
 
     python -m benchmarks.comparison build/networks/*.json [--plot docs/images/frames.svg]
 

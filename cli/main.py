@@ -29,6 +29,7 @@ class LazyGroup(click.Group):
         "explain": "A value of a layer: the instructions, words and cycles that make it; waves of them.",
         "profile": "Cycles of every layer, and what the engines waited for.",
         "hls": "The Vivado HLS reference kernels as a project, C-simulated.",
+        "cache": "The simulators that are kept: how much they take, and how to clear them.",
         "boards": "Boards, their parts and geometries.",
     }
 

@@ -14,18 +14,10 @@ from .boards import Board
 from .hardware_handoff import INSTANCE, VLNV
 from .project import NAME, Project, claim, write
 from .templating import render
+from .vivado import SCRIPT
 from .vivado_ip import MODULE, ip_verilog
 from .zynq.axi import AxiVersion
 from .zynq.systems import PS7, REGISTER_WINDOW, Port, ProcessingSystem, board_system, memory_masters
-
-_SCRIPT = f"""#!/bin/sh
-set -e
-if [ -z "$BASH" ]; then exec /bin/bash "$0" "$@"; fi
-[ -n "$AMARANTH_ENV_VIVADO" ] && . "$AMARANTH_ENV_VIVADO"
-: ${{VIVADO:=vivado}}
-cd "$(dirname "$0")"
-"$VIVADO" -mode batch -log {NAME}.log -nojournal -source {NAME}.tcl
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +90,7 @@ def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
         "accelerator_ip.v": ip_verilog(geometry),
         "package_ip.tcl": render("package_ip.tcl", **values),
         f"{NAME}.tcl": render("block_design.tcl", **values),
-        f"build_{NAME}.sh": _SCRIPT,
+        f"build_{NAME}.sh": SCRIPT,
     }
     write(folder, files)
     return Project(folder, board, geometry, clock_hz, tuple(files))

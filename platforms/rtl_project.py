@@ -10,6 +10,7 @@ from .device_tree import overlay_source
 from .fpga import vendor_platform
 from .hardware_handoff import handoff
 from .project import NAME, Project, claim, write
+from .vivado import SCRIPT
 from .zynq.systems import board_system
 from .zynq.top import ZynqTop
 
@@ -23,7 +24,7 @@ def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
     """
     companions = companion_files(board, geometry)
     claim(folder)
-    sources = design_files(board, geometry, toolchain="Vivado")
+    sources = {**design_files(board, geometry, toolchain="Vivado"), f"build_{NAME}.sh": SCRIPT}
     write(folder, {**sources, **companions})
     return Project(folder, board, geometry, board_system(board).clock_hz(board.clock_hz), tuple(sources))
 

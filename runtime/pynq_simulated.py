@@ -26,8 +26,8 @@ ACCESS_CYCLES = 1_000
 """Cycles that pass at each register access: about 10 µs of Python on a board, at 100 MHz."""
 INTERRUPT_CYCLES = 2_000
 """Cycles between two turns of the event loop while it waits for the interrupt."""
-CLOCK_MHZ = 0.002
-"""What `pynq.Clocks` tells: cycles a microsecond of wall-clock time that a slow simulation reaches, for time-outs."""
+SIMULATED_HZ = 2_000.0
+"""Cycles a second of wall-clock time that even a slow simulation reaches, for time-outs."""
 _RAW_IRQ = 61
 """The first interrupt from programmable logic on Zynq-7000 (UG585, table 7-4)."""
 
@@ -40,6 +40,10 @@ class SimulatedPynqDevice(pynq.pl_server.device.Device):
     accelerator: behind the registers, the memory and the interrupt.
     base_address: of its control port, unless the overlay's hand-off has another.
     metadata: gives what PYNQ's parsers make of a `.hwh` file; None: PYNQ's own parser.
+
+    Members
+    -------
+    wall_seconds: of wall-clock time that a second of the accelerator's clock may take; `PynqDevice` waits so long.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class SimulatedPynqDevice(pynq.pl_server.device.Device):
         super().__init__("intramix-simulated")
         self.name = "intramix-simulated"
         self.accelerator = accelerator
+        self.wall_seconds = accelerator.clock_hz / SIMULATED_HZ
         self.base_address = base_address
         self.capabilities = {"MEMORY_MAPPED": True, "REGISTER_RW": False, "CALLABLE": False}
         self.controller = SimulatedInterruptController(accelerator)
@@ -197,13 +202,19 @@ class SimulatedUio:
 
 
 class SimulatedClocks:
-    """The clocks of the processing system: told the dividers, which change nothing; it knows only CLOCK_MHZ."""
+    """The clocks of the processing system: told the dividers, which change nothing.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    clock_hz: of the simulated accelerator, which every clock is said to have.
+    """
+
+    def __init__(self, clock_hz: float) -> None:
+        self._megahertz = clock_hz / 1e6
         self.told: list[tuple[Any, ...]] = []
 
     def get_pl_clk(self, clk_idx: int) -> float:
-        return CLOCK_MHZ
+        return self._megahertz
 
     def set_pl_clk(self, *arguments: Any, **_: Any) -> None:
         self.told.append(arguments)
@@ -221,7 +232,7 @@ def install(
     """
     device = SimulatedPynqDevice(SimulatedDevice(geometry, conditions), metadata=metadata)
     pynq.Device.active_device = device
-    pynq.Clocks._real_instance = SimulatedClocks()
+    pynq.Clocks._real_instance = SimulatedClocks(device.accelerator.clock_hz)
     controllers = pynq.interrupt._InterruptController
     controllers._uio_devices.clear()
     for number in range(_RAW_IRQ, _RAW_IRQ + 8):

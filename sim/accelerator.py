@@ -8,6 +8,7 @@ from ..files import write_whole
 from ..hdl import geometry as geometry_module
 from ..hdl.geometry import Geometry
 from .cache import cache_directory, digest, locked
+from .cache_contents import mark_used
 from .ports import master_ports
 from .verilator import BuildNote, BuildOptions, build_library, design_characters, verilator_environment
 
@@ -35,6 +36,7 @@ def accelerator_text(geometry: Geometry, *, progress: BuildNote | None = None) -
     )
     path = cache_directory() / f"accelerator-{key}.v"
     if path.exists():
+        mark_used(path)
         return path.read_text()
     with locked(f"accelerator-{key}"):
         if path.exists():

@@ -16,6 +16,7 @@ from ..files import write_whole
 from ..hdl.geometry import Geometry
 from .accelerator import accelerator_text, primitives_text
 from .cache import cache_directory, digest, locked
+from .cache_contents import mark_used, trim
 from .errors import SimulationError, SimulatorBuildError
 from .verilator import verilator_environment, waivers
 from .wrapper import WRAPPER, wrapper_text
@@ -66,6 +67,7 @@ def run_cocotb(
     runner.log.setLevel(logging.WARNING)
     with mock.patch.dict(os.environ, tools), locked(f"cocotb-{key}"):
         build.mkdir(exist_ok=True)
+        mark_used(build)
         for name, text in files.items():
             if not (build / name).exists():
                 write_whole(build / name, text)
@@ -76,6 +78,7 @@ def run_cocotb(
             )
         except RuntimeError as error:  # all that the runner says is the exit status
             raise SimulatorBuildError(f"{error}: see {build / 'build.log'}\n{_tail(build / 'build.log')}") from error
+    trim()
     log = directory / "cocotb.log"
     try:
         results = runner.test(

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 from .bridge import bridge_source, support_sources
 from .cache import cache_directory, digest, locked
+from .cache_contents import mark_used, trim
 from .errors import MissingToolError, SimulatorBuildError
 from .ports import MasterPort
 
@@ -124,11 +125,14 @@ def build_library(
     common = digest([*support_sources().values(), *_verilator_command("any", options), *flags, *versions])
     runtime = cache_directory() / f"runtime-{common}"
     if library.exists():
+        mark_used(library)
+        mark_used(runtime)
         return library
     with locked(f"simulator-{key}"):
         if not library.exists():
             make = ["make", "-j", str(options.jobs), "-f", "Vtop.mk", *flags]
             _build(library, runtime, files, command, make, environment, progress)
+    trim()
     return library
 
 

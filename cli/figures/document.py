@@ -12,6 +12,7 @@ from ...runtime.figures.run import PredictionFigures
 from ...runtime.figures.selftest import SelfTestFigures
 from ...runtime.figures.simulation import SimulationFigures
 from . import hardware, models
+from .cache import CacheFigures
 from .explanation import ExplainFigures
 from .timing import TimingFigures
 
@@ -44,6 +45,7 @@ COMMANDS: dict[str, type] = {
     "`timing`": TimingFigures,
     "`hls`": hardware.HlsFigures,
     "`boards`": hardware.BoardsFigures,
+    "`cache`": CacheFigures,
 }
 """What commands write, by heading."""
 

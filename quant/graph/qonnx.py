@@ -55,7 +55,7 @@ def export_qonnx(graph: IntegerGraph, path: "str | os.PathLike[str]", *, batch: 
     try:
         import onnx
     except ImportError:
-        raise QonnxError("QONNX files are written with the package onnx; pip install 'intramix[qonnx]'") from None
+        raise QonnxError("QONNX files are written with the package onnx: pip install 'onnx>=1.17'") from None
     weights = 4 * sum(layer.weight.size for layer in graph.layers if isinstance(layer, Convolution))
     if weights > LARGEST_FILE:
         raise QonnxError(f"graph {graph.name!r}: {weights:,} bytes of weights as floats; an ONNX file holds 2 GiB")

@@ -1,4 +1,4 @@
-"""The README's tables of networks: what is in them, and what never gets there."""
+"""The table of networks of docs/figures.md: what is in them, and what never gets there."""
 
 import json
 

@@ -2,12 +2,13 @@
 
 import os
 import re
+import subprocess
 from xml.etree import ElementTree
 
 import pytest
 
 from intramix.hdl.registers import REGISTERS
-from intramix.platforms import rtl_project, vivado
+from intramix.platforms import block_design, rtl_project, vivado
 from intramix.platforms.boards import BOARDS, board
 from intramix.platforms.errors import BitstreamError, ToolError
 from intramix.platforms.hardware_handoff import handoff
@@ -68,6 +69,16 @@ def test_bitstream_gets_a_bin(project, tmp_path, monkeypatch):
     fake_vivado(tmp_path, monkeypatch, f"cp {tmp_path}/made.bit intramix.bit")
     path = vivado.run(project)
     assert path.with_suffix(".bin").read_bytes()[:4] == WORDS[3::-1]
+
+
+@pytest.mark.parametrize("flow", [rtl_project, block_design])
+def test_the_script_runs_from_any_folder(flow, tmp_path, monkeypatch):
+    monkeypatch.setattr(flow, "accelerator_verilog", lambda geometry: "module accelerator(); endmodule\n")
+    monkeypatch.delenv("AMARANTH_ENV_VIVADO", raising=False)
+    fake_vivado(tmp_path, monkeypatch, 'for last; do :; done; test -f "$last" && touch intramix.bit')
+    project = flow.prepare(board("pynq-z2"), board("pynq-z2").geometry, tmp_path / "made" / "project")
+    subprocess.run(["sh", "made/project/build_intramix.sh"], cwd=tmp_path, check=True)
+    assert project.bit.exists()
 
 
 def test_board_that_is_only_simulated(tmp_path):

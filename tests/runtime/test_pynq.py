@@ -27,6 +27,8 @@ from intramix.runtime.selftest import selftest
 from intramix.runtime.verification import verify
 from tests.support.small import FAST, SMALL, check_outputs
 
+pytestmark = pytest.mark.simulator
+
 
 @pytest.fixture(scope="module")
 def graph():
@@ -236,7 +238,7 @@ def test_notebook(board, bitstream, program, graph, monkeypatch):
     """Every cell of the example, as a user of the board runs it."""
     from IPython.core.interactiveshell import InteractiveShell
 
-    save(program, bitstream.with_name("network.imp"))
+    save(program, bitstream.with_name("net.imp"))
     images = random_codes(graph, 7, images=4)
     np.savez(bitstream.with_name("images.npz"), images=images, labels=np.arange(4))
     monkeypatch.chdir(bitstream.parent)
@@ -248,6 +250,8 @@ def test_notebook(board, bitstream, program, graph, monkeypatch):
         shell.run_cell(cell).raise_error()
     check_outputs(graph, images, shell.user_ns["result"])
     assert shell.user_ns["report"].passed
+    cycles = sum(run.cycles for run in shell.user_ns["result"].runs)
+    assert shell.user_ns["result"].images_per_second == pytest.approx(4 * FAST.clock_hz / cycles)
 
 
 @pytest.mark.parametrize("command", ["run", "selftest", "profile"])

@@ -1,0 +1,186 @@
+"""What the pages print, runs: every command and every block of Python of README.md and docs/*.md, in order, in a folder
+with the files that the pages speak of.
+
+A command is run as it stands, but for `SMALLER`; what cannot be run here is in `ELSEWHERE` with its reason. A command
+that is neither fails, and so does an entry of `ELSEWHERE` that names nothing any more.
+"""
+
+import os
+import re
+import runpy
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intramix.cli.main import intramix
+from tests.support.pages import Block, blocks, commands
+
+ROOT = Path(__file__).parents[2]
+PAGES = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
+
+SMALLER = (
+    (r"^(?!intramix build)(.*)--board (?:pynq-z2|zcu102|zc706)\b", r"\1--board small"),  # a simulator of seconds
+    (r"^(intramix simulate (?!.*--board).*)", r"\1 --board small"),
+    (r"^(intramix simulate .*|intramix run (?!.*--images).*)", r"\1 --images 2"),
+    (r"^(intramix quantize .*--data procedural)", r"\1 --images-per-class 3 --image-size 16"),
+    (r"--float-epochs \d+", "--float-epochs 1"),
+    (r"--epochs [1-9]\d*", "--epochs 1"),
+)
+"""Patterns and what is put in their place, one after the other: smaller data, fewer epochs, a smaller accelerator."""
+
+BOARD = "needs a board; with PYNQ's package on the simulated one: tests/runtime/test_pynq.py"
+HOURS = "takes hours, a GPU or ImageNet"
+SETUP = "installs"
+ELSEWHERE = {
+    r"make (demo|test)\b": "minutes, and this suite itself; tests/cli/test_commands.py has the demo",
+    r"make hls|vitis_hls ": "minutes, or a tool that is not here: tests/hls",
+    r"intramix hls ": "trains the demo's network, and compiles C++ for minutes: tests/hls",
+    r"intramix (elaborate|synthesize) ": "minutes of yosys: tests/cli/test_commands.py, tests/platforms",
+    r"intramix build ": "minutes of yosys, and Vivado or the open tools: tests/cli/test_build.py, tests/platforms",
+    r"intramix .*--device pynq": BOARD,
+    r"intramix quantize resnet18 |torchrun |python -m benchmarks\.accuracy": HOURS,
+    r"git clone |make setup|\. \.venv/bin/activate|cd ": SETUP,
+}
+"""Patterns of the beginnings of commands, and why they are not run here."""
+WHOLE = {
+    r"scp |ssh |git clone --recursive https://github.com/Xilinx/PYNQ": BOARD,
+    r"from intramix.compiler.program.fileformat import load\nfrom intramix.runtime.driver": BOARD,
+    r"import intramix, numpy, torch": "tests/door/test_readme.py",
+}
+"""The same of blocks, by their beginnings."""
+
+SIMULATES = re.compile(r"^intramix (simulate|run|selftest|profile|explain)\b(?!.*--device interpreted)(?!.*--help)")
+"""Commands that build a simulator."""
+
+
+def smaller(words: list[str]) -> list[str]:
+    """A command of few seconds that does the same."""
+    line = shlex.join(words)
+    for pattern, replacement in SMALLER:
+        line = re.sub(pattern, replacement, line)
+    return shlex.split(line)
+
+
+def listed(text: str, patterns: Mapping[str, str]) -> str | None:
+    """The pattern that a command or a block begins with."""
+    return next((pattern for pattern in patterns if re.match(pattern, text)), None)
+
+
+def code(page: str) -> list[Block]:
+    """The blocks of a page that hold code, less those that are listed whole."""
+    return [block for block in blocks(PAGES[page].read_text()) if block.language and not listed(block.text, WHOLE)]
+
+
+def run_here(block: Block) -> list[list[str]]:
+    """The commands of a block of shell that are not listed."""
+    return [words for words in commands(block.text) if not listed(shlex.join(words), ELSEWHERE)]
+
+
+def simulates(page: str) -> bool:
+    """Whether a command of a page builds a simulator."""
+    shell = [block for block in code(page) if block.language == "sh"]
+    return any(SIMULATES.match(shlex.join(words)) for block in shell for words in run_here(block))
+
+
+def call(words: list[str]) -> None:
+    """Runs a command of ours in this process, where PyTorch is loaded once."""
+    if words[0] == "intramix":
+        assert not intramix.main(words[1:], standalone_mode=False)
+    elif words[0] == "python" and len(words) == 2:
+        runpy.run_path(words[1], run_name="__main__")
+    else:
+        pytest.fail(f"neither run nor listed in ELSEWHERE: {shlex.join(words)}")
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """The files that the pages speak of: a model of your own, its data, what is made of it."""
+    folder = tmp_path_factory.mktemp("given")
+    (folder / "mynet.py").write_text(
+        "from torch import nn\n\n\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self, channels, classes):\n"
+        "        super().__init__()\n"
+        "        self.conv, self.relu = nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU()\n"
+        "        self.flatten, self.fc = nn.Flatten(), nn.Linear(16 * 64, classes)\n\n\n"
+        "def build(channels, classes):\n"
+        "    return Net(channels, classes)\n"
+    )
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (20, 3, 8, 8), dtype=np.uint8)
+    np.savez(folder / "images.npz", images=images, labels=np.arange(20) % 4)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        call(shlex.split("intramix quantize mynet:build --board small --data images.npz --epochs 0 -o net.imx"))
+        call(shlex.split("intramix compile net.imx --board small -o net.imp"))
+    finally:
+        os.chdir(before)
+    return folder
+
+
+def prepare(given: Path, folder: Path) -> None:
+    """The given files under the names that pages use."""
+    for source, names in {
+        "mynet.py": ["mynet.py"], "images.npz": ["images.npz", "data.npz"],
+        "net.imx": ["net.imx", "mynet.imx", "my.imx", "model.imx"], "net.imp": ["net.imp", "mynet.imp", "demo.imp"],
+    }.items():  # fmt: skip
+        for name in names:
+            (folder / name).write_bytes((given / source).read_bytes())
+
+
+@pytest.mark.parametrize("page", [
+    pytest.param(page, marks=pytest.mark.simulator if simulates(page) else pytest.mark.slow)
+    for page in PAGES if code(page)
+])  # fmt: skip
+def test_page(page, given, tmp_path, monkeypatch):
+    prepare(given, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "mynet", raising=False)
+    names = {"images": np.load("images.npz")["images"].astype(np.float32) / 255}
+    for block in code(page):
+        if block.title:
+            Path(block.title).write_text(block.text)
+        elif block.language == "python":
+            exec(compile(block.text, f"{page}:{block.line}", "exec"), names)
+        else:
+            assert block.language == "sh", f"{page}:{block.line}: {block.language} is no language that is run"
+            for words in run_here(block):
+                call(smaller(words))
+
+
+def test_every_exception_is_one():
+    every = [block for path in PAGES.values() for block in blocks(path.read_text()) if block.language]
+    lines = [shlex.join(words) for block in every if block.language == "sh" for words in commands(block.text)]
+    assert {listed(block.text, WHOLE) for block in every} >= set(WHOLE)
+    assert {listed(line, ELSEWHERE) for line in lines} >= set(ELSEWHERE)
+
+
+def test_blocks_and_commands_of_a_page():
+    page = "text\n\n```sh\na b \\\n  c   # why\n```\n"
+    page += '1. x\n    ```python title="x.py"\n    y = 1\n    ```\n```\n+--+\n```\n'
+    found = list(blocks(page))
+    assert [(block.language, block.title, block.line) for block in found] == [
+        ("sh", "", 3), ("python", "x.py", 8), ("", "", 11),
+    ]  # fmt: skip
+    assert list(commands(found[0].text)) == [["a", "b", "c"]]
+    assert found[1].text == "y = 1\n"
+
+
+def test_a_command_that_nobody_lists_fails():
+    with pytest.raises(pytest.fail.Exception, match=r"neither run nor listed in ELSEWHERE: rm thesis\.tex"):
+        call(["rm", "thesis.tex"])
+
+
+def test_smaller_commands():
+    assert smaller(shlex.split("intramix simulate a.imx --data d.npz")) == shlex.split(
+        "intramix simulate a.imx --data d.npz --board small --images 2"
+    )
+    assert smaller(shlex.split("intramix quantize m --data procedural --float-epochs 12 --epochs 30")) == shlex.split(
+        "intramix quantize m --data procedural --images-per-class 3 --image-size 16 --float-epochs 1 --epochs 1"
+    )
