@@ -15,7 +15,7 @@ from ...platforms.synthesis import write_netlist
 from ...platforms.timing.analysis import TimingReport, analyse
 from ...platforms.timing.delays import SpeedGrade, speed_grade
 from ...platforms.timing.netlist import load
-from ..figures.timing import TimingFigures
+from ..figures.timing import ClockFigures
 from ..shared.console import console, step, table
 from ..shared.errors import UserError
 from ..shared.options import board_options, json_option
@@ -64,7 +64,7 @@ def timing(
             made = netlist or Path(folder, "netlist.json")
             _synthesise(board, geometry, made)
             result = _analyse(made, grade, limit_ns, paths, depth)
-    figures = TimingFigures.of(
+    figures = ClockFigures.of(
         result, board=board.name, geometry=geometry.to_dict(), part=board.part.name if board.part else None,
         seconds=round(time.monotonic() - started, 1),
     )
@@ -111,7 +111,7 @@ def _analyse(path: Path, grade: SpeedGrade, limit_ns: float, paths: int, depth: 
         return analyse(load(path, top=None, grade=grade), limit_ns=limit_ns, depth=depth, paths=paths)
 
 
-def _print(figures: TimingFigures) -> None:
+def _print(figures: ClockFigures) -> None:
     limit = f"{figures.limit_ns:g} ns"
     rows = [
         [

@@ -14,7 +14,7 @@ from ...runtime.figures.simulation import SimulationFigures
 from . import hardware, models
 from .cache import CacheFigures
 from .explanation import ExplainFigures
-from .timing import TimingFigures
+from .timing import ClockFigures
 
 PATH = Path(__file__).parents[2] / "docs" / "json.md"
 _START = """\
@@ -42,7 +42,7 @@ COMMANDS: dict[str, type] = {
     "`reports`": hardware.ReportsFigures,
     "`elaborate`": hardware.ElaborateFigures,
     "`synthesize`": hardware.SynthesizeFigures,
-    "`timing`": TimingFigures,
+    "`timing`": ClockFigures,
     "`hls`": hardware.HlsFigures,
     "`boards`": hardware.BoardsFigures,
     "`cache`": CacheFigures,

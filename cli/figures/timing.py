@@ -9,7 +9,7 @@ from ...runtime.figures.fields import Means
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StepFigures:
+class PathNetFigures:
     """A net of a path."""
 
     net: Annotated[str, Means("name of the net, with the path of its instance")]
@@ -27,12 +27,12 @@ class PathFigures:
     start: Annotated[str, Means("the net that it begins at")]
     end: Annotated[str, Means("the register and its pin that it ends at")]
     block: Annotated[str, Means("of its end")]
-    steps: Annotated[tuple[StepFigures, ...], Means("the nets that it passes, in order")]
+    steps: Annotated[tuple[PathNetFigures, ...], Means("the nets that it passes, in order")]
 
     @classmethod
     def of(cls, path: Path) -> "PathFigures":
         """The figures of a path."""
-        steps = tuple(StepFigures(**dataclasses.asdict(step)) for step in path.steps)
+        steps = tuple(PathNetFigures(**dataclasses.asdict(step)) for step in path.steps)
         return cls(
             ns=path.ns, levels=path.levels, start=path.start, end=path.end, block=path.block, steps=steps
         )
@@ -58,7 +58,7 @@ class BlockTimingFigures:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TimingFigures:
+class ClockFigures:
     """What `timing` writes."""
 
     board: Annotated[str, Means("name of the board")]
@@ -79,7 +79,7 @@ class TimingFigures:
     @classmethod
     def of(
         cls, report: TimingReport, *, board: str, geometry: Mapping[str, Any], part: str | None, seconds: float
-    ) -> "TimingFigures":
+    ) -> "ClockFigures":
         """The figures of an analysis."""
         return cls(
             board=board, geometry=geometry, part=part, grade=report.grade, calibrated=report.calibrated,

@@ -10,7 +10,7 @@ from .netlist import Design
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class PathNet:
     """A net of a path.
 
     Members
@@ -41,7 +41,7 @@ class Path:
     start: str
     end: str
     block: str
-    steps: tuple[Step, ...]
+    steps: tuple[PathNet, ...]
 
     @property
     def levels(self) -> int:
@@ -228,7 +228,7 @@ class _Arrivals:
         """The longest path to an endpoint."""
         design = self.design
         net = int(design.ends[end])
-        steps: list[Step] = []
+        steps: list[PathNet] = []
         while True:
             into = self._into[self._into_begin[net] : self._into_begin[net + 1]]
             came = design.arcs[into, 0]
@@ -240,7 +240,7 @@ class _Arrivals:
                 arc = int(into[best])
                 definition = design.instances[int(design.arc_instances[arc])].definition
                 cell = definition.types[int(definition.arc_cells[int(design.arc_numbers[arc])])]
-            steps.append(Step(self.name(net), int(design.fanout[net]), cell, round(float(self.at[net]), 3)))
+            steps.append(PathNet(self.name(net), int(design.fanout[net]), cell, round(float(self.at[net]), 3)))
             if not goes_on:
                 break
             net = int(came[best])
