@@ -14,7 +14,7 @@ from intramix.quant.graph.graph import IntegerGraph
 from intramix.runtime.figures.simulation import SimulationFigures
 from intramix.runtime.simulated import SimulatedDevice
 from intramix.sim.conditions import DdrConditions
-from intramix.simulation import Simulation, simulate
+from intramix.simulation import SimulationResult, simulate
 
 console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 150)
 
@@ -44,7 +44,7 @@ def build(program: CompiledProgram, conditions: DdrConditions | None = None) -> 
         return program.simulator(conditions)
 
 
-def check(program: CompiledProgram, graph: IntegerGraph, images: Any, device: SimulatedDevice) -> Simulation:
+def check(program: CompiledProgram, graph: IntegerGraph, images: Any, device: SimulatedDevice) -> SimulationResult:
     """Runs images on the simulated RTL and compares every value; ends with exit code 3 where one differs."""
     with step("Run images through the RTL"):
         simulation = simulate(program, graph, images, device)

@@ -21,7 +21,7 @@ from intramix.files import write_json
 from intramix.lanes import lane_mix
 from intramix.platforms.boards import board as find_board
 from intramix.quant.assignment import channel_bits
-from intramix.quant.assignment.allocation import Budget, Problem, allocate
+from intramix.quant.assignment.allocation import AllocationProblem, Budget, allocate
 from intramix.quant.assignment.sensitivity import trained
 from intramix.quant.frontend.capture import capture
 from intramix.quant.frontend.fold import fold
@@ -41,9 +41,9 @@ def measure(name: str, *, size: int, board: str) -> list[dict[str, Any]]:
     filters = {key: len(module.weight) for key, module in trained(network).items()}
     traces = {key: torch.from_numpy(random.lognormal(0, 2, count)).float() for key, count in filters.items()}
     mix = dataclasses.replace(lane_mix(find_board(board).geometry), lut_format=FIXED4)
-    problems: list[Problem] = []
+    problems: list[AllocationProblem] = []
 
-    def solve(problem: Problem, budget: Budget) -> np.ndarray:
+    def solve(problem: AllocationProblem, budget: Budget) -> np.ndarray:
         problems.append(problem)
         return allocate(problem, budget)
 

@@ -23,7 +23,7 @@ from .quant.plan import QuantizationPlan
 from .quant.quantize import QuantizationResult
 from .quant.quantize import quantize as quantize_network
 from .runtime.images import as_array, to_codes, to_values
-from .simulation import Simulation, simulate
+from .simulation import SimulationResult, simulate
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -114,7 +114,7 @@ class QuantizedModel:
         """A program of this model with the CRCs that a self-test compares with."""
         return CompiledProgram(with_selftest(compiled.program, self.graph), compiled.board)
 
-    def simulate(self, images: Any, *, batch: int = 1) -> Simulation:
+    def simulate(self, images: Any, *, batch: int = 1) -> SimulationResult:
         """Runs images on the simulated RTL and compares every stored value of every layer with the integer model's. The
         first time the simulator is built, which takes minutes.
 

@@ -16,7 +16,7 @@ from .runtime.verification import VerificationReport, verify
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Simulation:
+class SimulationResult:
     """What a simulation found.
 
     Members
@@ -53,7 +53,7 @@ class Simulation:
 def simulate(
     program: CompiledProgram, graph: IntegerGraph, images: Any, device: SimulatedDevice, *,
     progress: Callable[[str], None] | None = None,
-) -> Simulation:  # fmt: skip
+) -> SimulationResult:  # fmt: skip
     """Runs images on a simulated accelerator and compares every stored value.
 
     Parameters
@@ -71,4 +71,4 @@ def simulate(
         program.program, program.board.name if program.board else "", device.conditions, report,
         simulated_cycles=device.cycles, seconds=seconds,
     )  # fmt: skip
-    return Simulation(report=report, figures=figures, seconds=seconds)
+    return SimulationResult(report=report, figures=figures, seconds=seconds)

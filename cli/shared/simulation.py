@@ -8,7 +8,7 @@ from ...quant.graph.graph import IntegerGraph
 from ...runtime.simulated import SimulatedDevice
 from ...runtime.verification import VerificationReport
 from ...sim.conditions import DdrConditions
-from ...simulation import Simulation, simulate
+from ...simulation import SimulationResult, simulate
 from .console import bar, console, step
 
 
@@ -18,7 +18,7 @@ def build(program: CompiledProgram, conditions: DdrConditions | None = None) -> 
         return program.simulator(conditions, progress=note)
 
 
-def check(program: CompiledProgram, graph: IntegerGraph, images: Any, device: SimulatedDevice) -> Simulation:
+def check(program: CompiledProgram, graph: IntegerGraph, images: Any, device: SimulatedDevice) -> SimulationResult:
     """Runs every image, comparing every stored value."""
     with bar("Run images through the RTL") as advance:
         done, runs = itertools.count(), -(-len(images) // program.program.batch)

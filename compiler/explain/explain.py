@@ -12,7 +12,7 @@ from .errors import ExplainError
 from .explanation import Explanation, FilterPlace, Position, ResidualDigit, Standing, StoredDigit, WindowStep
 from .history import ComputedWord, History
 from .places import Source, Unwritten, Zero, ZeroKind
-from .rings import Rings, weight_bits
+from .rings import RingContents, weight_bits
 from .stores import find_store, stored_words
 
 
@@ -37,7 +37,7 @@ class Explainer:
         self.program = program
         self.geometry = program.geometry
         self.history = History(program)
-        self.rings = Rings(self.history)
+        self.rings = RingContents(self.history)
 
     def explain(self, layer: str, position: Position) -> Explanation:
         """See `explain`."""

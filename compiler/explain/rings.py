@@ -36,7 +36,7 @@ class Constants:
     source: Loaded | None
 
 
-class Rings:
+class RingContents:
     """Both rings over a program, in program order."""
 
     def __init__(self, history: History) -> None:

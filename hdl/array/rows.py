@@ -16,7 +16,7 @@ from ..modules import module_name, place
 from . import dsp_lanes
 from .arithmetic import Control, Skew
 from .cells import CELLS
-from .cells.chains import Chains
+from .cells.chains import AdderChains
 from .dsp_lanes import DspCell
 from .packing import WEIGHT_BITS, packing_plan
 
@@ -141,7 +141,7 @@ class LutRow(wiring.Component):
         return self.parts[0].depth
 
     @property
-    def chains(self) -> Chains:
+    def chains(self) -> AdderChains:
         """When the cells add which channels."""
         return self.parts[0].chains
 

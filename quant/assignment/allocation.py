@@ -102,7 +102,7 @@ class ChannelSet:
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Problem:
+class AllocationProblem:
     """Items to give bits to.
 
     Members
@@ -158,7 +158,7 @@ class Problem:
         return min(choices, default=float("inf"))
 
 
-def allocate(problem: Problem, budget: Budget) -> np.ndarray:
+def allocate(problem: AllocationProblem, budget: Budget) -> np.ndarray:
     """The bits of every item (int), of the smallest loss that the budget allows.
 
     The solver stops at a relative gap of 1e-6 (1e-4 from 1,000 choices on), or after 40 s with the best that it has.
@@ -184,14 +184,14 @@ def allocate(problem: Problem, budget: Budget) -> np.ndarray:
     return np.full(len(problem.loss), problem.bits[0])
 
 
-def _by_items(problem: Problem, kind: str, limit: float) -> np.ndarray | None:
+def _by_items(problem: AllocationProblem, kind: str, limit: float) -> np.ndarray | None:
     bits = np.asarray(problem.bits)
     costs = problem.unit_costs(kind)[:, None] * bits
     chosen = _choose(list(problem.loss), list(costs), limit)
     return None if chosen is None else bits[chosen]
 
 
-def _by_tiles(problem: Problem, kind: str, limit: float) -> np.ndarray | None:
+def _by_tiles(problem: AllocationProblem, kind: str, limit: float) -> np.ndarray | None:
     plans = [_TilePlan(problem, index) for index in range(len(problem.sets))]
     costs = [problem.tile_cost(index) * plan.tiles for index, plan in enumerate(plans)]
     chosen = _choose([plan.losses for plan in plans], costs, limit)
@@ -206,7 +206,7 @@ def _by_tiles(problem: Problem, kind: str, limit: float) -> np.ndarray | None:
 class _TilePlan:
     """Of one channel set: the numbers of tiles to choose from, and the smallest loss with each."""
 
-    def __init__(self, problem: Problem, index: int) -> None:
+    def __init__(self, problem: AllocationProblem, index: int) -> None:
         self.items = np.flatnonzero(problem.owner == index)
         self._bits, self._channels = np.asarray(problem.bits), problem.channels[self.items]
         self._loss = problem.loss[self.items]

@@ -11,7 +11,7 @@ import numpy as np
 from ..graph.formats import Scheme, WeightFormat
 from ..network.model import QuantizedNetwork
 from ..network.quantizers import Formats
-from .allocation import NARROW_BITS, Budget, ChannelSet, Problem, allocate
+from .allocation import NARROW_BITS, AllocationProblem, Budget, ChannelSet, allocate
 from .lane_mix import JointGroup, LaneMix, collect, joint_groups
 from .sensitivity import Measures, trained, weight_errors
 
@@ -53,7 +53,7 @@ def bits_per_channel(
     for index, omega in enumerate(omegas):
         order = np.argsort(-omega[:, reference], kind="stable")
         members += [(index, part) for part in np.split(order, range(group_channels, len(order), group_channels))]
-    problem = Problem(
+    problem = AllocationProblem(
         sets=channel_sets(network), owner=np.array([index for index, _ in members]),
         channels=np.array([len(part) for _, part in members]), bits=tuple(bits),
         loss=np.stack([omegas[index][part].sum(axis=0) for index, part in members]), mix=mix,
@@ -91,7 +91,7 @@ def bits_per_layer(
             loss += [mean_trace * float(errors[b][name][part].sum()) for b in bits]
         losses.append(loss)
     sets = channel_sets(network)
-    problem = Problem(
+    problem = AllocationProblem(
         sets=sets, owner=np.arange(len(sets)), channels=np.array([entry.channels for entry in sets]), bits=tuple(bits),
         loss=np.stack(losses), mix=mix,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from amaranth.lib.wiring import In, Out
 from ...lane_classes import LaneClass
 from ...modules import module_name
 from ..arithmetic import Accumulator, ChainSum, Control, Term, tree, tree_levels
-from .chains import Chains
+from .chains import AdderChains
 
 
 class LutCell(wiring.Component):
@@ -38,7 +38,7 @@ class LutCell(wiring.Component):
     """
 
     def __init__(
-        self, lane: LaneClass, weight: Any, members: dict, *, chains: Chains, bits: int, accumulator_bits: int
+        self, lane: LaneClass, weight: Any, members: dict, *, chains: AdderChains, bits: int, accumulator_bits: int
     ) -> None:
         self.chains = chains
         self._lane = lane

@@ -13,7 +13,7 @@ ADDITIONS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chains:
+class AdderChains:
     """The chains of a cell for a word of channels.
 
     Members

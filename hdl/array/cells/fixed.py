@@ -10,7 +10,7 @@ from ...lane_classes import LaneClass
 from ...modules import module_name
 from ..arithmetic import Term, add_shifted, register, tree_levels
 from .cell import LutCell
-from .chains import Chains
+from .chains import AdderChains
 
 
 class FixedCell(LutCell):
@@ -26,7 +26,7 @@ class FixedCell(LutCell):
             lane,
             unsigned(lane.weight_bits),
             {"pairs": In(data.ArrayLayout(unsigned(bits + 1), channels // 2))},
-            chains=Chains(channels=channels, unit_channels=2, counted=False),
+            chains=AdderChains(channels=channels, unit_channels=2, counted=False),
             bits=bits,
             accumulator_bits=accumulator_bits,
         )

@@ -5,7 +5,7 @@ from amaranth.lib import data
 
 from ...lane_classes import LaneClass
 from ..arithmetic import delay
-from .chains import Chains
+from .chains import AdderChains
 from .signed import SignedCell, SignedForm
 
 
@@ -33,7 +33,7 @@ class PotCell(SignedCell):
     def __init__(self, lane: LaneClass, *, channels: int, bits: int, accumulator_bits: int) -> None:
         form = SignedForm(
             lane=lane,
-            chains=Chains(channels=channels, unit_channels=1, counted=True),
+            chains=AdderChains(channels=channels, unit_channels=1, counted=True),
             weight=PotWeight,
             decode=decode,
             late_from=2,

@@ -17,7 +17,7 @@ from ...lane_classes import LaneClass
 from ...modules import module_name
 from ..arithmetic import Term, count_ones, delay, register, tree
 from .cell import LutCell
-from .chains import CHAIN, Chains
+from .chains import CHAIN, AdderChains
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class SignedForm:
     """
 
     lane: LaneClass
-    chains: Chains
+    chains: AdderChains
     weight: Any
     decode: Callable[[Value], Value]
     late_from: int = 0

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In
 
 from ...lane_classes import LaneClass
 from ..arithmetic import Term, add_shifted, register
-from .chains import Chains
+from .chains import AdderChains
 from .signed import SignedCell, SignedForm
 
 
@@ -43,7 +43,7 @@ class Sp2Cell(SignedCell):
         largest = channels * ((1 << bits) - 1)
         form = SignedForm(
             lane=lane,
-            chains=Chains(channels=channels, unit_channels=1, counted=True),
+            chains=AdderChains(channels=channels, unit_channels=1, counted=True),
             weight=Sp2Weight,
             decode=decode,
             product_bits=bits + 1,

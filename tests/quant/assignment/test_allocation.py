@@ -6,14 +6,14 @@ import time
 import numpy as np
 import pytest
 
-from intramix.quant.assignment.allocation import Budget, BudgetError, ChannelSet, Problem, allocate
+from intramix.quant.assignment.allocation import AllocationProblem, Budget, BudgetError, ChannelSet, allocate
 from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.graph.formats import FIXED4, SP2_4
 
 MIXES = [LaneMix(1, 2, 1, FIXED4), LaneMix(1, 1, 2, SP2_4), LaneMix(0, 1, 3, FIXED4), LaneMix(2, 2, 0)]
 
 
-def random_problem(seed: int, mix: LaneMix, bits: tuple[int, ...] = (2, 4, 6)) -> Problem:
+def random_problem(seed: int, mix: LaneMix, bits: tuple[int, ...] = (2, 4, 6)) -> AllocationProblem:
     random = np.random.default_rng(seed)
     sets, items = 3, 6
     owner = np.concatenate([np.arange(sets), random.integers(0, sets, items - sets)])
@@ -24,10 +24,10 @@ def random_problem(seed: int, mix: LaneMix, bits: tuple[int, ...] = (2, 4, 6)) -
         for index in range(sets)
     )  # fmt: skip
     loss = np.sort(random.exponential(1, (items, len(bits))), axis=1)[:, ::-1].copy()
-    return Problem(sets=made, owner=owner, channels=channels, bits=bits, loss=loss, mix=mix)
+    return AllocationProblem(sets=made, owner=owner, channels=channels, bits=bits, loss=loss, mix=mix)
 
 
-def cost_by_hand(problem: Problem, bits: tuple[int, ...], kind: str) -> float:
+def cost_by_hand(problem: AllocationProblem, bits: tuple[int, ...], kind: str) -> float:
     """Tile by tile, channel by channel; nothing of the code under test."""
     total, mix = 0.0, problem.mix
     for index, entry in enumerate(problem.sets):
@@ -105,7 +105,7 @@ def test_network_of_the_size_of_resnet_50_is_solved_in_time() -> None:
         ChannelSet(channels=size, weights=float(random.integers(64, 4608)), macs=1e5, bit_operations=5e5)
         for size in sizes
     )
-    problem = Problem(sets=sets, owner=owner, channels=np.full(len(owner), 8), bits=bits, loss=loss.copy(),
+    problem = AllocationProblem(sets=sets, owner=owner, channels=np.full(len(owner), 8), bits=bits, loss=loss.copy(),
                       mix=LaneMix(2, 8, 22, FIXED4))  # fmt: skip
     started = time.process_time()
     for kind in ("size", "latency"):
