@@ -19,6 +19,7 @@ class LazyGroup(click.Group):
         "compile": "An integer model into a program for a geometry.",
         "elaborate": "The accelerator of a geometry as Verilog.",
         "synthesize": "What a geometry occupies, per block, by yosys.",
+        "timing": "The clock that a geometry allows, and the longest path of every block.",
         "build": "A bitstream for a board, or the project that makes it.",
         "reports": "Utilisation, slack and power of a bitstream, from the tool's reports.",
         "export-qonnx": "An integer model as QONNX, which other tools read.",

@@ -93,18 +93,9 @@ def synthesize(verilog: str, *, top: str, family: str, depth: int = 2, dsp: bool
     ------
     SynthesisError: no yosys, or it failed.
     """
-    command = yosys_command()
     with tempfile.TemporaryDirectory() as folder:
-        source, statistics = Path(folder, "design.v"), Path(folder, "stat.json")
-        source.write_text(verilog)
-        script = (
-            f"read_verilog {source.name}; hierarchy -top {top}; synth_xilinx -family {family} -top {top} -noiopad"
-            f"{'' if dsp else ' -nodsp'}; "
-            f"tee -q -o {statistics.name} stat -json"
-        )
-        run = subprocess.run([*command, "-q", "-p", script], cwd=folder, capture_output=True, text=True)
-        if run.returncode:
-            raise SynthesisError("yosys failed:\n" + "\n".join((run.stdout + run.stderr).splitlines()[-12:]))
+        statistics = Path(folder, "stat.json")
+        _run_yosys(verilog, f"tee -q -o {statistics} stat -json", top=top, family=family, dsp=dsp)
         report = json.loads(statistics.read_text())
     modules = {name.lstrip("\\"): body for name, body in report["modules"].items()}
     cells = {name: _cells(body) for name, body in modules.items()}
@@ -131,6 +122,35 @@ def synthesize(verilog: str, *, top: str, family: str, depth: int = 2, dsp: bool
 
     walk(top, top, 1, 0)
     return SynthesisReport(total(top), tuple(blocks), family, report.get("creator", "yosys"))
+
+
+def write_netlist(verilog: str, path: Path, *, top: str, family: str, dsp: bool = True) -> None:
+    """Synthesises Verilog as `synthesize` does and writes the netlist, hierarchy kept, as yosys' JSON.
+
+    Raises
+    ------
+    SynthesisError: no yosys, or it failed.
+    OSError: the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        netlist = Path(folder, "netlist.json")
+        _run_yosys(verilog, f"write_json {netlist}", top=top, family=family, dsp=dsp)
+        shutil.move(netlist, path)
+
+
+def _run_yosys(verilog: str, then: str, *, top: str, family: str, dsp: bool) -> None:
+    """Maps Verilog to a family's cells, and does with the result what `then` says."""
+    command = yosys_command()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "design.v").write_text(verilog)
+        script = (
+            f"read_verilog design.v; hierarchy -top {top}; synth_xilinx -family {family} -top {top} -noiopad"
+            f"{'' if dsp else ' -nodsp'}; {then}"
+        )
+        run = subprocess.run([*command, "-q", "-p", script], cwd=folder, capture_output=True, text=True)
+    if run.returncode:
+        raise SynthesisError("yosys failed:\n" + "\n".join((run.stdout + run.stderr).splitlines()[-12:]))
 
 
 def _cells(body: Mapping) -> Counter[str]:

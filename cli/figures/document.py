@@ -14,6 +14,7 @@ from ...runtime.figures.simulation import SimulationFigures
 from . import hardware, models
 from .cache import CacheFigures
 from .explanation import ExplainFigures
+from .timing import TimingFigures
 
 PATH = Path(__file__).parents[2] / "docs" / "json.md"
 _START = """\
@@ -41,6 +42,7 @@ COMMANDS: dict[str, type] = {
     "`reports`": hardware.ReportsFigures,
     "`elaborate`": hardware.ElaborateFigures,
     "`synthesize`": hardware.SynthesizeFigures,
+    "`timing`": TimingFigures,
     "`hls`": hardware.HlsFigures,
     "`boards`": hardware.BoardsFigures,
     "`cache`": CacheFigures,

@@ -50,7 +50,7 @@ def render(figures: SimulationFigures, *, history: Sequence[TrainingEpoch] = ())
     ]
     if history:
         plots.append(("Training", _plot_history(history)))
-    return _template("report.html.j2").render(figures=figures, plots=plots)
+    return template("report.html.j2").render(figures=figures, plots=plots)
 
 
 def render_profile(figures: ProfileFigures) -> str:
@@ -61,10 +61,11 @@ def render_profile(figures: ProfileFigures) -> str:
         (f"Memory traffic of a {run}, by layer", _plot_traffic(figures.layers)),
         ("Engines, share of all cycles", _plot_engines(figures)),
     ]
-    return _template("profile.html.j2").render(figures=figures, plots=plots)
+    return template("profile.html.j2").render(figures=figures, plots=plots)
 
 
-def _template(name: str) -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A report's template, with the words and numbers that all reports write alike."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("intramix.cli", "report"), autoescape=True, undefined=jinja2.StrictUndefined
     )

@@ -43,7 +43,7 @@ ELSEWHERE = {
     r"make hls|vitis_hls ": "minutes, or a tool that is not here: tests/hls",
     r"intramix cache --clear": "clears the cache of whoever runs the tests: tests/cli/test_cache.py",
     r"intramix hls ": "trains the demo's network, and compiles C++ for minutes: tests/hls",
-    r"intramix (elaborate|synthesize) ": "minutes of yosys: tests/cli/test_commands.py, tests/platforms",
+    r"intramix (elaborate|synthesize|timing) ": "minutes of yosys: tests/cli, tests/platforms",
     r"intramix build ": "minutes of yosys, and Vivado or the open tools: tests/cli/test_build.py, tests/platforms",
     r"intramix .*--device pynq": BOARD,
     r"intramix quantize resnet18 |torchrun |python -m benchmarks\.accuracy": HOURS,
