@@ -27,7 +27,7 @@ SMALLER = (
     (r"^(?!intramix build)(.*)--board (?:pynq-z2|zcu102|zc706)\b", r"\1--board small"),  # a simulator of seconds
     (r"^(intramix simulate (?!.*--board).*)", r"\1 --board small"),
     (r"^(intramix simulate .*|intramix run (?!.*--images).*)", r"\1 --images 2"),
-    (r"^(intramix quantize .*--data procedural)", r"\1 --images-per-class 3 --image-size 16"),
+    (r"^(intramix quantize .*--data procedural)", r"\1 --images-per-class 2 --image-size 16"),
     (r"--float-epochs \d+", "--float-epochs 1"),
     (r"--epochs [1-9]\d*", "--epochs 1"),
 )
@@ -190,5 +190,5 @@ def test_smaller_commands():
         "intramix simulate a.imx --data d.npz --board small --images 2"
     )
     assert smaller(shlex.split("intramix quantize m --data procedural --float-epochs 12 --epochs 30")) == shlex.split(
-        "intramix quantize m --data procedural --images-per-class 3 --image-size 16 --float-epochs 1 --epochs 1"
+        "intramix quantize m --data procedural --images-per-class 2 --image-size 16 --float-epochs 1 --epochs 1"
     )
