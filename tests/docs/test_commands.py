@@ -1,8 +1,9 @@
 """What the pages print, runs: every command and every block of Python of README.md and docs/*.md, in order, in a folder
 with the files that the pages speak of.
 
-A command is run as it stands, but for `SMALLER`; what cannot be run here is in `ELSEWHERE` with its reason. A command
-that is neither fails, and so does an entry of `ELSEWHERE` that names nothing any more.
+A command is run as it stands, but for `SMALLER`, and so is a file that a page has one write, but for `SMALLER_FILES`.
+What cannot be run here is in `ELSEWHERE` or `WHOLE` with its reason. A command that is neither fails, and so does an
+entry of these that names nothing any more.
 """
 
 import os
@@ -10,7 +11,7 @@ import re
 import runpy
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,13 @@ SMALLER = (
     (r"^(?!intramix build)(.*)--board (?:pynq-z2|zcu102|zc706)\b", r"\1--board small"),  # a simulator of seconds
     (r"^(intramix simulate (?!.*--board).*)", r"\1 --board small"),
     (r"^(intramix simulate .*|intramix run (?!.*--images).*)", r"\1 --images 2"),
-    (r"^(intramix quantize .*--data procedural)", r"\1 --images-per-class 3 --image-size 16"),
+    (r"^(intramix quantize .*--data procedural)", r"\1 --images-per-class 2 --image-size 16"),
     (r"--float-epochs \d+", "--float-epochs 1"),
     (r"--epochs [1-9]\d*", "--epochs 1"),
 )
 """Patterns and what is put in their place, one after the other: smaller data, fewer epochs, a smaller accelerator."""
+SMALLER_FILES = ((r"load_digits\(\)", "load_digits(n_class=2)"),)
+"""The same in files that a page has one write: a fifth of the digits."""
 
 BOARD = "needs a board; with PYNQ's package on the simulated one: tests/runtime/test_pynq.py"
 HOURS = "takes hours, a GPU or ImageNet"
@@ -38,8 +41,9 @@ SETUP = "installs"
 ELSEWHERE = {
     r"make (demo|test)\b": "minutes, and this suite itself; tests/cli/test_commands.py has the demo",
     r"make hls|vitis_hls ": "minutes, or a tool that is not here: tests/hls",
+    r"intramix cache --clear": "clears the cache of whoever runs the tests: tests/cli/test_cache.py",
     r"intramix hls ": "trains the demo's network, and compiles C++ for minutes: tests/hls",
-    r"intramix (elaborate|synthesize) ": "minutes of yosys: tests/cli/test_commands.py, tests/platforms",
+    r"intramix (elaborate|synthesize|timing) ": "minutes of yosys: tests/cli, tests/platforms",
     r"intramix build ": "minutes of yosys, and Vivado or the open tools: tests/cli/test_build.py, tests/platforms",
     r"intramix .*--device pynq": BOARD,
     r"intramix quantize resnet18 |torchrun |python -m benchmarks\.accuracy": HOURS,
@@ -59,10 +63,14 @@ SIMULATES = re.compile(r"^intramix (simulate|run|selftest|profile|explain)\b(?!.
 
 def smaller(words: list[str]) -> list[str]:
     """A command of few seconds that does the same."""
-    line = shlex.join(words)
-    for pattern, replacement in SMALLER:
-        line = re.sub(pattern, replacement, line)
-    return shlex.split(line)
+    return shlex.split(substituted(shlex.join(words), SMALLER))
+
+
+def substituted(text: str, patterns: Sequence[tuple[str, str]]) -> str:
+    """A text with patterns replaced, one after the other."""
+    for pattern, replacement in patterns:
+        text = re.sub(pattern, replacement, text)
+    return text
 
 
 def listed(text: str, patterns: Mapping[str, str]) -> str | None:
@@ -145,7 +153,7 @@ def test_page(page, given, tmp_path, monkeypatch):
     names = {"images": np.load("images.npz")["images"].astype(np.float32) / 255}
     for block in code(page):
         if block.title:
-            Path(block.title).write_text(block.text)
+            Path(block.title).write_text(substituted(block.text, SMALLER_FILES))
         elif block.language == "python":
             exec(compile(block.text, f"{page}:{block.line}", "exec"), names)
         else:
@@ -182,5 +190,5 @@ def test_smaller_commands():
         "intramix simulate a.imx --data d.npz --board small --images 2"
     )
     assert smaller(shlex.split("intramix quantize m --data procedural --float-epochs 12 --epochs 30")) == shlex.split(
-        "intramix quantize m --data procedural --images-per-class 3 --image-size 16 --float-epochs 1 --epochs 1"
+        "intramix quantize m --data procedural --images-per-class 2 --image-size 16 --float-epochs 1 --epochs 1"
     )
