@@ -130,6 +130,8 @@ def quantize(
             from_files=options.augmentation != "none",
         )  # fmt: skip
         network = _float_model(model, dataset, classes, weights, normalisation, training, options)
+        if weights is None and not training.float_epochs:
+            _warn_of_untrained(model, network, options)
         log = TrainingLog(training.log)
         name = model if model in ZOO else model.rpartition(":")[2]
         conditions = {
@@ -215,6 +217,17 @@ def _float_model(
     if normalisation == "imagenet":
         fold_normalisation(network, *IMAGENET)
     return network
+
+
+def _warn_of_untrained(model: str, network: Any, options: TrainingOptions) -> None:
+    """Says that nothing has trained the model, as far as anyone can tell: a callable may load weights itself."""
+    start = "is fine-tuned" if options.epochs else "is quantized"
+    unless = "" if model in ZOO else f", unless {model} loads trained ones itself"
+    console.print(
+        f"[yellow]{type(network).__name__} {start} from random weights{unless}:[/] give --weights FILE, or "
+        "--float-epochs N to train it first",
+        soft_wrap=True,
+    )
 
 
 def _with_scheme(geometry: Geometry, board: Board, method: str) -> Geometry:

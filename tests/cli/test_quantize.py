@@ -1,0 +1,48 @@
+"""What `quantize` says of the model that it is given."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from intramix.cli.commands.quantize import quantize
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (24, 2, 6, 6), dtype=np.uint8), rng.integers(0, 4, 24)
+    np.savez(tmp_path / "data.npz", images=images, labels=labels)
+    (tmp_path / "untrained.py").write_text(
+        "from torch import nn\n"
+        "class Small(nn.Sequential):\n"
+        "    pass\n"
+        "def build(channels, classes):\n"
+        "    return Small(nn.Conv2d(channels, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, classes))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def said(*arguments):
+    """What the command prints, its lines joined."""
+    result = CliRunner().invoke(
+        quantize, ["untrained:build", "--board", "small", "--data", "data.npz", "-o", "x.imx", *arguments]
+    )
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
+
+
+def test_random_weights_are_said(folder):
+    text = said("--epochs", "1")
+    assert "Small is fine-tuned from random weights, unless untrained:build loads trained ones itself" in text
+    assert "give --weights FILE, or --float-epochs N" in text
+    assert "Small is quantized from random weights" in said("--epochs", "0")
+
+
+def test_trained_weights_are_not_called_random(folder):
+    import torch
+    from untrained import build
+
+    torch.save(build(2, 4).state_dict(), folder / "w.pth")
+    assert "random" not in said("--epochs", "0", "--weights", "w.pth")
+    assert "random" not in said("--epochs", "0", "--float-epochs", "1")
