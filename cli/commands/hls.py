@@ -23,6 +23,7 @@ from ..shared.console import bar, console, step, table
 from ..shared.errors import EXIT_MISMATCH
 from ..shared.options import LUT_SCHEMES, json_option
 from ..shared.output import write_figures
+from ..shared.tables import counted
 
 
 @click.command()
@@ -66,7 +67,10 @@ def hls(
     with step("Write the project"):
         tables = make_tables(graph, build)
         scripts = write_project(output, build, tables, reference_codes(tables, inputs))
-    console.print(f"{output}: {len(tables.names)} layers of {graph.name}, {images} images; for {build.part}:")
+    console.print(
+        f"{output}: {counted(len(tables.names), 'layer')} of {graph.name}, {counted(images, 'image')}; "
+        f"for {build.part}:"
+    )
     for script in scripts:
         console.print(f"  vitis_hls -f {script}", soft_wrap=True)
     folders = {graph.name: (output / VECTORS, tables.names)}
@@ -90,7 +94,7 @@ def hls(
         console.print("[bold red]C simulation differs from PyTorch[/]")
         raise click.exceptions.Exit(EXIT_MISMATCH)
     if runs:
-        console.print(f"[bold green]{len(runs)} C simulations, all equal[/]")
+        console.print(f"[bold green]{counted(len(runs), 'C simulation')}, all equal[/]")
 
 
 def _demo(build: HlsBuild, images: int, seed: int) -> tuple[IntegerGraph, np.ndarray]:

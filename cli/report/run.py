@@ -19,7 +19,7 @@ from ...runtime.figures.layers import LayerFigures
 from ...runtime.figures.profile import ProfileFigures
 from ...runtime.figures.simulation import AccuracyFigures, SimulationFigures
 from ..figures.models import TrainingEpoch
-from ..shared.tables import frames, mix, percent
+from ..shared.tables import counted, frames, mix, percent
 
 _INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
 _DSP_COLOURS = ("#0b7285", "#3bc9db")
@@ -69,7 +69,7 @@ def template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("intramix.cli", "report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"frames": frames, "mix": mix, "percent": percent, "scores": _scores}
+    environment.filters |= {"counted": counted, "frames": frames, "mix": mix, "percent": percent, "scores": _scores}
     return environment.get_template(name)
 
 

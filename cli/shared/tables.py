@@ -24,6 +24,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 image`, `1,024 images`: a number with its noun, whose plural ends in s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def frames(batch: int) -> str:
     """What a run of a program computes: `frame`, or `batch of 4 frames`."""
     return "frame" if batch == 1 else f"batch of {batch} frames"
