@@ -35,7 +35,8 @@ def show_findings(findings: Sequence[Finding], *, whole: bool) -> None:
 
 def show_layers(title: str, layers: Sequence[LayerReport]) -> None:
     """The table of layers, with totals."""
-    table(title, _LAYER_COLUMNS, [_layer_row(entry) for entry in layers], _totals(layers))
+    table(title, _LAYER_COLUMNS, [_layer_row(entry) for entry in layers], _totals(layers),
+          spare=("bit-operations", "weight bytes", "kind", "MACs", "output bits"))
 
 
 def show_narrowed(narrowed: Sequence[Narrowed], accumulator_bits: int) -> None:

@@ -63,7 +63,8 @@ def layer_table(figures: SimulationFigures) -> None:
         ("#", "right"), ("layer", "left"), ("MACs", "right"), ("filters by format", "left"), ("by lane", "left"),
         ("cycles", "right"), ("array", "right"), ("DDR bytes", "right"), ("values", "right"), ("RTL = model", "left"),
     ]  # fmt: skip
-    table(f"{figures.network} on {figures.board}, per {frames(figures.batch)}", columns, rows, footer)
+    table(f"{figures.network} on {figures.board}, per {frames(figures.batch)}", columns, rows, footer,
+          spare=("values", "DDR bytes", "MACs", "filters by format", "by lane"))
 
 
 def totals(figures: SimulationFigures) -> None:
