@@ -16,8 +16,13 @@ _RESOURCES = ("lut", "ff", "dsp", "bram36")
 def mix(counts: Mapping[str, int]) -> str:
     """`4 fixed-8 + 12 fixed-4`, widest first, LUT schemes last; or a dash."""
     used = [(name, count) for name, count in counts.items() if count]
-    used.sort(key=lambda item: (-int(item[0].rpartition("-")[2]), not item[0].startswith("fixed"), item[0]))
+    used.sort(key=lambda item: format_order(item[0]))
     return " + ".join(f"{count} {name}" for name, count in used) or "–"
+
+
+def format_order(name: str) -> tuple[int, bool, str]:
+    """Sorts names of formats and lanes: widest first, LUT schemes last."""
+    return -int(name.rpartition("-")[2]), not name.startswith("fixed"), name
 
 
 def percent(share: float) -> str:

@@ -1,10 +1,13 @@
 """What `quantize` says of the model that it is given."""
 
+import re
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from intramix.cli.commands.quantize import quantize
+from intramix.quant.graph.fileformat import load
 
 
 @pytest.fixture
@@ -46,3 +49,26 @@ def test_trained_weights_are_not_called_random(folder):
     torch.save(build(2, 4).state_dict(), folder / "w.pth")
     assert "random" not in said("--epochs", "0", "--weights", "w.pth")
     assert "random" not in said("--epochs", "0", "--float-epochs", "1")
+
+
+def test_a_network_is_named_after_its_class_or_file(folder):
+    (folder / "plain_net.py").write_text(
+        "from torch import nn\n"
+        "def build(channels, classes):\n"
+        "    return nn.Sequential(nn.Conv2d(channels, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, classes))\n"
+    )
+    assert "Small, variance" in said("--epochs", "0")
+    assert load(folder / "x.imx").name == "Small"
+    arguments = ["plain_net:build", "--board", "small", "--data", "data.npz", "-o", "y.imx", "--epochs", "0"]
+    assert CliRunner().invoke(quantize, arguments).exit_code == 0
+    assert load(folder / "y.imx").name == "plain_net"
+
+
+def test_the_report_shows_the_format_of_every_channel(folder):
+    said("--epochs", "0", "--report", "r.html")
+    page = (folder / "r.html").read_text()
+    assert "Format of every channel" in page
+    legend = re.findall(r">(fixed-8|fixed-4|sp2-4)</text>", page)
+    assert sorted(legend) == ["fixed-4", "fixed-8", "sp2-4"]
+    assert page.count("<image") == 2
+    assert "--ink" in page
