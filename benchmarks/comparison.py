@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from intramix.cli.report.svg import svg
 from intramix.files import write_whole
-
-from .svg import svg
 
 BOARDS = {"pynq-z2": "PYNQ-Z2", "zc706": "ZC706", "zcu102": "ZCU102", "zu15eg": "XCZU15EG"}
 NETWORKS = {
@@ -24,8 +23,12 @@ NETWORKS = {
 }  # fmt: skip
 COLOURS = "#1864ab", "#74c0fc", "#adb5bd"
 """Of one image at a time, of a batch, of what was published."""
-_BESIDE = {"right": (-6, -2.5), "center": (0, -13), "left": (6, -2.5)}
+LEGEND = "Intramix, an image at a time, simulated", "Intramix, a batch, simulated", "published, on a board"
+"""What the colours stand for."""
+_BESIDE = {"right": (-6, -2.5), "left": (6, -2.5)}
 """Where the text of a mark begins, in points from it, by how it is aligned."""
+_BELOW = 0.22
+"""How far below one another the marks of a network stand, of the distance of networks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,42 +85,56 @@ def markdown(figures: Sequence[dict[str, Any]]) -> str:
 
 
 def plot(figures: Sequence[dict[str, Any]]) -> str:
-    """SVG: a panel for each board that anyone published of, a line for each network, frames a second across."""
+    """SVG: a panel for each board that anyone published of, a line for each network, frames a second across.
+
+    Below our marks of a network stand the published ones, a line each.
+    """
     from matplotlib.figure import Figure
 
     boards = [board for board in BOARDS if any(entry["board"] == board for entry in figures)
               and any(board == other for other, _ in PUBLISHED)]  # fmt: skip
     networks = [name for name in NETWORKS if any(name == other for _, other in PUBLISHED)]
-    figure = Figure(figsize=(9.6, 0.7 + 0.55 * len(networks)), layout="constrained")
+    figure = Figure(figsize=(9.6, 1.1 + 0.95 * len(networks)), layout="constrained")
     panels = figure.subplots(1, len(boards), sharey=True, squeeze=False)[0]
     for axes, board in zip(panels, boards):
         rates = []
         for line, network in enumerate(networks):
-            # Frames a second, colour, text, and where it stands.
-            marks = [(row.frames_per_second, COLOURS[2], f"{row.system} {row.frames_per_second:,.0f}", "right")
-                     for row in PUBLISHED.get((board, network), ())[:1]]  # fmt: skip
-            for entry in figures:
-                if (entry["board"], entry["network"]) == (board, network):
-                    rate, batch = entry["frames_per_second"], entry["batch"]
-                    alone = batch == 1
-                    marks.append((rate, COLOURS[0], f"{rate:,.0f}", "center") if alone else
-                                 (rate, COLOURS[1], f"{rate:,.0f}, batch {batch}", "left"))  # fmt: skip
-            for rate, colour, text, side in marks:
-                axes.plot(rate, line, "o", color=colour, markersize=7)
-                axes.annotate(text, (rate, line), xytext=_BESIDE[side], textcoords="offset points", ha=side, fontsize=7)
-            rates += [mark[0] for mark in marks]
+            rates += _plot_network(axes, line, figures, board, network)
         axes.set_xscale("log", subs=(2, 5))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_minor_formatter("{x:,.0f}")
         axes.set_xlim(min(rates) / 6, max(rates) * 6)
-        axes.margins(y=0.25)
         axes.set_title(BOARDS[board], fontsize=10)
         axes.grid(color="#e4e7eb", linewidth=0.6, axis="x", which="both")
         axes.set_xlabel("frames a second", fontsize=8)
         axes.tick_params(labelsize=7, which="both")
     panels[0].set_yticks(range(len(networks)), [NETWORKS[name] for name in networks])
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(networks) - 0.1, -0.5)
+    marks = [panels[0].plot([], [], "o", color=colour, markersize=7)[0] for colour in COLOURS]
+    figure.legend(marks, LEGEND, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return svg(figure)
+
+
+def _plot_network(axes: Any, line: int, figures: Sequence[dict[str, Any]], board: str, network: str) -> list[float]:
+    """Draws the marks of a network on a board; their frames a second."""
+    ours = sorted((entry for entry in figures if (entry["board"], entry["network"]) == (board, network)),
+                  key=lambda entry: entry["batch"])  # fmt: skip
+    others = PUBLISHED.get((board, network), ())
+    marks = [
+        *((entry["frames_per_second"], line, COLOURS[entry["batch"] > 1], _text(entry),
+           "left" if entry["batch"] > 1 else "right") for entry in ours),
+        *((row.frames_per_second, line + _BELOW * number, COLOURS[2], f"{row.system} {row.frames_per_second:,.0f}",
+           "right") for number, row in enumerate(others, 1)),
+    ]  # fmt: skip
+    for rate, height, colour, text, side in marks:
+        axes.plot(rate, height, "o", color=colour, markersize=7)
+        axes.annotate(text, (rate, height), xytext=_BESIDE[side], textcoords="offset points", ha=side, fontsize=7)
+    return [mark[0] for mark in marks]
+
+
+def _text(entry: dict[str, Any]) -> str:
+    rate = f"{entry['frames_per_second']:,.0f}"
+    return rate if entry["batch"] == 1 else f"{rate}, batch {entry['batch']}"
 
 
 def read(paths: Sequence[Path]) -> list[dict[str, Any]]:

@@ -37,12 +37,12 @@ def boards(json_path: Path | None) -> None:
         ("name", "left"), ("board", "left"), ("clock", "right"), ("memory", "left"),
         ("channels × filters × pixels", "left"), ("filter lanes of a tile", "left"), ("MACs a cycle", "right"),
     ]  # fmt: skip
-    table("Boards", columns, rows)
+    table("Boards", columns, rows, spare=("channels × filters × pixels", "memory", "board"))
     columns = [
         ("name", "left"), ("part", "left"), ("LUT", "right"), ("DSP", "right"), ("BRAM36", "right"), ("", "left"),
         ("figures by", "left"),
     ]  # fmt: skip
-    table("What the geometries take of the parts", columns, fits)
+    table("What the geometries take of the parts", columns, fits, spare=("figures by", "part", "BRAM36"))
     console.print(
         "yosys: a synthesis, neither placed nor routed; estimate: DSPs and BRAMs counted, LUTs by a model that was "
         f"within {LUT_ERROR:.0%} of the syntheses. LUTs may be used up to {LUT_LIMIT:.0%}. "

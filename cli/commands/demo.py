@@ -15,7 +15,7 @@ from ..shared.console import console, step
 from ..shared.errors import EXIT_MISMATCH
 from ..shared.options import board_options, json_option
 from ..shared.output import write_figures
-from ..shared.tables import layer_table, percent, totals
+from ..shared.tables import counted, layer_table, percent, totals
 
 FLOAT_EPOCHS = 16
 FLOAT_LEARNING_RATE = 5e-3
@@ -80,7 +80,7 @@ def demo(
     with timed("train"):
         options = TrainingOptions(epochs=float_epochs, learning_rate=FLOAT_LEARNING_RATE, seed=seed)
         float_accuracy = train_float(model, data, options, log)
-    console.print(f"  float accuracy {percent(float_accuracy)} on {len(data.test_images)} test images")
+    console.print(f"  float accuracy {percent(float_accuracy)} on {counted(len(data.test_images), 'test image')}")
     with timed("quantize"):
         options = TrainingOptions(epochs=epochs, learning_rate=QUANTIZED_LEARNING_RATE, seed=seed)
         plan = plan_for(geometry, method=method, training=options, name="demo")
@@ -108,7 +108,7 @@ def demo(
     totals(figures)
     console.print(
         f"float {percent(float_accuracy)} · quantized {percent(integer_accuracy)} · rtl {percent(rtl)} "
-        f"[dim](accuracy; rtl: of the {len(labels)} images run)[/]"
+        f"[dim](accuracy; rtl: of the {counted(len(labels), 'image')} run)[/]"
     )
     passed = verdict(simulation.report)
     write_whole(output / "report.html", render(figures, history=log.entries()))

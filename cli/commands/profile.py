@@ -70,7 +70,8 @@ def _print(figures: ProfileFigures) -> None:
     columns = [("#", "right"), ("layer", "left"), ("kind", "left"), ("cycles", "right"), ("of the run", "right"),
                ("steps", "right"), ("waiting", "right"), ("array", "right"), ("bytes read", "right"),
                ("written", "right")]  # fmt: skip
-    table(f"{figures.network}, per {frames(figures.batch)}", columns, rows)
+    table(f"{figures.network}, per {frames(figures.batch)}", columns, rows,
+          spare=("written", "bytes read", "kind", "steps", "of the run"))
     rows = [
         [engine.engine, what, f"{cycles:,.0f}", percent(cycles / run)]
         for engine in figures.engines for what, cycles in engine.cycles.items()

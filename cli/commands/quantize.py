@@ -94,7 +94,7 @@ class _Command(SectionedCommand):
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="File of the integer model to write (.imx).")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Also write a page (HTML) with every operator and layer, and the bits of every channel.")
+              help="Also write a page (HTML) with every operator and layer, and the format of every channel.")
 @json_option
 def quantize(
     model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
@@ -130,8 +130,10 @@ def quantize(
             from_files=options.augmentation != "none",
         )  # fmt: skip
         network = _float_model(model, dataset, classes, weights, normalisation, training, options)
+        if weights is None and not training.float_epochs:
+            _warn_of_untrained(model, network, options)
         log = TrainingLog(training.log)
-        name = model if model in ZOO else model.rpartition(":")[2]
+        name = _network_name(model, network)
         conditions = {
             "model": name, "data": dataset.name, "images": len(dataset.train_images), "normalisation": normalisation,
             "weights": fingerprint(network),
@@ -180,7 +182,7 @@ def quantize(
         console.print(f"wrote {training.log} and {training.log.with_suffix('.png')}")
     if report:
         write_whole(report, render_quantization(f"{name}, {method}, {board.name}", findings, layers, accuracy))
-        console.print(f"[bold]{report}[/] has every operator and layer, and the bits of every channel.")
+        console.print(f"[bold]{report}[/] has every operator and layer, and the format of every channel.")
     figures = QuantizeFigures(
         network=name,
         method=method,
@@ -215,6 +217,25 @@ def _float_model(
     if normalisation == "imagenet":
         fold_normalisation(network, *IMAGENET)
     return network
+
+
+def _network_name(model: str, network: Any) -> str:
+    """Of the zoo's network; else of the class that the model's module defines; else of the module's file."""
+    module, separator, _ = model.partition(":")
+    if not separator:
+        return model
+    return type(network).__name__ if type(network).__module__ == module else module.rpartition(".")[2]
+
+
+def _warn_of_untrained(model: str, network: Any, options: TrainingOptions) -> None:
+    """Says that nothing has trained the model, as far as anyone can tell: a callable may load weights itself."""
+    start = "is fine-tuned" if options.epochs else "is quantized"
+    unless = "" if model in ZOO else f", unless {model} loads trained ones itself"
+    console.print(
+        f"[yellow]{type(network).__name__} {start} from random weights{unless}:[/] give --weights FILE, or "
+        "--float-epochs N to train it first",
+        soft_wrap=True,
+    )
 
 
 def _with_scheme(geometry: Geometry, board: Board, method: str) -> Geometry:

@@ -44,7 +44,8 @@ def selftest(program: CompiledProgram, opened: Callable, json_path: Path | None)
     table(f"Self-test of {report.network}", columns, rows)
     if report.passed:
         cycles = f"{report.cycles:,} cycles" if kind.measures_cycles else "cycles not measured"
-        console.print(f"[bold green]All {len(report.layers)} layers are right[/], {cycles}.")
+        right = "The layer is right" if len(report.layers) == 1 else f"All {len(report.layers)} layers are right"
+        console.print(f"[bold green]{right}[/], {cycles}.")
     else:
         console.print(f"[bold red]The device is wrong:[/] {report}")
         console.print("Which value is wrong first, and what it is made of, with the model that PROGRAM comes from: "

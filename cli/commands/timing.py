@@ -125,7 +125,8 @@ def _print(figures: ClockFigures) -> None:
         ("block", "left"), ("ns", "right"), ("MHz", "right"), ("levels", "right"), ("largest fan-out", "right"),
         (f"over {limit}", "right"), ("endpoints", "right"),
     ]  # fmt: skip
-    table(f"{figures.board}, {figures.grade}: longest path of each block", columns, rows)
+    table(f"{figures.board}, {figures.grade}: longest path of each block", columns, rows,
+          spare=("endpoints", "largest fan-out", "levels"))
     for path in figures.paths:
         console.print(f"[bold]{path.ns:6.2f} ns[/]  {path.start} → {path.end}  ({path.levels} levels)", soft_wrap=True)
     verdict = (

@@ -175,7 +175,7 @@ class TileFigures:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HlsNetworkFigures:
-    """A published network by FILM-QNN's equations."""
+    """A network by FILM-QNN's equations."""
 
     cycles: Annotated[int, Means("of a frame", "cycles")]
     frames_per_second: Annotated[float, Means("at `clock_hz`", "frames/s")]
@@ -208,7 +208,10 @@ class HlsFigures:
     tile: Annotated[TileFigures, Means("of the build's loops")]
     macs_per_cycle: Annotated[int, Means("multiply-accumulates that the kernels do in a cycle")]
     dsp: Annotated[int, Means("DSPs of the packed products")]
-    model: Annotated[Mapping[str, HlsNetworkFigures], Means("by published network, FILM-QNN's equations for the build")]
+    model: Annotated[
+        Mapping[str, HlsNetworkFigures],
+        Means("by network, `network` and published ones, FILM-QNN's equations for the build"),
+    ]
     compile_seconds: Annotated[float | None, Means("wall-clock time of g++", "s", "with `--run`")] = None
     simulations: Annotated[tuple[HlsSimulationFigures, ...] | None, Means("C simulations", only="with `--run`")] = None
     seconds: Annotated[float, Means("wall-clock time", "s")]

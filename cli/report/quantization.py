@@ -1,18 +1,20 @@
 """What quantization did, as tables for the terminal and as a page."""
 
-import base64
 import dataclasses
-import io
 import math
 from collections.abc import Sequence
-from html import escape
+
+import numpy as np
+from matplotlib.colors import to_rgb
 
 from ...quant.frontend.preflight import FOLDED, REJECTED, Finding
 from ...quant.network.accumulators import Narrowed
 from ...quant.network.layer_report import LayerReport
 from ..figures.models import QuantizedAccuracy, QuantizedLayer
 from ..shared.console import console, table
-from ..shared.tables import mix, percent
+from ..shared.tables import format_order, mix, percent
+from .run import bars, format_colours, template
+from .svg import inline
 
 _COLOURS = {FOLDED: "dim", REJECTED: "bold red"}
 _FINDING_COLUMNS = [("layer", "left"), ("operator", "left"), ("becomes", "left"), ("note", "left")]
@@ -35,7 +37,8 @@ def show_findings(findings: Sequence[Finding], *, whole: bool) -> None:
 
 def show_layers(title: str, layers: Sequence[LayerReport]) -> None:
     """The table of layers, with totals."""
-    table(title, _LAYER_COLUMNS, [_layer_row(entry) for entry in layers], _totals(layers))
+    table(title, _LAYER_COLUMNS, [_layer_row(entry) for entry in layers], _totals(layers),
+          spare=("bit-operations", "weight bytes", "kind", "MACs", "output bits"))
 
 
 def show_narrowed(narrowed: Sequence[Narrowed], accumulator_bits: int) -> None:
@@ -59,23 +62,26 @@ def accuracy_line(accuracy: QuantizedAccuracy) -> str:
     return " · ".join(f"{name} {percent(value)}" for name, value in values.items() if value is not None)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of a page; `columns` are (heading, justification)."""
+
+    columns: Sequence[tuple[str, str]]
+    rows: Sequence[Sequence[str]]
+    footer: Sequence[str] = ()
+
+
 def render_quantization(
     title: str, findings: Sequence[Finding], layers: Sequence[LayerReport], accuracy: QuantizedAccuracy
 ) -> str:
-    """A page of HTML that needs nothing else: both tables, accuracies, and a plot of the bits of every channel."""
-    scores = accuracy_line(accuracy)
-    plot = base64.b64encode(_plot(layers)).decode()
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em }}
-table {{ border-collapse: collapse; margin-bottom: 2em }} td, th {{ padding: .2em .7em; border-bottom: 1px solid #ddd }}
-.right {{ text-align: right }} .left {{ text-align: left }} img {{ max-width: 100% }}
-</style></head><body><h1>{escape(title)}</h1><p>{escape(scores)}</p>
-<h2>Layers</h2>{_html_table(_LAYER_COLUMNS, [_layer_row(entry) for entry in layers], _totals(layers))}
-<h2>Bits of every channel</h2><img alt="bits of every channel" src="data:image/svg+xml;base64,{plot}">
-<h2>Operators of the model</h2>{_html_table(_FINDING_COLUMNS, [_finding_row(entry) for entry in findings])}
-</body></html>
-"""
+    """A page of HTML that needs nothing else: both tables, accuracies, and a plot of the format of every channel."""
+    return template("quantization.html.j2").render(
+        title=title,
+        scores={name: value for name, value in dataclasses.asdict(accuracy).items() if value is not None},
+        layers=Table(columns=_LAYER_COLUMNS, rows=[_layer_row(entry) for entry in layers], footer=_totals(layers)),
+        plot=_plot(layers),
+        findings=Table(columns=_FINDING_COLUMNS, rows=[_finding_row(entry) for entry in findings]),
+    )
 
 
 def _finding_row(entry: Finding) -> list[str]:
@@ -94,35 +100,18 @@ def _totals(layers: Sequence[LayerReport]) -> list[str]:
     return ["network", "", "", *(f"{value:,}" for value in sums), "", f"{layers[-1].sqnr:.1f}"]
 
 
-def _html_table(columns: list[tuple[str, str]], rows: list[list[str]], footer: list[str] | None = None) -> str:
-    def line(cells: list[str], tag: str) -> str:
-        sides = [side for _, side in columns]
-        return "".join(f'<{tag} class="{side}">{escape(cell)}</{tag}>' for cell, side in zip(cells, sides))
-
-    lines = [line([heading for heading, _ in columns], "th"), *(line(row, "td") for row in rows)]
-    lines += [line(footer, "th")] if footer else []
-    return "<table>" + "".join(f"<tr>{entry}</tr>" for entry in lines) + "</table>"
-
-
-def _plot(layers: Sequence[LayerReport]) -> bytes:
-    """One row per layer: the shares of its channels by bits, SVG."""
-    from matplotlib.figure import Figure
-
-    shown = [entry for entry in layers if entry.bits]
-    figure = Figure(figsize=(10, 1 + 0.28 * len(shown)), layout="constrained")
-    axes = figure.subplots()
-    widths = sorted({width for entry in shown for width in entry.bits})
-    left = [0.0] * len(shown)
-    for width in widths:
-        shares = [entry.bits.count(width) / len(entry.bits) for entry in shown]
-        colour = f"C{widths.index(width)}"
-        axes.barh(range(len(shown)), shares, left=left, color=colour, label=f"{width} bits")
-        left = [begin + share for begin, share in zip(left, shares)]
-    axes.set_yticks(range(len(shown)), [entry.name for entry in shown], fontsize=8)
-    axes.set_xlabel("share of the layer's channels")
+def _plot(layers: Sequence[LayerReport]) -> str:
+    """One row per layer: the format of each of its channels, in the model's order, SVG."""
+    shown = [entry for entry in layers if entry.filter_formats]
+    kinds = sorted({kind for entry in shown for kind in entry.filter_formats}, key=format_order)
+    colours = dict(zip(kinds, format_colours(kinds)))
+    figure, axes = bars([f"{entry.name} ({len(entry.filter_formats)})" for entry in shown])
+    for row, entry in enumerate(shown):
+        pixels = np.array([[to_rgb(colours[kind]) for kind in entry.filter_formats]])
+        axes.imshow(pixels, extent=(0, 1, row + 0.4, row - 0.4), aspect="auto", interpolation="none", zorder=2)
+    for kind, colour in colours.items():
+        axes.bar(0, 0, color=colour, label=kind)
     axes.set_xlim(0, 1)
-    axes.invert_yaxis()
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 1.4 / (1 + len(shown))), ncols=7, frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg")
-    return buffer.getvalue()
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_xticks([0, 1], ["first channel", "last"])
+    return inline(figure, axes)

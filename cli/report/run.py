@@ -1,17 +1,11 @@
 """The HTML report of a run: one file, plots inside."""
 
-import io
 import itertools
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
 import jinja2
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from ...hdl.lane_classes import LaneClass
@@ -19,10 +13,11 @@ from ...runtime.figures.layers import LayerFigures
 from ...runtime.figures.profile import ProfileFigures
 from ...runtime.figures.simulation import AccuracyFigures, SimulationFigures
 from ..figures.models import TrainingEpoch
-from ..shared.tables import frames, mix, percent
+from ..shared.tables import counted, frames, mix, percent
+from .svg import inline
 
-_INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
 _DSP_COLOURS = ("#0b7285", "#3bc9db")
+_OTHER_COLOURS = ("#364fc7", "#868e96", "#2b8a3e", "#ffe066", "#f783ac")
 _LUT_COLOURS = ("#f08c00", "#e8590c", "#c2255c", "#862e9c", "#5c940d")
 
 
@@ -69,7 +64,7 @@ def template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("intramix.cli", "report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"frames": frames, "mix": mix, "percent": percent, "scores": _scores}
+    environment.filters |= {"counted": counted, "frames": frames, "mix": mix, "percent": percent, "scores": _scores}
     return environment.get_template(name)
 
 
@@ -77,6 +72,12 @@ def _scores(accuracy: AccuracyFigures | None) -> dict[str, float]:
     """The accuracies that there are, by name."""
     values = {} if accuracy is None else {each.name: getattr(accuracy, each.name) for each in fields(accuracy)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def format_colours(formats: Sequence[str]) -> list[str]:
+    """A colour for each format of filters: that of the lanes that first compute it, else one of the others."""
+    others = itertools.cycle(_OTHER_COLOURS)
+    return [_COLOURS.get(kind) or _COLOURS.get(f"lut-{kind}") or next(others) for kind in formats]
 
 
 def cycle_bars(layers: Sequence[LayerFigures]) -> list[tuple[float, float]]:
@@ -91,7 +92,7 @@ def _plot_cycles(layers: Sequence[LayerFigures]) -> str:
     axes.barh(range(len(layers)), ideal, color=_COLOURS["fixed-4"], label="the array's full rate")
     axes.barh(range(len(layers)), spent, left=ideal, color="#ced4da", label="beyond it")
     axes.set_xlabel("cycles")
-    return _finish(figure, axes)
+    return inline(figure, axes)
 
 
 def _plot_lanes(layers: Sequence[LayerFigures]) -> str:
@@ -103,7 +104,7 @@ def _plot_lanes(layers: Sequence[LayerFigures]) -> str:
             axes.barh(range(len(layers)), counts, left=left, color=colour, label=lane)
             left = [a + b for a, b in zip(left, counts)]
     axes.set_xlabel("filters")
-    return _finish(figure, axes)
+    return inline(figure, axes)
 
 
 def _plot_traffic(layers: Sequence[LayerFigures]) -> str:
@@ -113,52 +114,41 @@ def _plot_traffic(layers: Sequence[LayerFigures]) -> str:
     written = [layer.write_bytes / 1024 for layer in layers]
     axes.barh(range(len(layers)), written, left=read, color=_COLOURS["lut-fixed-4"], label="written")
     axes.set_xlabel("KiB")
-    return _finish(figure, axes)
+    return inline(figure, axes)
 
 
 def _plot_engines(figures: ProfileFigures) -> str:
-    bars = {
+    shares = {
         f"{engine.engine}: {what}": 100 * cycles / figures.cycles_per_run
         for engine in figures.engines
         for what, cycles in engine.cycles.items()
     }
-    figure, axes = _bars(list(bars))
-    axes.barh(range(len(bars)), list(bars.values()), color=_COLOURS["fixed-8"], label="of all cycles")
+    figure, axes = bars(list(shares))
+    axes.barh(range(len(shares)), list(shares.values()), color=_COLOURS["fixed-8"], label="of all cycles")
     axes.set_xlabel("%")
-    return _finish(figure, axes)
+    return inline(figure, axes)
 
 
 def _plot_history(history: Sequence[TrainingEpoch]) -> str:
-    figure, axes = plt.subplots(figsize=(9, 3.2))
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots()
     for phase, colour in (("float", _COLOURS["fixed-8"]), ("quantized", _COLOURS["lut-fixed-4"])):
         points = [(index, entry.loss) for index, entry in enumerate(history, 1) if entry.phase == phase]
         if points:
             axes.plot(*zip(*points), color=colour, label=phase, marker="o", markersize=3)
     axes.set_xlabel("epoch")
     axes.set_ylabel("mean loss")
-    return _finish(figure, axes)
+    return inline(figure, axes)
 
 
 def _layer_bars(layers: Sequence[LayerFigures]) -> tuple[Figure, Any]:
-    return _bars([layer.title for layer in layers])
+    return bars([layer.title for layer in layers])
 
 
-def _bars(names: Sequence[str]) -> tuple[Figure, Any]:
-    figure, axes = plt.subplots(figsize=(9, 0.32 * len(names) + 1.2))
+def bars(names: Sequence[str]) -> tuple[Figure, Any]:
+    """A figure of horizontal bars, a row for each name, the first at the top."""
+    figure = Figure(figsize=(9, 0.32 * len(names) + 1.2), layout="constrained")
+    axes = figure.subplots()
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     return figure, axes
-
-
-def _finish(figure: Figure, axes: Any) -> str:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=_INK, labelsize=9)
-    axes.grid(color=_GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=9, labelcolor=_INK)
-    figure.tight_layout()
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    plt.close(figure)
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]

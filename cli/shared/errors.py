@@ -51,6 +51,18 @@ def show(error: BaseException, *, debug: bool) -> int:
     return EXIT_INTERNAL
 
 
+def show_refusal(error: click.ClickException) -> int:
+    """Prints an error of the command line, after its usage where that is at fault, and returns the exit code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        errors.print(_escape(error.ctx.get_usage()))
+        errors.print(f"All options: {_escape(error.ctx.command_path)} --help")
+    errors.print(f"[bold red]error:[/] {_escape(error.format_message())}")
+    return error.exit_code
+
+
 def _escape(text: str) -> str:
     return text.replace("[", r"\[")
 
@@ -64,8 +76,7 @@ def main(command: click.Command) -> None:
         errors.print("stopped")
         code = EXIT_STOPPED
     except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        code = show_refusal(error)
     except Exception as error:
         code = show(error, debug=debug)
     sys.exit(code if isinstance(code, int) else 0)

@@ -10,6 +10,7 @@ from ...runtime.verification import VerificationReport
 from ...sim.conditions import DdrConditions
 from ...simulation import SimulationResult, simulate
 from .console import bar, console, step
+from .tables import counted
 
 
 def build(program: CompiledProgram, conditions: DdrConditions | None = None) -> SimulatedDevice:
@@ -30,12 +31,14 @@ def verdict(report: VerificationReport) -> bool:
     if report.passed:
         crcs = sum(layer.crc_compared for layer in report.layers)
         console.print(
-            f"[bold green]Every value of every layer is equal:[/] {report.compared:,} values and {crcs:,} CRCs of "
-            f"{report.images} images, RTL against the integer model."
+            f"[bold green]Every value of every layer is equal:[/] {counted(report.compared, 'value')} and "
+            f"{counted(crcs, 'CRC')} of {counted(report.images, 'image')}, RTL against the integer model."
         )
         if unstored := sum(bool(layer.on_load) for layer in report.layers):
-            console.print(f"[dim]{unstored} depthwise layers are computed on load: the layers that read them stand for "
-                          "them[/]")
+            told = "is computed on load: the layer that reads it stands for it" if unstored == 1 else (
+                "are computed on load: the layers that read them stand for them"
+            )
+            console.print(f"[dim]{counted(unstored, 'depthwise layer')} {told}[/]")
     else:
         console.print(f"[bold red]The RTL differs from the integer model:[/] {report}")
     return report.passed

@@ -16,12 +16,22 @@ _RESOURCES = ("lut", "ff", "dsp", "bram36")
 def mix(counts: Mapping[str, int]) -> str:
     """`4 fixed-8 + 12 fixed-4`, widest first, LUT schemes last; or a dash."""
     used = [(name, count) for name, count in counts.items() if count]
-    used.sort(key=lambda item: (-int(item[0].rpartition("-")[2]), not item[0].startswith("fixed"), item[0]))
+    used.sort(key=lambda item: format_order(item[0]))
     return " + ".join(f"{count} {name}" for name, count in used) or "–"
+
+
+def format_order(name: str) -> tuple[int, bool, str]:
+    """Sorts names of formats and lanes: widest first, LUT schemes last."""
+    return -int(name.rpartition("-")[2]), not name.startswith("fixed"), name
 
 
 def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 image`, `1,024 images`: a number with its noun, whose plural ends in s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def frames(batch: int) -> str:
@@ -58,7 +68,8 @@ def layer_table(figures: SimulationFigures) -> None:
         ("#", "right"), ("layer", "left"), ("MACs", "right"), ("filters by format", "left"), ("by lane", "left"),
         ("cycles", "right"), ("array", "right"), ("DDR bytes", "right"), ("values", "right"), ("RTL = model", "left"),
     ]  # fmt: skip
-    table(f"{figures.network} on {figures.board}, per {frames(figures.batch)}", columns, rows, footer)
+    table(f"{figures.network} on {figures.board}, per {frames(figures.batch)}", columns, rows, footer,
+          spare=("values", "DDR bytes", "MACs", "filters by format", "by lane"))
 
 
 def totals(figures: SimulationFigures) -> None:

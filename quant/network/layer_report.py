@@ -23,7 +23,7 @@ class LayerReport:
     Members
     -------
     formats: filters by format.
-    bits: of every filter's weights, in the model's order; () for a max pool.
+    filter_formats: of every filter, in the model's order; () for a max pool.
     macs, weight_bytes, bit_operations: of one image; bit-operations are MACs × weight bits × activation bits.
     output_bits: of its output's codes.
     sqnr: signal to quantization noise of the output, 10·log10(Σ y² / Σ (ŷ − y)²) dB: y of the float model, ŷ of the
@@ -33,7 +33,7 @@ class LayerReport:
     name: str
     kind: str
     formats: dict[str, int]
-    bits: tuple[int, ...]
+    filter_formats: tuple[str, ...]
     macs: int
     weight_bytes: int
     bit_operations: int
@@ -53,17 +53,15 @@ def layer_reports(network: QuantizedNetwork, graph: IntegerGraph, images: Tensor
     reports = []
     for layer in graph.computing:
         target = graph.tensors[layer.output]
-        bits: tuple[int, ...] = ()
-        formats: Counter[str] = Counter()
+        filter_formats: tuple[str, ...] = ()
         macs = weight_bits = 0
         if isinstance(layer, Convolution):
-            formats.update(kind.name for kind in layer.formats)
-            bits = tuple(kind.bits for kind in layer.formats)
+            filter_formats = tuple(kind.name for kind in layer.formats)
             macs = layer.weight.size * target.height * target.width
-            weight_bits = sum(bits) * layer.weight[0].size
+            weight_bits = sum(kind.bits for kind in layer.formats) * layer.weight[0].size
         report = LayerReport(
-            name=layer.name, kind=layer.kind, formats=dict(formats), bits=bits, macs=macs,
-            weight_bytes=math.ceil(weight_bits / 8),
+            name=layer.name, kind=layer.kind, formats=dict(Counter(filter_formats)), filter_formats=filter_formats,
+            macs=macs, weight_bytes=math.ceil(weight_bits / 8),
             bit_operations=weight_bits * target.height * target.width * graph.tensors[layer.input].bits,
             output_bits=target.bits, sqnr=distances[layer.output],
         )  # fmt: skip

@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from intramix.quant.graph.fileformat import save
+from intramix.quant.graph.fileformat import load, save
 from intramix.quant.graph.random_graph import FormatMix, random_graph
 from tests.support.kernels import KERNEL_KINDS
 
@@ -35,7 +35,12 @@ def test_project_for_a_board(model, tmp_path):
         assert (tmp_path / "p" / name).is_file()
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["part"] == "xczu9eg-ffvb1156-2-e"
-    assert set(figures["model"]) == {"resnet18", "resnet50", "mobilenet_v2"}
+    own = load(model).name
+    assert list(figures["model"]) == [own, "resnet18", "resnet50", "mobilenet_v2"]
+    assert figures["model"][own]["cycles"] > 0
+    (row,) = (line for line in run.stdout.splitlines() if line.startswith(f"│ {own} "))
+    assert f"{figures['model'][own]['cycles']:,}" in row
+    assert "resnet18, 224 × 224" in run.stdout
 
 
 def test_unknown_board(tmp_path):

@@ -1,0 +1,74 @@
+"""What `quantize` says of the model that it is given."""
+
+import re
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from intramix.cli.commands.quantize import quantize
+from intramix.quant.graph.fileformat import load
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (24, 2, 6, 6), dtype=np.uint8), rng.integers(0, 4, 24)
+    np.savez(tmp_path / "data.npz", images=images, labels=labels)
+    (tmp_path / "untrained.py").write_text(
+        "from torch import nn\n"
+        "class Small(nn.Sequential):\n"
+        "    pass\n"
+        "def build(channels, classes):\n"
+        "    return Small(nn.Conv2d(channels, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, classes))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def said(*arguments):
+    """What the command prints, its lines joined."""
+    result = CliRunner().invoke(
+        quantize, ["untrained:build", "--board", "small", "--data", "data.npz", "-o", "x.imx", *arguments]
+    )
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
+
+
+def test_random_weights_are_said(folder):
+    text = said("--epochs", "1")
+    assert "Small is fine-tuned from random weights, unless untrained:build loads trained ones itself" in text
+    assert "give --weights FILE, or --float-epochs N" in text
+    assert "Small is quantized from random weights" in said("--epochs", "0")
+
+
+def test_trained_weights_are_not_called_random(folder):
+    import torch
+    from untrained import build
+
+    torch.save(build(2, 4).state_dict(), folder / "w.pth")
+    assert "random" not in said("--epochs", "0", "--weights", "w.pth")
+    assert "random" not in said("--epochs", "0", "--float-epochs", "1")
+
+
+def test_a_network_is_named_after_its_class_or_file(folder):
+    (folder / "plain_net.py").write_text(
+        "from torch import nn\n"
+        "def build(channels, classes):\n"
+        "    return nn.Sequential(nn.Conv2d(channels, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, classes))\n"
+    )
+    assert "Small, variance" in said("--epochs", "0")
+    assert load(folder / "x.imx").name == "Small"
+    arguments = ["plain_net:build", "--board", "small", "--data", "data.npz", "-o", "y.imx", "--epochs", "0"]
+    assert CliRunner().invoke(quantize, arguments).exit_code == 0
+    assert load(folder / "y.imx").name == "plain_net"
+
+
+def test_the_report_shows_the_format_of_every_channel(folder):
+    said("--epochs", "0", "--report", "r.html")
+    page = (folder / "r.html").read_text()
+    assert "Format of every channel" in page
+    legend = re.findall(r">(fixed-8|fixed-4|sp2-4)</text>", page)
+    assert sorted(legend) == ["fixed-4", "fixed-8", "sp2-4"]
+    assert page.count("<image") == 2
+    assert "--ink" in page
