@@ -16,8 +16,8 @@ def load(path: "str | os.PathLike[str]", *, board: str | None = None) -> "Quanti
 
     Parameters
     ----------
-    board: name of the board that a model is compiled for (None: pynq-z2), or whose memory and clock estimates and
-        simulations of a program assume (None: 2.1 GB/s peak and 100 MHz).
+    board: name of the board that a model is compiled for (None: the one that it was made for), or whose memory and
+        clock estimates and simulations of a program assume (None: 2.1 GB/s peak and 100 MHz).
 
     Raises
     ------
@@ -28,4 +28,4 @@ def load(path: "str | os.PathLike[str]", *, board: str | None = None) -> "Quanti
         return CompiledProgram.load(path, board=board)
     from .model import QuantizedModel  # needs PyTorch
 
-    return QuantizedModel.load(path, board=board or "pynq-z2")
+    return QuantizedModel.load(path, board=board)

@@ -17,13 +17,14 @@ from .program import CompiledProgram
 from .quant.assignment.methods import find_method
 from .quant.data.data import Dataset, dataset_of
 from .quant.graph.executor import execute
-from .quant.graph.fileformat import load, save
+from .quant.graph.fileformat import load, made_for, save
 from .quant.graph.graph import IntegerGraph
 from .quant.plan import QuantizationPlan
 from .quant.quantize import QuantizationResult
 from .quant.quantize import quantize as quantize_network
 from .runtime.images import as_array, to_codes, to_values
 from .simulation import SimulationResult, simulate
+from .target import Target
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,26 +45,37 @@ class QuantizedModel:
 
     @classmethod
     def load(
-        cls, path: "str | os.PathLike[str]", *, board: str | Board = "pynq-z2", geometry: Geometry | None = None
+        cls, path: "str | os.PathLike[str]", *, board: str | Board | None = None, geometry: Geometry | None = None
     ) -> "QuantizedModel":
-        """Reads a model from a file (.imx), to be compiled for a board; `geometry` None is the board's.
+        """Reads a model from a file (.imx), to be compiled for a board.
+
+        Parameters
+        ----------
+        board: None: the one that the model was made for, as its file says; pynq-z2 if it does not say.
+        geometry: None: the variant that the model was made for if `board` is that board, else the board's.
 
         Raises
         ------
         FileFormatError: it is no model, or damaged.
+        TargetError: no board is given, and the one that it was made for is unknown.
         OSError: it cannot be read.
         """
-        target = find_board(board) if isinstance(board, str) else board
+        if isinstance(board, str):
+            board = find_board(board)
+        origin = Target.from_entries(made_for(path)) if board is None or geometry is None else None
+        target = board or find_board(origin.board if origin else "pynq-z2")
+        if geometry is None and origin and origin.board == target.name:
+            geometry = origin.geometry()
         return cls(graph=load(path), board=target, geometry=geometry or target.geometry)
 
     def save(self, path: "str | os.PathLike[str]") -> None:
-        """Writes the model to a file (.imx), whole or not at all.
+        """Writes the model, and what it was made for, to a file (.imx), whole or not at all.
 
         Raises
         ------
         OSError: the file cannot be written.
         """
-        save(self.graph, path)
+        save(self.graph, path, made_for=Target.of(self.board, self.geometry).entries())
 
     def outputs(self, images: Any) -> dict[str, np.ndarray]:
         """Real values of every output, by its name: float32, N × C × H × W, exactly those of the accelerator.

@@ -28,7 +28,7 @@ ORDERS = {
         ("runtime",),
         ("hls_reference",),
         ("lanes", "memory", "estimate"),
-        ("program",),
+        ("target", "program"),
         ("simulation",),
         ("model",),
         ("loading",),

@@ -36,7 +36,7 @@ _SOURCE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("source", type=_SOURCE)
-@board_options("pynq-z2")
+@board_options("pynq-z2", model="source")
 @batch_option
 @click.option("--layer", metavar="NAME",
               help="The layer, by name or number (default, with a model and a device: the first wrong one).")

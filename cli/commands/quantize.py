@@ -245,7 +245,8 @@ def _with_scheme(geometry: Geometry, board: Board, method: str) -> Geometry:
     found = scheme_of(method, board, geometry)
     if found is not geometry:
         name = LUT_FORMATS[found.lut_scheme].name
-        console.print(f"{method} has {name} in the LUT lanes: give --lut-scheme {name} to the other commands too")
+        console.print(f"{method} has {name} in the LUT lanes: the model remembers it, but `build` and `elaborate` need "
+                      f"--lut-scheme {name}")  # fmt: skip
     return found
 
 

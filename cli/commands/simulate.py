@@ -26,7 +26,7 @@ from ..shared.waves import chosen_window, watched_device
 
 @click.command()
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@board_options("small")
+@board_options("pynq-z2", model="model")
 @click.option("--data", required=True, metavar="NAME|FILE",
               help="Where the images come from: a data set's name, such as `digits`, or an .npz of `images` and maybe "
                    "`labels`, of which the part kept for tests is run.")

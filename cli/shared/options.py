@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import click
@@ -10,6 +11,9 @@ from ...hdl.geometry import SLOT_BITS, Geometry
 from ...lanes import LUT_SCHEMES
 from ...platforms.boards import BOARDS, Board
 from ...platforms.boards import board as find_board
+from ...quant.graph.fileformat import made_for
+from ...target import Target
+from .console import console
 from .output import json_option
 
 __all__ = ["LUT_SCHEMES", "SectionedCommand", "batch_option", "board_options", "json_option"]
@@ -39,19 +43,34 @@ class SectionedCommand(click.Command):
 
 
 
-def board_options(default: str) -> Callable:
-    """`--board`, `--activation-bits`, `--lut-scheme`: the command receives `board` and `geometry`."""
+def board_options(default: str, *, model: str | None = None) -> Callable:
+    """`--board`, `--activation-bits`, `--lut-scheme`: the command receives `board` and `geometry`.
+
+    Parameters
+    ----------
+    default: name of the board if none is given.
+    model: the command's argument that may be a model's file (.imx), which remembers what it was made for: this is then
+        what is taken where nothing is given, and another board is said before anything else.
+    """
+    whose = "the one that the model was made for" if model else default
+    variant = "the model's, else the board's" if model else "the board's"
 
     def decorate(command: Callable) -> Callable:
-        @click.option("--board", "board_name", default=default, show_default=True, metavar="NAME",
-                      help=f"Board whose accelerator to use: {', '.join(BOARDS)}.")
+        @click.option("--board", "board_name", metavar="NAME",
+                      help=f"Board whose accelerator to use: {', '.join(BOARDS)} (default: {whose}).")
         @click.option("--activation-bits", type=click.IntRange(SLOT_BITS[0], SLOT_BITS[-1]),
-                      help="Bits that an activation has in the accelerator, its slot (default: the board's, 5).")
+                      help=f"Bits that an activation has in the accelerator, its slot (default: {variant}, 5).")
         @click.option("--lut-scheme", type=click.Choice(sorted(LUT_SCHEMES)),
-                      help="Number scheme of the filters that LUTs compute (default: the board's).")
+                      help=f"Number scheme of the filters that LUTs compute (default: {variant}).")
         @functools.wraps(command)
-        def wrapped(board_name: str, activation_bits: int | None, lut_scheme: str | None, **arguments: Any) -> Any:
-            board: Board = find_board(board_name)
+        def wrapped(
+            board_name: str | None, activation_bits: int | None, lut_scheme: str | None, **arguments: Any
+        ) -> Any:
+            origin = _made_for(arguments[model], board_name) if model else None
+            board: Board = find_board(board_name or (origin.board if origin else default))
+            if origin:
+                activation_bits = activation_bits or origin.activation_bits
+                lut_scheme = lut_scheme or origin.lut_scheme
             geometry: Geometry = board.geometry_for(
                 activation_bits=activation_bits, lut_scheme=LUT_SCHEMES[lut_scheme] if lut_scheme else None
             )
@@ -60,6 +79,21 @@ def board_options(default: str) -> Callable:
         return wrapped
 
     return decorate
+
+
+def _made_for(path: Path, board_name: str | None) -> Target | None:
+    """What a model was made for; None where the file does not say, and of another board, which is said."""
+    if path.suffix != ".imx":
+        return None
+    entries = made_for(path)
+    if board_name is None:
+        return Target.from_entries(entries)
+    origin = entries.get("board", board_name)
+    if origin != find_board(board_name).name:
+        console.print(f"[bold]{path.name} was made for {origin}[/]; this is for another board, {board_name}, as asked",
+                      soft_wrap=True)  # fmt: skip
+        return None
+    return Target.from_entries(entries)
 
 
 batch_option = click.option(

@@ -2,6 +2,7 @@
 
 The manifest names the format, its version and the CRC-32 of the tensors' file, and lists tensors and layers. Arrays are
 kept in the narrowest integer type that holds them and are int64 again after loading. Equal graphs make equal files.
+`made_for` is a mapping of strings in the manifest, what the model was made for, which nothing here reads.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import os
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,8 +33,14 @@ class FileFormatError(ValueError):
     """A file that cannot be read as an integer graph; the message names the file, the reason and the remedy."""
 
 
-def save(graph: IntegerGraph, path: "str | os.PathLike[str]") -> None:
+def save(
+    graph: IntegerGraph, path: "str | os.PathLike[str]", *, made_for: Mapping[str, str] | None = None
+) -> None:
     """Writes a graph to a file, whole or not at all.
+
+    Parameters
+    ----------
+    made_for: strings that `made_for` gives back; None or empty: the file has none.
 
     Raises
     ------
@@ -49,6 +57,7 @@ def save(graph: IntegerGraph, path: "str | os.PathLike[str]") -> None:
         "version": VERSION,
         "crc32": zlib.crc32(tensors),
         "name": graph.name,
+        **({"made_for": dict(made_for)} if made_for else {}),
         "input": graph.input,
         "outputs": list(graph.outputs),
         "tensors": [_tensor_entry(tensor) for tensor in graph.tensors.values()],
@@ -90,6 +99,21 @@ def load(path: "str | os.PathLike[str]") -> IntegerGraph:
             raise
         detail = f"lacks {error.args[0]!r}" if isinstance(error, KeyError) else f"is malformed ({error})"
         raise FileFormatError(f"{path}: {MANIFEST} {detail}; export the graph again") from error
+
+
+def made_for(path: "str | os.PathLike[str]") -> dict[str, str]:
+    """The strings that `save` was given with a graph; none of a file that was written without.
+
+    Raises
+    ------
+    OSError: the file cannot be opened.
+    FileFormatError: it is no Intramix file, is truncated or damaged, or has another version.
+    """
+    manifest, _ = _open(str(path), pathlib.Path(path).read_bytes())
+    found = manifest.get("made_for", {})
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise FileFormatError(f"{path}: {MANIFEST} is malformed (made_for is no mapping of strings); export it again")
+    return found
 
 
 # Writing --------------------------------------------------------------------------------------------------------------

@@ -1,15 +1,22 @@
 """The options that choose a geometry: what they offer is what compiles."""
 
+import json
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
 
+from intramix.cli.main import intramix as cli
 from intramix.cli.shared.options import board_options
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.place.lanes import LUT_FORMATS
 from intramix.hdl.geometry import SLOT_BITS, Geometry
+from intramix.lanes import LUT_SCHEMES
 from intramix.platforms.boards import BOARDS, Board
+from intramix.quant.graph.fileformat import made_for, save
 from intramix.quant.graph.random_graph import FormatMix, single_convolution
+from intramix.target import Target
 
 
 def chosen(*arguments: str) -> tuple[Geometry | None, str]:
@@ -41,3 +48,38 @@ def test_other_slots_are_not_offered(bits: int) -> None:
     geometry, output = chosen("--activation-bits", str(bits))
     assert geometry is None
     assert f"{bits} is not in the range 4<=x<=6" in output
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model made for a variant of a board that is no command's default."""
+    geometry = BOARDS["zc706"].geometry_for(activation_bits=6, lut_scheme=LUT_SCHEMES["sp2-4"])
+    target = Target.of(BOARDS["zc706"], geometry)
+    save(single_convolution(1, input_bits=5, output_bits=5), tmp_path / "net.imx", made_for=target.entries())
+    assert Target.from_entries(made_for(tmp_path / "net.imx")) == target
+    return tmp_path / "net.imx"
+
+
+def compiled(model: Path, *arguments: str) -> tuple[str, int, str, str]:
+    """Board, slot and LUT lanes that `compile` takes for a model, and its first line."""
+    figures = model.with_name("figures.json")
+    result = CliRunner().invoke(cli, ["compile", str(model), *arguments, "--json", str(figures)])
+    assert result.exit_code == 0, result.output
+    found = json.loads(figures.read_text())
+    geometry = found["geometry"]
+    return found["board"], geometry["activation_bits"], geometry["lut_scheme"], result.output.splitlines()[0]
+
+
+def test_commands_take_what_the_model_was_made_for(model: Path) -> None:
+    assert compiled(model)[:3] == ("zc706", 6, "lut-sp2-4")
+    assert compiled(model, "--board", "zc706")[:3] == ("zc706", 6, "lut-sp2-4")
+    assert compiled(model, "--activation-bits", "5", "--lut-scheme", "fixed-4")[:3] == ("zc706", 5, "lut-fixed-4")
+    assert "was made for" not in compiled(model)[3]
+    *other, line = compiled(model, "--board", "pynq-z2")
+    assert other == ["pynq-z2", 5, "lut-fixed-4"]
+    assert line == "net.imx was made for zc706; this is for another board, pynq-z2, as asked"
+
+
+def test_a_model_that_does_not_say_is_for_the_pynq_z2(model: Path) -> None:
+    save(single_convolution(1, input_bits=5, output_bits=5), model)
+    assert compiled(model)[:3] == ("pynq-z2", 5, "lut-fixed-4")

@@ -12,7 +12,9 @@ from torch import nn
 
 import intramix
 from intramix.quant.graph.executor import execute
+from intramix.quant.graph.fileformat import save
 from intramix.runtime.errors import ImageError
+from intramix.target import TargetError
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -93,6 +95,21 @@ def test_files_are_loaded_again(model, images, tmp_path):
     assert again.program.instructions == program.program.instructions
     assert again.listing() == program.listing()
     assert list(program.program.selftest) == [0, 1]
+
+
+def test_file_remembers_what_the_model_was_made_for(images, tmp_path):
+    network = nn.Sequential(nn.Conv2d(2, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(128, 4))
+    model = intramix.quantize(network, images, board="zc706", method="msq")
+    model.save(tmp_path / "net.imx")
+    again = intramix.load(tmp_path / "net.imx")
+    assert (again.board, again.geometry) == (model.board, model.geometry)
+    other = intramix.load(tmp_path / "net.imx", board="small")
+    assert (other.board.name, other.geometry) == ("small", intramix.boards["small"].geometry)
+    save(model.graph, tmp_path / "old.imx")  # as before there was a remembered board
+    assert intramix.load(tmp_path / "old.imx").board.name == "pynq-z2"
+    save(model.graph, tmp_path / "new.imx", made_for={"board": "z99", "activation_bits": "5", "lut_scheme": "sp2-4"})
+    with pytest.raises(TargetError, match=r"made for board z99, .* which this Intramix does not have"):
+        intramix.load(tmp_path / "new.imx")
 
 
 @pytest.mark.simulator

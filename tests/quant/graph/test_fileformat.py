@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from intramix.quant.graph.executor import execute
-from intramix.quant.graph.fileformat import MANIFEST, TENSORS, FileFormatError, load, save
+from intramix.quant.graph.fileformat import MANIFEST, TENSORS, FileFormatError, load, made_for, save
 from intramix.quant.graph.formats import FIXED4, POT_4, SP2_4, Scheme, WeightFormat
 from intramix.quant.graph.graph import Convolution, IntegerGraph, MaxPool, Padding, TensorType
 from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph
@@ -36,6 +36,18 @@ def assert_same(first, second):
                 np.testing.assert_array_equal(left, right)
             else:
                 assert left == right
+
+
+def test_what_a_model_was_made_for_is_remembered(tmp_path):
+    graph, path = random_graph(1), tmp_path / "net.imx"
+    save(graph, path)
+    assert made_for(path) == {}
+    save(graph, path, made_for={"board": "some board"})
+    assert made_for(path) == {"board": "some board"}
+    assert_same(load(path), graph)
+    save(graph, path, made_for={"board": 3})
+    with pytest.raises(FileFormatError, match="made_for is no mapping of strings"):
+        made_for(path)
 
 
 names = st.text(min_size=1, max_size=8)
