@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 PACKAGE = "intramix"
 FOLDERS: Mapping[str, str | tuple[str, ...]] = {
-    "intramix": ("__init__.py", "files.py", "loading.py", "program.py"),
+    "intramix": ("__init__.py", "files.py", "image_file.py", "loading.py", "program.py"),
     "hdl": ("__init__.py", "geometry.py", "instructions.py", "isa.py", "lane_classes.py", "registers.py"),
     "compiler": ("__init__.py",),
     "compiler/program": "*.py",

@@ -88,7 +88,8 @@ def demo(
     assert quantized.quantization is not None
     integer_accuracy = quantized.quantization.integer_accuracy
     assert integer_accuracy is not None
-    console.print(f"  integer accuracy {percent(integer_accuracy)} with 8-bit, Fixed-4 and LUT-lane filters in a layer")
+    console.print(f"  integer accuracy {percent(integer_accuracy)} on them, "
+                  "with 8-bit, Fixed-4 and LUT-lane filters in a layer")
     with timed("compile"), step("Compile"):
         program = quantized.compile(selftest=False)
     quantized.save(output / "demo.imx")
@@ -100,15 +101,17 @@ def demo(
     with timed("simulate"):
         simulation = check(program, quantized.graph, data.test_images[:images], device)
     rtl = simulation.accuracy(labels)
+    integer = float((quantized.predict(data.test_images[:images]) == labels.numpy()).mean())
     figures = dataclasses.replace(
         simulation.figures, seconds=seconds,
-        accuracy=AccuracyFigures(float=float_accuracy, quantized=integer_accuracy, rtl=rtl),
+        accuracy=AccuracyFigures(float=float_accuracy, quantized=integer_accuracy, integer=integer, rtl=rtl),
     )  # fmt: skip
     layer_table(figures)
     totals(figures)
     console.print(
-        f"float {percent(float_accuracy)} · quantized {percent(integer_accuracy)} · rtl {percent(rtl)} "
-        f"[dim](accuracy; rtl: of the {counted(len(labels), 'image')} run)[/]"
+        f"accuracy: float {percent(float_accuracy)} · quantized {percent(integer_accuracy)} of {len(data.test_images)} "
+        f"test images · rtl {percent(rtl)} · integer model {percent(integer)} of the "
+        f"{counted(len(labels), 'image')} run"
     )
     passed = verdict(simulation.report)
     write_whole(output / "report.html", render(figures, history=log.entries()))

@@ -149,7 +149,7 @@ class _Request:
             if self.image >= layout.images:
                 raise UserError(f"the self-test has images 0 … {layout.images - 1}, not {self.image}: take --data")
             return selftest_codes(layout)
-        images, _ = load_images(data, None)
+        images = load_images(data, None).images
         if self.image >= len(images):
             raise UserError(f"{data} has images 0 … {len(images) - 1}, not {self.image}")
         first = self.image // layout.images * layout.images

@@ -41,7 +41,7 @@ def profile(
     In simulation:  intramix profile net.imp --board pynq-z2 --report profile.html
     On a board:     intramix profile --device pynq --overlay intramix.bit net.imp
     """
-    images = load_images(data, limit or program.program.batch)[0] if data else selftest_codes(program.program.input)
+    images = load_images(data, limit or program.program.batch).images if data else selftest_codes(program.program.input)
     with opened() as driver:
         if not driver.device.kind.measures_cycles:
             raise UserError(

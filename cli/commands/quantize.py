@@ -174,7 +174,8 @@ def quantize(
     layers = layer_reports(result.network, result.graph, dataset.test_images[:REPORT_IMAGES])
     show_layers(f"{name}, {method}", layers)
     show_narrowed(result.narrowed, geometry.accumulator_bits)
-    console.print(accuracy_line(accuracy))
+    if line := accuracy_line(accuracy):
+        console.print(f"accuracy: {line}, of {len(dataset.test_images):,} test images")
     agreement = _agreement(result)
     _show_agreement(agreement)
     console.print(f"wrote {output}")

@@ -10,7 +10,7 @@ from ...program import CompiledProgram
 from ...runtime.device import DeviceKind
 from ...runtime.figures.run import PredictionFigures, prediction_figures
 from ..shared.console import console, table
-from ..shared.device import device_options, load_images, run_images
+from ..shared.device import device_options, images_option, load_images, run_images
 from ..shared.output import write_figures
 from ..shared.tables import percent, show_latency
 
@@ -18,16 +18,16 @@ from ..shared.tables import percent, show_latency
 @click.command()
 @device_options
 @click.option("--data", required=True, metavar="FILE|NAME",
-              help="Images: an .npy, or an .npz of `images` (N × C × H × W, uint8 codes or real values) and maybe "
-                   "`labels`; or a data set's name, such as `digits`.")
-@click.option("--images", "limit", type=click.IntRange(1), metavar="N",
-              help="Run only the first N of the images (default: all).")
+              help="Images: an .npz of `images` (N × C × H × W, uint8, or floats in 0 … 1) and maybe `labels`, of "
+                   "which the fifth that `intramix quantize` keeps for tests is run, or of `test_images` and maybe "
+                   "`test_labels`, of which all are; an .npy, all of it; or a data set's name, such as `digits`.")
+@images_option
 @click.option("--show", type=click.IntRange(0), default=10, show_default=True,
               help="Print the predictions of so many images.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.npz",
               help="Write the real values of every output to this file, an array an output.")
 def run(
-    program: CompiledProgram, opened: Callable, data: str, limit: int | None, show: int, output: Path | None,
+    program: CompiledProgram, opened: Callable, data: str, limit: int, show: int, output: Path | None,
     json_path: Path | None,
 ) -> None:
     """Run images through PROGRAM (an .imp file of `intramix compile`) and print predictions and frames a second.
@@ -41,7 +41,9 @@ def run(
     before. Frames/s by the accelerator's clock leave the host out, and are those of full batches; on a board, frames/s
     with the driver count everything.
     """
-    images, labels = load_images(data, limit)
+    whole = load_images(data, None)
+    images, labels = whole.images[:limit], None if whole.labels is None else whole.labels[:limit]
+    console.print(f"{data}: {len(images):,} of {len(whole.images):,} test images (--images N for another number)")
     with opened() as driver:
         result = run_images(driver, images, counters=False)
         kind = driver.device.kind

@@ -15,12 +15,13 @@ from ...runtime.figures.simulation import AccuracyFigures
 from ...runtime.waves import Watch
 from ..report.run import render
 from ..shared.console import console, step
+from ..shared.device import images_option
 from ..shared.errors import EXIT_MISMATCH, UserError
 from ..shared.explanation import show_explain_command
 from ..shared.options import batch_option, board_options, json_option
 from ..shared.output import write_figures
 from ..shared.simulation import build, check, verdict
-from ..shared.tables import layer_table, totals
+from ..shared.tables import layer_table, percent, totals
 from ..shared.waves import chosen_window, watched_device
 
 
@@ -29,9 +30,9 @@ from ..shared.waves import chosen_window, watched_device
 @board_options("pynq-z2", model="model")
 @click.option("--data", required=True, metavar="NAME|FILE",
               help="Where the images come from: a data set's name, such as `digits`, or an .npz of `images` and maybe "
-                   "`labels`, of which the part kept for tests is run.")
-@click.option("--images", type=click.IntRange(1), default=10, show_default=True,
-              help="Run so many of the test images, from the first on.")
+                   "`labels`, of which the fifth that `intramix quantize` keeps for tests is run, or of "
+                   "`train_images`, `test_images` and maybe labels of both.")
+@images_option
 @batch_option
 @click.option("--efficiency", type=click.FloatRange(0, 1, min_open=True), default=0.75, show_default=True,
               help="Share of the memory's peak rate that the simulated memory grants.")
@@ -51,7 +52,7 @@ from ..shared.waves import chosen_window, watched_device
               help="Write a page (HTML) with the layers, plots and conditions.")
 @json_option
 def simulate(
-    model: Path, board: Board, geometry: Geometry, data: str, images: int, batch: int, efficiency: float,
+    model: Path, board: Board, geometry: Geometry, data: str, limit: int, batch: int, efficiency: float,
     latency: int, stalls: float, seed: int, trace: Path | None, trace_cycles: str | None, trace_layer: str | None,
     report_path: Path | None, json_path: Path | None,
 ) -> None:
@@ -61,7 +62,7 @@ def simulate(
     """
     quantized = QuantizedModel.load(model, board=board, geometry=geometry)
     dataset = load_data(data)
-    chosen = dataset.test_images[:images]
+    chosen = dataset.test_images[:limit]
     seconds: dict[str, float] = {}
     started = time.monotonic()
     with step("Compile"):
@@ -83,13 +84,19 @@ def simulate(
     seconds["simulate"] = simulation.seconds
     accuracy = None
     if dataset.test_labels is not None and len(quantized.graph.outputs) == 1:
-        rtl = simulation.accuracy(dataset.test_labels[:images])
-        accuracy = AccuracyFigures(float=None, quantized=None, rtl=rtl)
+        labels = dataset.test_labels[:limit]
+        accuracy = AccuracyFigures(
+            float=None, quantized=None, integer=float((quantized.predict(chosen) == labels.numpy()).mean()),
+            rtl=simulation.accuracy(labels),
+        )  # fmt: skip
     figures = dataclasses.replace(
         simulation.figures, accuracy=accuracy, seconds={stage: round(value, 2) for stage, value in seconds.items()}
     )
     layer_table(figures)
     totals(figures)
+    if accuracy:
+        console.print(f"accuracy: rtl {percent(accuracy.rtl)} · integer model {percent(accuracy.integer)} of the same "
+                      f"{len(chosen):,} of {len(dataset.test_images):,} test images")  # fmt: skip
     passed = verdict(simulation.report)
     if report_path:
         write_whole(report_path, render(figures))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ...hdl.lane_classes import LaneClass
 from ...runtime.figures.layers import LayerFigures
 from ...runtime.figures.profile import ProfileFigures
-from ...runtime.figures.simulation import AccuracyFigures, SimulationFigures
+from ...runtime.figures.simulation import SimulationFigures
 from ..figures.models import TrainingEpoch
 from ..shared.tables import counted, frames, mix, percent
 from .svg import inline
@@ -68,10 +68,14 @@ def template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def _scores(accuracy: AccuracyFigures | None) -> dict[str, float]:
-    """The accuracies that there are, by name."""
-    values = {} if accuracy is None else {each.name: getattr(accuracy, each.name) for each in fields(accuracy)}
-    return {name: value for name, value in values.items() if value is not None}
+def _scores(figures: SimulationFigures) -> dict[str, float]:
+    """The accuracies that there are, by name and by the images that they are of."""
+    if figures.accuracy is None:
+        return {}
+    values = {each.name: getattr(figures.accuracy, each.name) for each in fields(figures.accuracy)}
+    run = f"of the {figures.images:,} images run"
+    images = {"float": "of all test images", "quantized": "of all test images", "integer": run, "rtl": run}
+    return {f"{name}, {images[name]}": value for name, value in values.items() if value is not None}
 
 
 def format_colours(formats: Sequence[str]) -> list[str]:

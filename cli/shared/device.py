@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
+from ...image_file import DataError, ImageArrays, checked, read_test
 from ...program import CompiledProgram
 from ...runtime.device import Device, DeviceKind
 from ...runtime.driver import Driver
@@ -21,6 +21,11 @@ from .output import json_option
 
 _ROUND = 64
 """Images that a board runs between two movements of the progress bar, or as few more as make whole batches."""
+
+images_option = click.option(
+    "--images", "limit", type=click.IntRange(1), default=10, show_default=True, metavar="N",
+    help="Run so many of the test images, from the first on.",
+)
 
 
 def device_options(command: Callable) -> Callable:
@@ -78,43 +83,39 @@ def run_images(driver: Driver, images: np.ndarray, *, counters: bool = True) -> 
     )
 
 
-def load_images(source: str, limit: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+def load_images(source: str, limit: int | None) -> ImageArrays:
     """Images, and labels where there are any.
 
     Parameters
     ----------
-    source: an .npy of images, or an .npz of `images` and maybe `labels`; any other name is a data set of
-        `intramix quantize`, whose test images are taken.
+    source: an .npz, of which the part kept for tests is taken (`image_file.read_test`); an .npy, all of it; any other
+        name is a data set of `intramix quantize`, whose test images are taken.
     limit: images to take, from the first on.
 
     Raises
     ------
-    UserError: there are none; the message says why.
+    DataError, UserError: there are none that can be used; the message says why.
     """
-    path, labels = Path(source), None
-    if path.suffix in (".npy", ".npz"):
-        if not path.exists():
-            raise UserError(f"{path} does not exist")
-        try:
-            content = np.load(path, allow_pickle=False)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} is not a NumPy file, or it is damaged ({error})") from error
-        if path.suffix == ".npz":
-            if "images" not in content:
-                raise UserError(f"{path} has no array `images`; it has {', '.join(content) or 'none'}")
-            labels = content.get("labels")
-            content = content["images"]
-        images = content
+    path = Path(source)
+    if path.suffix == ".npz":
+        found = read_test(path)
+    elif path.suffix == ".npy":
+        found = checked(f"data file {path}", _array(path))
     else:
-        images, labels = _data_set(source)
-    if not images.size:
-        raise UserError(f"{source} has no images")
-    if labels is not None and len(labels) != len(images):
-        raise UserError(f"{source} has {len(images)} images and {len(labels)} labels")
-    return images[:limit], None if labels is None else labels[:limit]
+        found = _data_set(source)
+    return found.take(np.arange(len(found.images))[:limit])
 
 
-def _data_set(name: str) -> tuple[np.ndarray, np.ndarray | None]:
+def _array(path: Path) -> np.ndarray:
+    if not path.exists():
+        raise DataError(f"data file {path} does not exist")
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"data file {path} is not a NumPy file, or it is damaged ({error})") from error
+
+
+def _data_set(name: str) -> ImageArrays:
     try:
         from ...quant.data.data import load_data
         from ...quant.network.export import image_codes
@@ -123,7 +124,8 @@ def _data_set(name: str) -> tuple[np.ndarray, np.ndarray | None]:
             f"data sets by name need the whole of Intramix, not only its runtime ({error}); pass an .npz file"
         ) from error
     data = load_data(name)
-    return image_codes(data.test_images), None if data.test_labels is None else data.test_labels.numpy()
+    labels = None if data.test_labels is None else data.test_labels.numpy()
+    return ImageArrays(images=image_codes(data.test_images), labels=labels)
 
 
 def open_device(kind: DeviceKind, program: CompiledProgram, *, overlay: Path, board_name: str | None) -> Device:

@@ -1,7 +1,6 @@
 """Data sets: images as 8-bit codes, with labels where there are any."""
 
 import dataclasses
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...image_file import SEED, TEST_SHARE, DataError, ImageArrays, checked, read_train_and_test, split
 from . import cifar, image_folder, procedural
 from .image_folder import FolderImages
 
@@ -16,16 +16,9 @@ DIGITS_SIZE = 16
 """Rows and columns of the built-in digits (8 × 8, enlarged)."""
 PROCEDURAL_IMAGES = (6000, 1200)
 """Of the procedural data set: to train, to test."""
-TEST_SHARE = 0.2
-SEED = 2025
-
 
 Images = Tensor | FolderImages
 """uint8 (or floats in 0 … 1), N × C × H × W: in memory, or read when they are indexed."""
-
-
-class DataError(ValueError):
-    """A data set that cannot be used; the message names the file, the field, the reason and a remedy."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,8 +55,8 @@ def load_data(
 
     `digits`: scikit-learn's 1,797 handwritten digits, enlarged to 16 × 16; 1,438 to train, 359 to test.
     `procedural`: coloured shapes in front of clutter, 12 classes, 6,000 to train, 1,200 to test (`procedural.py`).
-    `….npz`: `images` (N × C × H × W, uint8, or float in 0 … 1) and, if there, `labels` (N integers from 0). A fifth,
-    by a fixed shuffle, is kept for tests.
+    `….npz`: `images` (N × C × H × W, uint8, or float in 0 … 1) and, if there, `labels` (N integers from 0), of which a
+    fifth, by a fixed shuffle, is kept for tests; or `train_images` and `test_images`, and labels likewise.
     A folder of CIFAR-10's python files (`data_batch_1` …), or of images in one folder per class (`image_folder.py`),
     maybe with `train` and `val` (or `test`) above; without them a fifth is kept for tests.
 
@@ -105,7 +98,7 @@ def dataset_of(images: "Tensor | np.ndarray", labels: "Tensor | np.ndarray | Non
     """
     arrays = (None if each is None else np.asarray(each.cpu() if isinstance(each, Tensor) else each)
               for each in (images, labels))  # fmt: skip
-    return _split("images", *_checked("data", *arrays))  # type: ignore[arg-type]
+    return _dataset("images", split(checked("data", *arrays, least=2)))  # type: ignore[arg-type]
 
 
 def _whole(name_or_path: str | Path, image_size: int | None, images_per_class: int | None) -> Dataset:
@@ -123,8 +116,7 @@ def _whole(name_or_path: str | Path, image_size: int | None, images_per_class: i
         raise DataError(
             f"data {str(name_or_path)!r} is neither 'digits' nor 'procedural' nor a folder nor a file that ends in .npz"
         )
-    images, labels = _read(path)
-    return _split(path.stem, images, labels)
+    return _dataset(path.stem, read_train_and_test(path))
 
 
 def _procedural(size: int, per_class: int | None) -> Dataset:
@@ -209,58 +201,26 @@ def _digits() -> Dataset:
     digits = load_digits()
     small = torch.from_numpy(digits.images).float()[:, None] * (255 / 16)
     large = functional.interpolate(small, size=(DIGITS_SIZE, DIGITS_SIZE), mode="bilinear", align_corners=False)
-    return _split("digits", large.round().clamp(0, 255).to(torch.uint8), torch.from_numpy(digits.target).long())
+    codes = large.round().clamp(0, 255).to(torch.uint8).numpy()
+    return _dataset("digits", split(ImageArrays(images=codes, labels=digits.target)))
 
 
-def _read(path: Path) -> tuple[Tensor, Tensor | None]:
-    if not path.is_file():
-        raise DataError(f"data file {path} does not exist")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files if key in ("images", "labels")}
-            keys = archive.files
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise DataError(f"data file {path} is damaged or no .npz archive of plain arrays ({error})") from error
-    if "images" not in arrays:
-        raise DataError(f"data file {path} has no array 'images'; it has {', '.join(keys) or 'none'}")
-    return _checked(f"data file {path}", arrays["images"], arrays.get("labels"))
+def _dataset(name: str, parts: tuple[ImageArrays, ImageArrays]) -> Dataset:
+    """Arrays to train and to test with, as tensors."""
+    train, test = parts
+    if train.images.shape[1:] != test.images.shape[1:]:
+        raise DataError(
+            f"data {name}: images to train and to test must be of one shape, not {train.images.shape[1:]} and "
+            f"{test.images.shape[1:]}"
+        )
+    return Dataset(name, _codes(train.images), _codes(test.images), _labels(train.labels), _labels(test.labels))
 
 
-def _checked(where: str, images: np.ndarray, labels: np.ndarray | None) -> tuple[Tensor, Tensor | None]:
-    """Arrays as tensors; `where` begins the messages."""
-    return _images(where, images), None if labels is None else _labels(where, labels, len(images))
-
-
-def _images(where: str, images: np.ndarray) -> Tensor:
-    if images.ndim != 4 or 0 in images.shape:
-        raise DataError(f"{where}: images must be N × C × H × W, none of them 0, not of shape {images.shape}")
-    if len(images) < 2:
-        raise DataError(f"{where}: images must be at least 2 (one to train or calibrate, one to test)")
+def _codes(images: np.ndarray) -> Tensor:
     if images.dtype == np.uint8:
         return torch.from_numpy(images)
-    if images.dtype.kind != "f":
-        raise DataError(f"{where}: images must be uint8, or floating point in 0 … 1, not {images.dtype}")
-    if not np.isfinite(images).all() or images.min() < 0 or images.max() > 1:
-        raise DataError(
-            f"{where}: floating-point images must be in 0 … 1, not {images.min()} … {images.max()}; "
-            "divide them by their largest value"
-        )
     return torch.from_numpy(np.floor(images.astype(np.float64) * 255 + 0.5).astype(np.uint8))
 
 
-def _labels(where: str, labels: np.ndarray, images: int) -> Tensor:
-    if labels.shape != (images,):
-        raise DataError(f"{where}: labels must be one number per image, {images}, not of shape {labels.shape}")
-    if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise DataError(f"{where}: labels must be integers from 0, not {labels.dtype} from {labels.min()}")
-    return torch.from_numpy(labels.astype(np.int64))
-
-
-def _split(name: str, images: Tensor, labels: Tensor | None) -> Dataset:
-    count = len(images)
-    order = torch.from_numpy(np.random.default_rng(SEED).permutation(count))
-    tests = max(1, int(count * TEST_SHARE))
-    test, train = order[:tests], order[tests:]
-    if labels is None:
-        return Dataset(name, images[train], images[test])
-    return Dataset(name, images[train], images[test], labels[train], labels[test])
+def _labels(labels: np.ndarray | None) -> Tensor | None:
+    return None if labels is None else torch.from_numpy(labels.astype(np.int64))

@@ -36,6 +36,7 @@ class AccuracyFigures:
     float: Annotated[Share | None, Means("the float model, on the test images; null with `simulate`, which has none")]
     quantized: Annotated[Share | None, Means("the integer model, on the test images; null with `simulate`, which runs "
                                                "some of them only")]  # fmt: skip
+    integer: Annotated[Share, Means("the integer model, on the images run (`images`)")]
     rtl: Annotated[Share, Means("the simulated accelerator, on the images run (`images`)")]
 
 

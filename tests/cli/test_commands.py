@@ -191,7 +191,10 @@ def test_simulate_compares_every_value(model):
     assert figures["values_mismatched"] == 0
     assert figures["values_compared"] == 2 * (8 * 36 + 4)
     assert figures["crc_compared"] == 4
-    assert figures["accuracy"].keys() == {"float", "quantized", "rtl"}
+    assert figures["accuracy"].keys() == {"float", "quantized", "integer", "rtl"}
+    assert figures["accuracy"]["integer"] == figures["accuracy"]["rtl"]
+    assert "of the same 2 of 4 test images" in run.stdout
+    assert "rtl, of the 2 images run" in (model.parent / "s.html").read_text()
     assert figures["accuracy"]["float"] is figures["accuracy"]["quantized"] is None
     assert "</html>" in (model.parent / "s.html").read_text()
 

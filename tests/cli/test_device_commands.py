@@ -12,6 +12,7 @@ from intramix.compiler.compile import compile_graph
 from intramix.compiler.program.fileformat import load, save
 from intramix.compiler.selftest import with_selftest
 from intramix.hdl.geometry import Geometry
+from intramix.quant.data.data import load_data
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.random_graph import random_codes, random_graph
 
@@ -42,8 +43,11 @@ def folder(graph, tmp_path_factory):
     save(with_selftest(compile_graph(graph, GEOMETRY, batch=2), graph), folder / "two.imp")
     (folder / "cut.imp").write_bytes((folder / "net.imp").read_bytes()[:-100])
     images = random_codes(graph, 1, images=3)
-    np.savez(folder / "images.npz", images=images, labels=np.zeros(3, np.int64))
+    np.savez(folder / "images.npz", test_images=images, test_labels=np.zeros(3, np.int64))
     np.savez(folder / "empty.npz", images=images[:0])
+    np.savez(folder / "signed.npz", test_images=images / 32 - 0.5)
+    many = random_codes(graph, 2, images=75)
+    np.savez(folder / "many.npz", images=many, labels=np.arange(75))
     np.savez(folder / "nameless.npz", x=images)
     np.savez(folder / "short.npz", images=images, labels=np.zeros(2, np.int64))
     np.save(folder / "transposed.npy", images.transpose(0, 2, 3, 1))
@@ -57,7 +61,7 @@ def test_run_writes_the_executor_s_outputs(folder, graph):
     assert run.returncode == 0, run.stderr
     figures = json.loads((folder / "run.json").read_text())
     outputs = np.load(folder / "out.npz")
-    for index, image in enumerate(np.load(folder / "images.npz")["images"]):
+    for index, image in enumerate(np.load(folder / "images.npz")["test_images"]):
         expected = execute(graph, image)
         for name in graph.outputs:
             tensor = graph.tensors[name]
@@ -88,6 +92,20 @@ def test_interpreted_device_says_what_it_does_not_measure(folder):
     run = intramix("profile", "net.imp", *interpreted, cwd=folder)
     assert run.returncode == 1
     assert "measures no cycles, so there is nothing to profile" in run.stderr
+
+
+def test_run_takes_ten_of_the_test_part(folder, graph):
+    """Of 75 images a fifth are to test; the same as `quantize` and `simulate` keep for that."""
+    run = intramix("run", "net.imp", "--device", "interpreted", "--data", "many.npz", "-o", "many-out.npz", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "many.npz: 10 of 15 test images" in run.stdout
+    assert "of 10 images" in run.stdout
+    images = load_data(folder / "many.npz").test_images[:10].numpy()
+    outputs = np.load(folder / "many-out.npz")
+    expected = execute(graph, images)
+    for name in graph.outputs:
+        tensor = graph.tensors[name]
+        np.testing.assert_array_equal(np.round(outputs[name] / tensor.scale + tensor.zero_point), expected[name])
 
 
 @pytest.mark.simulator
@@ -158,10 +176,11 @@ def test_program_of_a_batch(folder):
     (["run", "cut.imp", "--data", "images.npz"], "truncated or damaged"),
     (["run", "images.npz", "--data", "images.npz"], "is not a program file"),
     (["run", "net.imp", "--data", "none.npz"], "none.npz does not exist"),
-    (["run", "net.imp", "--data", "text.npz"], "is not a NumPy file"),
-    (["run", "net.imp", "--data", "empty.npz"], "has no images"),
-    (["run", "net.imp", "--data", "nameless.npz"], "no array `images`; it has x"),
-    (["run", "net.imp", "--data", "short.npz"], "3 images and 2 labels"),
+    (["run", "net.imp", "--data", "text.npz"], "is damaged or no .npz archive"),
+    (["run", "net.imp", "--data", "empty.npz"], "none of them 0"),
+    (["run", "net.imp", "--data", "signed.npz"], "floating-point images must be in 0 … 1, not -0.5 … "),
+    (["run", "net.imp", "--data", "nameless.npz"], "no array 'images'; it has x"),
+    (["run", "net.imp", "--data", "short.npz"], "labels must be one number per image, 3"),
     pytest.param(["run", "net.imp", "--data", "transposed.npy"], "channels first", marks=pytest.mark.simulator),
     (["run", "net.imp", "--data", "images.npz", "--board", "zybo"], "board 'zybo' is unknown"),
     pytest.param(["selftest", "plain.imp"], "compile it again without --no-selftest", marks=pytest.mark.simulator),

@@ -92,7 +92,7 @@ def test_images_of_a_batch(folder, tmp_path, graph):
     from intramix.quant.graph.random_graph import random_codes
 
     images = random_codes(graph, 5, images=3)
-    np.savez(tmp_path / "images.npz", images=images)
+    np.savez(tmp_path / "images.npz", test_images=images)
     for image in (0, 1, 2):
         asked = ("--image", image, "--data", tmp_path / "images.npz", "--device", "interpreted", "--model", "net.imx")
         code, _, figures = run(folder, "two.imp", *VALUE, *asked)

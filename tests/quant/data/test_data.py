@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from intramix.image_file import read_test
 from intramix.quant.data.data import DataError, load_data
 
 
@@ -50,6 +51,22 @@ def test_images_without_labels(tmp_path: Path) -> None:
     assert data.train_labels is None
     together = np.concatenate([data.train_images.numpy(), data.test_images.numpy()])
     assert sorted(image.tobytes() for image in together) == sorted(image.tobytes() for image in images)
+
+
+def test_a_split_of_one_s_own(tmp_path: Path) -> None:
+    images = np.arange(7, dtype=np.uint8).reshape(7, 1, 1, 1)
+    path = save(tmp_path / "own.npz", train_images=images[:4], train_labels=np.arange(4), test_images=images[4:] / 255)
+    data = load_data(path)
+    assert data.train_images.flatten().tolist() == data.train_labels.tolist() == [0, 1, 2, 3]
+    assert data.test_images.flatten().tolist() == [4, 5, 6]
+    assert data.test_labels is None
+    assert read_test(path).images.shape == (3, 1, 1, 1)
+    with pytest.raises(DataError, match="has no array 'test_images'; it has train_images"):
+        load_data(save(path, train_images=images))
+    with pytest.raises(DataError, match="has test_images but no train_images"):
+        load_data(save(path, test_images=images))
+    with pytest.raises(DataError, match="must be of one shape"):
+        load_data(save(path, train_images=images, test_images=images.reshape(1, 7, 1, 1)))
 
 
 GOOD = np.zeros((4, 1, 2, 2), np.uint8)
