@@ -32,6 +32,11 @@ def scheme_of(method: str, board: Board, geometry: Geometry) -> Geometry:
     return board.geometry_for(activation_bits=geometry.activation_bits, lut_scheme=LUT_SCHEMES[kind.name])
 
 
+def is_of(board: Board, geometry: Geometry) -> bool:
+    """Whether a geometry is the board's, in any variant of slots and LUT lanes that commands offer."""
+    return geometry == board.geometry_for(activation_bits=geometry.activation_bits, lut_scheme=geometry.lut_scheme)
+
+
 def plan_for(
     geometry: Geometry, *, ratio: LaneMix | None = None, activation_bits: int | None = None, **choices: Any
 ) -> QuantizationPlan:

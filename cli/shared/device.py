@@ -13,6 +13,7 @@ from ...image_file import DataError, ImageArrays, checked, read_test
 from ...program import CompiledProgram
 from ...runtime.device import Device, DeviceKind
 from ...runtime.driver import Driver
+from ...runtime.errors import SignatureMismatch
 from ...runtime.images import check
 from ...runtime.results import RunResult
 from .console import bar, step
@@ -139,6 +140,7 @@ def open_device(kind: DeviceKind, program: CompiledProgram, *, overlay: Path, bo
     Raises
     ------
     UserError: what the device needs is not installed.
+    SignatureMismatch: the program is for another accelerator than that board's.
     """
     if kind is DeviceKind.BOARD:
         return _board(overlay)
@@ -164,10 +166,33 @@ def _board(overlay: Path) -> Device:
 def _simulated(program: CompiledProgram, board_name: str | None) -> Device:
     try:
         if board_name:
-            program = program.assuming(board_name)
+            program = _on_board(program, board_name)
         with step("Build the simulator") as note:
             return program.simulator(progress=note)
     except ImportError as error:
         raise UserError(
             f"simulation needs the whole of Intramix, not only its runtime ({error}); here use --device pynq"
         ) from error
+
+
+def _on_board(program: CompiledProgram, name: str) -> CompiledProgram:
+    """The program with a board's memory and clock.
+
+    Raises
+    ------
+    SignatureMismatch: it is for another accelerator, as its hardware would say, too.
+    """
+    from ...lanes import is_of
+    from ...platforms.boards import BOARDS
+    from ...platforms.boards import board as find_board
+
+    board, geometry = find_board(name), program.program.geometry
+    if not is_of(board, geometry):
+        own = [each.name for each in BOARDS.values() if is_of(each, geometry)]
+        raise SignatureMismatch(
+            f"program {program.program.name} was compiled for the geometry {geometry.signature:#010x} "
+            f"({', '.join(own) or 'no board'}), the accelerator of {name} is {board.geometry.signature:#010x}: compile "
+            f"the model for it (intramix compile MODEL --board {name}), or "
+            + (f"give --board {own[0]}" if own else "leave out --board")
+        )
+    return program.assuming(board)

@@ -12,6 +12,7 @@ from intramix.compiler.compile import compile_graph
 from intramix.compiler.program.fileformat import load, save
 from intramix.compiler.selftest import with_selftest
 from intramix.hdl.geometry import Geometry
+from intramix.platforms.boards import BOARDS
 from intramix.quant.data.data import load_data
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.random_graph import random_codes, random_graph
@@ -37,6 +38,7 @@ def folder(graph, tmp_path_factory):
     folder = tmp_path_factory.mktemp("device")
     program = with_selftest(compile_graph(graph, GEOMETRY), graph)
     save(program, folder / "net.imp")
+    save(compile_graph(graph, BOARDS["small"].geometry_for(activation_bits=6)), folder / "small.imp")
     save(dataclasses.replace(program, selftest={}), folder / "plain.imp")
     wrong = {slot: (crc ^ (slot == 2), words) for slot, (crc, words) in program.selftest.items()}
     save(dataclasses.replace(program, selftest=wrong), folder / "wrong.imp")
@@ -128,8 +130,7 @@ def test_selftest_names_the_layer(folder):
 
 @pytest.mark.simulator
 def test_profile(folder):
-    run = intramix("profile", "net.imp", "--report", "profile.html", "--json", "profile.json", "--board", "pynq-z2",
-                   cwd=folder)  # fmt: skip
+    run = intramix("profile", "net.imp", "--report", "profile.html", "--json", "profile.json", cwd=folder)
     assert run.returncode == 0, run.stderr
     figures = json.loads((folder / "profile.json").read_text())
     program = load(folder / "net.imp")
@@ -183,6 +184,10 @@ def test_program_of_a_batch(folder):
     (["run", "net.imp", "--data", "short.npz"], "labels must be one number per image, 3"),
     pytest.param(["run", "net.imp", "--data", "transposed.npy"], "channels first", marks=pytest.mark.simulator),
     (["run", "net.imp", "--data", "images.npz", "--board", "zybo"], "board 'zybo' is unknown"),
+    (["run", "small.imp", "--data", "images.npz", "--board", "zcu102"],
+     "(small), the accelerator of zcu102 is 0x"),
+    (["profile", "small.imp", "--board", "zcu102"], "(intramix compile MODEL --board zcu102), or give --board small"),
+    (["selftest", "net.imp", "--board", "pynq-z2"], "(no board), the accelerator of pynq-z2 is 0x"),
     pytest.param(["selftest", "plain.imp"], "compile it again without --no-selftest", marks=pytest.mark.simulator),
     (["selftest", "net.imp", "--device", "pynq"], "the package pynq cannot be imported"),
 ])  # fmt: skip
