@@ -15,6 +15,7 @@ from ..figures.models import CompiledLayer, CompileFigures
 from ..shared.console import console, step, table
 from ..shared.options import batch_option, board_options, json_option
 from ..shared.output import write_figures
+from ..shared.schemes import warn_of_model
 from ..shared.tables import frames, mix
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def compile(
         quantized = QuantizedModel.load(model, board=board, geometry=geometry)
         compiled = quantized.compile(batch=batch, reuse_memory=reuse_memory, selftest=False)
     seconds = time.monotonic() - started
+    warn_of_model(quantized, compiled.program)
     if output and not no_selftest:
         with step("Compute the self-test's CRCs"):
             compiled = quantized.with_selftest(compiled)

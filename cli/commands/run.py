@@ -12,6 +12,7 @@ from ...runtime.figures.run import PredictionFigures, prediction_figures
 from ..shared.console import console, table
 from ..shared.device import device_options, images_option, load_images, run_images
 from ..shared.output import write_figures
+from ..shared.schemes import warn_of_schemes
 from ..shared.tables import percent, show_latency
 
 
@@ -44,6 +45,7 @@ def run(
     whole = load_images(data, None)
     images, labels = whole.images[:limit], None if whole.labels is None else whole.labels[:limit]
     console.print(f"{data}: {len(images):,} of {len(whole.images):,} test images (--images N for another number)")
+    warn_of_schemes(program.program)
     with opened() as driver:
         result = run_images(driver, images, counters=False)
         kind = driver.device.kind

@@ -20,6 +20,7 @@ from ..shared.errors import EXIT_MISMATCH, UserError
 from ..shared.explanation import show_explain_command
 from ..shared.options import batch_option, board_options, json_option
 from ..shared.output import write_figures
+from ..shared.schemes import warn_of_model
 from ..shared.simulation import build, check, verdict
 from ..shared.tables import layer_table, percent, totals
 from ..shared.waves import chosen_window, watched_device
@@ -68,6 +69,7 @@ def simulate(
     with step("Compile"):
         program = quantized.compile(batch=batch, selftest=False)
     seconds["compile"] = time.monotonic() - started
+    warn_of_model(quantized, program.program)
     conditions = program.conditions(
         efficiency=efficiency, latency_cycles=latency, stall_probability=stalls, seed=seed
     )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -15,7 +16,7 @@ from intramix.hdl.geometry import SLOT_BITS, Geometry
 from intramix.lanes import LUT_SCHEMES
 from intramix.platforms.boards import BOARDS, Board
 from intramix.quant.graph.fileformat import made_for, save
-from intramix.quant.graph.random_graph import FormatMix, single_convolution
+from intramix.quant.graph.random_graph import FormatMix, random_codes, single_convolution
 from intramix.target import Target
 
 
@@ -83,3 +84,27 @@ def test_commands_take_what_the_model_was_made_for(model: Path) -> None:
 def test_a_model_that_does_not_say_is_for_the_pynq_z2(model: Path) -> None:
     save(single_convolution(1, input_bits=5, output_bits=5), model)
     assert compiled(model)[:3] == ("pynq-z2", 5, "lut-fixed-4")
+
+
+def test_filters_without_lanes_are_said(tmp_path: Path) -> None:
+    """More steps than with lanes of their scheme: exactly as many as the two programs differ by."""
+    mix = FormatMix(fixed8=2, fixed4=6, lut=24, lut_format=LUT_FORMATS[LUT_SCHEMES["sp2-4"]])
+    graph = single_convolution(1, channels=16, filters=64, input_bits=5, output_bits=5, mix=mix)
+    save(graph, tmp_path / "net.imx")
+    board = BOARDS["pynq-z2"]
+    steps = [sum(layer.steps for layer in compile_graph(graph, geometry).layers)
+             for geometry in (board.geometry, board.geometry_for(lut_scheme=LUT_SCHEMES["sp2-4"]))]  # fmt: skip
+    assert steps[0] == 2 * steps[1]
+    command = ["compile", str(tmp_path / "net.imx"), "--board", "pynq-z2"]
+    result = CliRunner().invoke(cli, [*command, "-o", str(tmp_path / "net.imp")])
+    assert f"take {steps[0] - steps[1]:,} steps more, {steps[0]:,} instead of {steps[1]:,}" in result.output
+    assert "add --lut-scheme sp2-4" in result.output
+    result = CliRunner().invoke(cli, [*command, "--lut-scheme", "sp2-4"])
+    assert result.exit_code == 0
+    assert "No lanes" not in result.output
+    np.save(tmp_path / "images.npy", random_codes(graph, 1, images=2))
+    run = ["run", str(tmp_path / "net.imp"), "--device", "interpreted", "--data", str(tmp_path / "images.npy")]
+    result = CliRunner().invoke(cli, run)
+    assert result.exit_code == 0, result.output
+    assert f"take {steps[0]:,} steps, up to {steps[1]:,} more than with such lanes" in result.output
+    assert "compile the model anew with --lut-scheme sp2-4" in result.output
