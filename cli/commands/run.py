@@ -13,7 +13,7 @@ from ..shared.console import console, table
 from ..shared.device import device_options, images_option, load_images, run_images
 from ..shared.output import write_figures
 from ..shared.schemes import warn_of_schemes
-from ..shared.tables import percent, show_latency
+from ..shared.tables import counted, percent, show_latency
 
 
 @click.command()
@@ -53,7 +53,7 @@ def run(
     _print_predictions(figures, labels, show)
     _print_speed(figures, kind)
     if figures.accuracy is not None:
-        console.print(f"accuracy {percent(figures.accuracy)} of {len(images)} images")
+        console.print(f"accuracy {percent(figures.accuracy)} of {counted(len(images), 'image')}")
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
         np.savez(output, **result.outputs)  # type: ignore[arg-type]
