@@ -158,7 +158,10 @@ class _Assignment:
         plan, network = self.plan, self.network
         before = _formats(network.to(self.device))
         with parallel.reproducible(tf32=False):
-            formats = assign(network, plan.lane_mix, method=plan.method, images=self.images, budget=plan.budget)
+            formats = assign(
+                network, plan.lane_mix, method=plan.method, images=self.images, budget=plan.budget,
+                progress=lambda done, total: self.stage("assigning formats", done, total),
+            )  # fmt: skip
         for layer, kinds in parallel.same_everywhere(formats).items():
             network.convolutions[layer].assigned = kinds
         self.fit()

@@ -15,7 +15,7 @@ output times the layer's convolution with u_k; so one convolution and one weight
 filters of a layer by a vector each, and nothing of one filter leaks into another's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -27,6 +27,14 @@ from ..graph.formats import WeightFormat
 from ..network.model import QuantizedNetwork, as_vector, image_values
 from ..network.quantized_convolution import QuantizedConvolution
 from ..network.quantizers import QuantizationError, fake_quantize_weight, weight_error, weight_scale
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) while a measure is taken."""
+
+
+def untold(done: int, total: int) -> None:
+    """Progress that nobody wants to know."""
+
 
 Measures = dict[str, Tensor]
 """By layer, a number per filter; on the CPU, wherever the network is."""
@@ -95,7 +103,9 @@ def output_errors(
 # Hessian --------------------------------------------------------------------------------------------------------------
 
 
-def hessian_eigenvalues(network: QuantizedNetwork, images: Tensor, *, iterations: int = 20, seed: int = 0) -> Measures:
+def hessian_eigenvalues(
+    network: QuantizedNetwork, images: Tensor, *, iterations: int = 20, seed: int = 0, progress: Progress = untold
+) -> Measures:
     """The largest eigenvalue of every filter's block, by power iteration (the Rayleigh quotient of the last vector).
 
     Parameters
@@ -103,6 +113,7 @@ def hessian_eigenvalues(network: QuantizedNetwork, images: Tensor, *, iterations
     images: as for the network; the gradients at all its maps are held at once.
     iterations: block-vector products, at least 1.
     seed: of the first vectors (and of classes that are drawn).
+    progress: told after each iteration.
 
     Raises
     ------
@@ -118,14 +129,17 @@ def hessian_eigenvalues(network: QuantizedNetwork, images: Tensor, *, iterations
         for name, weight in blocks.weights.items()
     }
     values: Measures = {}
-    for _ in range(iterations):
+    for done in range(1, iterations + 1):
         products = {name: blocks.product(name, vector) for name, vector in vectors.items()}
         values = {name: _dot(vectors[name], product) for name, product in products.items()}
         vectors = {name: _unit(product) for name, product in products.items()}
+        progress(done, iterations)
     return _finite(values, "Hessian eigenvalue")
 
 
-def hessian_traces(network: QuantizedNetwork, images: Tensor, *, samples: int = 16, seed: int = 0) -> Measures:
+def hessian_traces(
+    network: QuantizedNetwork, images: Tensor, *, samples: int = 16, seed: int = 0, progress: Progress = untold
+) -> Measures:
     """The trace of every filter's block, by Hutchinson's estimator E[v·H_k v], v of random ±1 (HAWQ-V2, section 3.1).
 
     Unbiased; the error falls with the root of `samples`, and a block whose off-diagonal part is 0 has none.
@@ -134,6 +148,7 @@ def hessian_traces(network: QuantizedNetwork, images: Tensor, *, samples: int = 
     ----------
     images, seed: as for `hessian_eigenvalues`.
     samples: block-vector products, at least 1.
+    progress: told after each sample.
 
     Raises
     ------
@@ -145,10 +160,11 @@ def hessian_traces(network: QuantizedNetwork, images: Tensor, *, samples: int = 
     generator = torch.Generator().manual_seed(seed)
     blocks = _Blocks(network, images, generator)
     traces = {name: weight.new_zeros(len(weight)) for name, weight in blocks.weights.items()}
-    for _ in range(samples):
+    for done in range(1, samples + 1):
         for name, weight in blocks.weights.items():
             vector = (torch.randint(0, 2, weight.shape, generator=generator) * 2 - 1).to(weight)
             traces[name] += _dot(vector, blocks.product(name, vector)) / samples
+        progress(done, samples)
     return _finite(traces, "Hessian trace")
 
 

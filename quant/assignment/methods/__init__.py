@@ -10,6 +10,7 @@ from ...network.model import QuantizedNetwork
 from ...network.quantizers import Formats
 from ..allocation import Budget
 from ..lane_mix import LaneMix
+from ..sensitivity import Progress, untold
 from .film_qnn import FILM_QNN
 from .hawq import HAWQ_V3
 from .hbp import HBP
@@ -33,6 +34,7 @@ def assign(
     method: str = "variance",
     images: Tensor | None = None,
     budget: Budget | None = None,
+    progress: Progress = untold,
 ) -> dict[str, Formats]:
     """A format for every filter of every convolution, by layer name; `QuantizedNetwork.set_formats` takes it.
 
@@ -41,6 +43,7 @@ def assign(
     method: a name in `METHODS`.
     images: a batch, for methods that look at images.
     budget: for `hbp` and `hawq-v3`.
+    progress: told how far a Hessian is, for the methods that have one.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def assign(
     if preset.needs_images and images is None:
         raise MethodError(f"method {method!r} needs images; use variance where there are none")
     check_budget(method, budget)
-    return preset.assign(Request(network=network, mix=mix, images=images, budget=budget))
+    return preset.assign(Request(network=network, mix=mix, images=images, budget=budget, progress=progress))
 
 
 def check_budget(method: str, budget: Budget | None) -> None:

@@ -15,7 +15,7 @@ def hawq_v3(request: Request) -> dict[str, Formats]:
     that meet in an add get one precision; the first and the last layer are not kept at 8 bits; weights alone vary.
     """
     budget = request.budget or lane_mix_budget(request.network, request.mix)
-    traces = hessian_traces(request.network, hessian_images(request))
+    traces = hessian_traces(request.network, hessian_images(request), progress=request.progress)
     return bits_per_layer(request.network, traces, budget, request.mix)
 
 

@@ -16,7 +16,7 @@ def hbp(request: Request) -> dict[str, Formats]:
     groups of 8 channels, sorted by sensitivity; the assignment is made once, before training.
     """
     budget = request.budget or lane_mix_budget(request.network, request.mix)
-    traces = hessian_traces(request.network, hessian_images(request))
+    traces = hessian_traces(request.network, hessian_images(request), progress=request.progress)
     return bits_per_channel(request.network, traces, budget, request.mix)
 
 

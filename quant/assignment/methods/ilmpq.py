@@ -17,7 +17,7 @@ def ilmpq(request: Request) -> dict[str, Formats]:
     of the float network's loss, exactly, by power iteration; the assignment is renewed every 10 epochs to the end.
     """
     network = request.network
-    eigenvalues = hessian_eigenvalues(network, hessian_images(request))
+    eigenvalues = hessian_eigenvalues(network, hessian_images(request), progress=request.progress)
     return assign_lanes(network, request.mix, relative(eigenvalues), relative(weight_variances(network)))
 
 

@@ -12,6 +12,7 @@ from ...network.quantizers import Formats
 from ...training.recipe import TrainingOptions
 from ..allocation import Budget
 from ..lane_mix import LaneMix
+from ..sensitivity import Progress, untold
 
 DEFAULT_RECIPE = TrainingOptions(epochs=8, learning_rate=1e-3)
 
@@ -30,12 +31,14 @@ class Request:
     mix: filters of a tile by what its lanes take.
     images: a batch, or None.
     budget: for methods with an integer program; None is the size that `mix` itself gives.
+    progress: told how far the measures are that take long.
     """
 
     network: QuantizedNetwork
     mix: LaneMix
     images: Tensor | None = None
     budget: Budget | None = None
+    progress: Progress = untold
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

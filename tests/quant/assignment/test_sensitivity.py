@@ -130,7 +130,10 @@ def test_same_seed_same_values(case: tuple) -> None:
 def test_batches_do_not_matter(case: tuple) -> None:
     """20 images are two batches; twice the same 20 have the same mean loss."""
     _, network, images, _ = case
-    once, twice = hessian_traces(network, images), hessian_traces(network, images.repeat(2, 1, 1, 1))
+    told: list[tuple[int, int]] = []
+    once = hessian_traces(network, images, progress=lambda done, total: told.append((done, total)))
+    assert told == [(done, 16) for done in range(1, 17)]
+    twice = hessian_traces(network, images.repeat(2, 1, 1, 1))
     for name in once:
         torch.testing.assert_close(once[name], twice[name], rtol=1e-9, atol=1e-12)
 
