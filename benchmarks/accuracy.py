@@ -26,7 +26,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from intramix.cli.report.svg import svg
 from intramix.files import write_json, write_whole
 from intramix.lanes import lane_mix, scheme_of
 from intramix.platforms.boards import board as find_board
@@ -40,6 +39,7 @@ from intramix.quant.training.checkpoint import Checkpoint
 from intramix.quant.training.device import TrainingDevice
 from intramix.quant.training.predict import accuracy
 from intramix.quant.training.train import TrainingOptions, train
+from intramix.svg import svg
 
 WAYS = ("calibrated", "refined", "fine-tuned")
 FLOAT_EPOCHS = {"resnet-tiny": 3}

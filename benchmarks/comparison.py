@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from intramix.cli.report.svg import svg
 from intramix.files import write_whole
+from intramix.svg import svg
 
 BOARDS = {"pynq-z2": "PYNQ-Z2", "zc706": "ZC706", "zcu102": "ZCU102", "zu15eg": "XCZU15EG"}
 NETWORKS = {

@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from intramix.cli.report.svg import svg
 from intramix.files import write_whole
+from intramix.svg import svg
 
 COLOURS = {
     "compute": "#0b7285", "drain": "#f08c00", "weights": "#9c36b5", "maps": "#2f9e44", "residual": "#74b816",

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from .boards import LUT_LIMIT, Part
@@ -93,10 +94,8 @@ def synthesize(verilog: str, *, top: str, family: str, depth: int = 2, dsp: bool
     ------
     SynthesisError: no yosys, or it failed.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        statistics = Path(folder, "stat.json")
-        _run_yosys(verilog, f"tee -q -o {statistics} stat -json", top=top, family=family, dsp=dsp)
-        report = json.loads(statistics.read_text())
+    with _mapped(verilog, f"tee -q -o {_OUTPUT} stat -json", top=top, family=family, dsp=dsp) as output:
+        report = json.loads(output.read_text())
     modules = {name.lstrip("\\"): body for name, body in report["modules"].items()}
     cells = {name: _cells(body) for name, body in modules.items()}
     totals: dict[str, Resources] = {}
@@ -133,14 +132,17 @@ def write_netlist(verilog: str, path: Path, *, top: str, family: str, dsp: bool 
     OSError: the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        netlist = Path(folder, "netlist.json")
-        _run_yosys(verilog, f"write_json {netlist}", top=top, family=family, dsp=dsp)
-        shutil.move(netlist, path)
+    with _mapped(verilog, f"write_json {_OUTPUT}", top=top, family=family, dsp=dsp) as output:
+        shutil.move(output, path)
 
 
-def _run_yosys(verilog: str, then: str, *, top: str, family: str, dsp: bool) -> None:
-    """Maps Verilog to a family's cells, and does with the result what `then` says."""
+_OUTPUT = "output.json"
+"""What yosys writes, in the folder in which it runs: the WebAssembly one sees no other."""
+
+
+@contextmanager
+def _mapped(verilog: str, then: str, *, top: str, family: str, dsp: bool) -> Iterator[Path]:
+    """Maps Verilog to a family's cells, does with the result what `then` says, and gives the file that this writes."""
     command = yosys_command()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "design.v").write_text(verilog)
@@ -149,8 +151,9 @@ def _run_yosys(verilog: str, then: str, *, top: str, family: str, dsp: bool) -> 
             f"{'' if dsp else ' -nodsp'}; {then}"
         )
         run = subprocess.run([*command, "-q", "-p", script], cwd=folder, capture_output=True, text=True)
-    if run.returncode:
-        raise SynthesisError("yosys failed:\n" + "\n".join((run.stdout + run.stderr).splitlines()[-12:]))
+        if run.returncode:
+            raise SynthesisError("yosys failed:\n" + "\n".join((run.stdout + run.stderr).splitlines()[-12:]))
+        yield Path(folder, _OUTPUT)
 
 
 def _cells(body: Mapping) -> Counter[str]:

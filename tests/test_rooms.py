@@ -19,7 +19,7 @@ FOLDERS = sorted({"benchmarks", *(path.parent.name for path in ROOT.glob("*/__in
 # From below. What stands in one line does not import each other.
 ORDERS = {
     "": (
-        ("files", "image_file"),
+        ("files", "svg", "image_file"),
         ("hdl", "quant"),
         ("compiler",),
         ("explore",),

@@ -10,11 +10,11 @@ from matplotlib.colors import to_rgb
 from ...quant.frontend.preflight import FOLDED, REJECTED, Finding
 from ...quant.network.accumulators import Narrowed
 from ...quant.network.layer_report import LayerReport
+from ...svg import inline
 from ..figures.models import QuantizedAccuracy, QuantizedLayer
 from ..shared.console import console, table
 from ..shared.tables import format_order, mix, percent
 from .run import bars, format_colours, template
-from .svg import inline
 
 _COLOURS = {FOLDED: "dim", REJECTED: "bold red"}
 _FINDING_COLUMNS = [("layer", "left"), ("operator", "left"), ("becomes", "left"), ("note", "left")]

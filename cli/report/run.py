@@ -12,9 +12,9 @@ from ...hdl.lane_classes import LaneClass
 from ...runtime.figures.layers import LayerFigures
 from ...runtime.figures.profile import ProfileFigures
 from ...runtime.figures.simulation import SimulationFigures
+from ...svg import inline
 from ..figures.models import TrainingEpoch
 from ..shared.tables import counted, frames, mix, percent
-from .svg import inline
 
 _DSP_COLOURS = ("#0b7285", "#3bc9db")
 _OTHER_COLOURS = ("#364fc7", "#868e96", "#2b8a3e", "#ffe066", "#f783ac")

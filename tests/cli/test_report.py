@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from intramix.cli.report.run import format_colours
-from intramix.cli.report.svg import inline
+from intramix.svg import inline
 
 
 def test_the_verdict_is_among_the_first_columns():
