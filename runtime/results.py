@@ -132,5 +132,12 @@ class RunResult:
     @property
     def images_per_second(self) -> float:
         """Of the accelerator alone, transfers of images by the host not counted. Images that only fill up the last run
-        do not count either."""
+        do not count either.
+
+        Raises
+        ------
+        ValueError: the device measures no cycles.
+        """
+        if not self.cycles:
+            raise ValueError("the device measured no cycles: take a SimulatedDevice or a board for images a second")
         return self.images * self.clock_hz / self.cycles

@@ -51,6 +51,8 @@ def test_values_and_no_cycles(driver, program, graph):
     for run in result.runs:
         assert run.counters == dict.fromkeys((name for name, _ in COUNTERS), 0) | {"COMPUTE_STEPS": steps}
         assert [entry.cycles for entry in run.log] == [0] * len(program.layers)
+    with pytest.raises(ValueError, match="measured no cycles"):
+        _ = result.images_per_second
 
 
 def test_a_broken_rule_is_named_and_the_next_run_works(driver, program, graph):
