@@ -80,7 +80,6 @@ class Design:
     grade: SpeedGrade
     instances: list[Instance]
     fanout: np.ndarray
-    carries: np.ndarray
     arcs: np.ndarray
     arc_delays: np.ndarray
     arc_instances: np.ndarray
@@ -310,7 +309,7 @@ def _joined(top: str, grade: SpeedGrade, instances: list[Instance], root: np.nda
     wires = wire_delays(grade, fanout, carries, arcs[:, 0], kinds)
     end_wires = wire_delays(grade, fanout, carries, ends, np.zeros(len(ends), np.int8))
     return Design(
-        top=top, grade=grade, instances=instances, fanout=fanout, carries=carries,
+        top=top, grade=grade, instances=instances, fanout=fanout,
         arcs=arcs, arc_delays=values("arc_delays") + wires, arc_instances=arc_instances, arc_numbers=arc_numbers,
         launches=gather("launches")[0], launch_delays=values("launch_delays"),
         ends=ends, end_delays=values("end_delays") + end_wires, end_instances=end_instances, end_numbers=end_numbers,
