@@ -35,11 +35,21 @@ def _cut(value: Value, count: int) -> list[Value]:
     return [value[k * width:(k + 1) * width] for k in range(count)]
 
 
-def look_up(index: Signal, entry: Callable[[int], int | bool]) -> Value:
+def look_up(index: Signal, entry: Callable[[int], bool]) -> Value:
     """A bit for each value of a narrow signed signal: a LUT, where an adder or a comparison would be a carry chain."""
     size = 1 << len(index)
     table = sum(bool(entry(value - size if value >= size // 2 else value)) << value for value in range(size))
     return Const(table, size).bit_select(index.as_unsigned(), 1)
+
+
+def _above(place: int) -> Callable[[int], bool]:
+    """More is held than reaches to a place."""
+    return lambda held: held > place
+
+
+def _either(full: Callable[[int], bool], place: int) -> Callable[[int], bool]:
+    """What is held becomes a whole one with the next, or ends before a place: the place is written anew."""
+    return lambda held: full(held) or held <= place
 
 
 def check_word(word_bits: int) -> None:
@@ -119,7 +129,7 @@ class Unpacker(wiring.Component):
         m.d.comb += fill.eq(Mux(first, beat.begin, held_fill))
         lanes = rotate(m, _cut(beat.data, beat_bytes), fill, "turned")
         m.d.comb += word.data.eq(Cat(
-            Mux(look_up(fill, lambda held, k=k: held > k), held[k], lanes[k % beat_bytes])
+            Mux(look_up(fill, _above(k)), held[k], lanes[k % beat_bytes])
             if k < word_bytes - 1 else lanes[k % beat_bytes]
             for k in range(word_bytes)
         ))
@@ -135,6 +145,9 @@ class Unpacker(wiring.Component):
         def after(held: int) -> int:
             """Bytes held once the beat is taken."""
             return held + beat_bytes - (word_bytes if completes(held) else 0)
+
+        def bit_after(bit: int) -> Callable[[int], bool]:
+            return lambda held: bool(after(held) >> bit & 1)
 
         complete = Signal()
         finished = Signal()
@@ -160,13 +173,13 @@ class Unpacker(wiring.Component):
             m.d.sync += [
                 first.eq(beat.last),
                 held_fill.eq(Cat(
-                    look_up(fill, lambda held, bit=bit: after(held) >> bit & 1) for bit in range(len(fill))
+                    look_up(fill, bit_after(bit)) for bit in range(len(fill))
                 )),
                 held_completes.eq(look_up(fill, lambda held: completes(after(held)))),
                 held_exceeds.eq(look_up(fill, lambda held: exceeds(after(held)))),
             ]
             for k in range(word_bytes - 1):
-                with m.If(look_up(fill, lambda held, k=k: completes(held) or held <= k)):
+                with m.If(look_up(fill, _either(completes, k))):
                     rest = lanes[(k + word_bytes) % beat_bytes]
                     m.d.sync += held[k].eq(Mux(complete, rest, lanes[k % beat_bytes]))
         return m
@@ -229,7 +242,7 @@ class _Densifier(wiring.Component):
             full.eq(look_up(fill, fills)),
             again.eq(look_up(fill, lambda held: held + word_units >= 2 * beat_units)),
             beat.data.eq(Cat(
-                Mux(look_up(fill, lambda held, k=k: held > k), held[k], lanes[k % word_units])
+                Mux(look_up(fill, _above(k)), held[k], lanes[k % word_units])
                 if k < beat_units - 1 else lanes[k % word_units]
                 for k in range(beat_units)
             )),
@@ -254,7 +267,7 @@ class _Densifier(wiring.Component):
                 flush.eq(word.last & ~look_up(fill, ends)),
             ]
             for k in range(beat_units - 1):
-                with m.If(look_up(fill, lambda held, k=k: fills(held) or held <= k)):
+                with m.If(look_up(fill, _either(fills, k))):
                     m.d.sync += held[k].eq(Mux(full, lanes[(k + beat_units) % word_units], lanes[k % word_units]))
         return m
 
