@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from ..models.normalised import own_model
 from .operations import CapturedGraph, Operation, Problem, Unsupported, Value
 from .operators import read
 
@@ -50,7 +51,8 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], *, name: str | 
     TypeError: `model` is no nn.Module.
     CaptureError: the model cannot be exported, or has operators that the machine lacks (all of them are listed).
     """
-    if not isinstance(model, nn.Module):
+    own = own_model(model)
+    if not isinstance(own, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}")
     if len(input_shape) != 3 or any(not isinstance(size, int) or size < 1 for size in input_shape):
         raise CaptureError(f"input_shape must be three integers (channels, height, width) above 0, not {input_shape!r}")
@@ -65,7 +67,7 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], *, name: str | 
         if node.op == "placeholder":
             values[node] = Value(graph_input, input_shape) if node.name == input_name else parameters.get(node.name)
         elif node.op == "call_function":
-            layer = _layer_name(node)
+            layer = _layer_name(node, "" if own is model else "model.")
             try:
                 result = read(node, values, names.proposed(layer))
             except Unsupported as problem:
@@ -79,9 +81,9 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], *, name: str | 
     problems = dict.fromkeys(entry for entry in entries if isinstance(entry, Problem))
     if problems:
         listing = "\n".join(f"  {it.name}: {it.operator}: {it.reason}; {it.remedy}" for it in problems)
-        raise CaptureError(f"{type(model).__name__} has operators that the accelerator cannot run:\n{listing}", entries)
+        raise CaptureError(f"{type(own).__name__} has operators that the accelerator cannot run:\n{listing}", entries)
     return CapturedGraph(
-        name=name or type(model).__name__,
+        name=name or type(own).__name__,
         input=graph_input,
         input_shape=input_shape,
         operations=tuple(entry for entry in entries if isinstance(entry, Operation)),
@@ -169,10 +171,12 @@ def _unknown(node: fx.Node) -> Value | None:
     return Value("?", (shape[1], 1, 1)) if len(shape) == 2 else None
 
 
-def _layer_name(node: fx.Node) -> str:
-    """The path of the module that runs the operator; for a function, the caller's path and the function's name."""
+def _layer_name(node: fx.Node, prefix: str) -> str:
+    """The path of the module that runs the operator, without a prefix; for a function, the caller's path and the
+    function's name."""
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     path, kind = stack[-1] if stack else ("", "")
+    path = f"{path}.".removeprefix(prefix).removesuffix(".")
     kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     if path and kind.startswith("torch.nn.modules.") and not kind.startswith("torch.nn.modules.container"):
         return path
