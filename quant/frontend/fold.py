@@ -150,6 +150,8 @@ class _Folder:
     def _pool(self, operation: Pool, source: str) -> None:
         if (operation.kernel, operation.stride, operation.divisor) == ((1, 1), (1, 1), 1.0) and not operation.padding:
             self._alias(operation, source)
+        elif operation.maximum and self._joins_stride(operation, source):
+            self._hold(operation, source)
         elif operation.maximum:
             self.layers[operation.name] = FoldedPool(
                 name=operation.name, input=source, output=operation.name, shape=operation.shape,
@@ -160,6 +162,17 @@ class _Folder:
             factor = torch.full((operation.shape[0],), 1.0 / operation.divisor, dtype=torch.float64)
             self._pseudo(operation, source, factor, kind="average_pool", kernel=operation.kernel,
                          stride=operation.stride, padding=operation.padding)  # fmt: skip
+
+    def _joins_stride(self, operation: Pool, source: str) -> bool:
+        """Takes every so-many-th row or column into a layer that does so already; whether there is such a layer."""
+        layer = self.layers.get(source)
+        if operation.kernel != (1, 1) or operation.padding or self.uses[operation.inputs[0]] > 1:
+            return False
+        if not isinstance(layer, FoldedPool) or layer.kernel != (1, 1) or layer.padding:
+            return False
+        layer.stride = (layer.stride[0] * operation.stride[0], layer.stride[1] * operation.stride[1])
+        layer.shape = operation.shape
+        return True
 
     # Helpers --------------------------------------------------------------------------------------------------------
 
