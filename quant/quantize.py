@@ -117,7 +117,7 @@ def quantize(
     stage = callbacks.stage
     network = prepare(
         model, data.train_images, activation_bits=plan.activation_bits, tensor_bits=plan.tensor_bits,
-        scale_method=plan.scale_method, stage=stage, name=plan.name,
+        pooled_bits=plan.pooled_bits, scale_method=plan.scale_method, stage=stage, name=plan.name,
     )  # fmt: skip
     if len(network.graph.outputs) == 1:
         _check_scores(model, data)
@@ -247,6 +247,7 @@ def prepare(
     *,
     activation_bits: int = 5,
     tensor_bits: Mapping[str, int] | None = None,
+    pooled_bits: int = 8,
     scale_method: str = "mse",
     stage: StageCallback = _untold,
     name: str | None = None,
@@ -267,7 +268,8 @@ def prepare(
                     "finite; load other weights, or train with a lower learning rate"
                 )
     network = QuantizedNetwork(
-        graph, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method
+        graph, activation_bits=activation_bits, tensor_bits=tensor_bits, pooled_bits=pooled_bits,
+        scale_method=scale_method,
     )
     images = images[:CALIBRATION_IMAGES]
     network.calibrate(images, progress=lambda done, total: stage("calibrating, batches", done, total))

@@ -8,7 +8,8 @@ All operands of a concatenation share one quantizer, so that it costs nothing. B
 that no one else reads go into the convolutions before it; in DenseNet, where each concatenation normalises the same
 maps differently, they become a depthwise 1×1 convolution: scale and offset per channel are its requantization, exactly.
 An operand that cannot share the others' quantizer, or that stands beside other maps in another concatenation, is copied
-by such a convolution.
+by such a convolution, and so is the image where it is pooled: its codes have 8 bits, of which the accelerator can take
+no maximum. Pools over more rows or columns than a window has are taken in two steps.
 """
 
 import dataclasses
@@ -30,6 +31,7 @@ from .folded import (
     code_sources,
 )
 from .image_affine import absorb_image_affine
+from .large_windows import LARGEST_WINDOW, in_two_steps
 from .operand_copies import OperandCopies
 from .operations import Add, Affine, CapturedGraph, Clamp, Concatenate, Conv, Operation, Pool
 
@@ -148,7 +150,16 @@ class _Folder:
         self._pseudo(operation, sources[0], ones, residual=sources[1], kind="add")
 
     def _pool(self, operation: Pool, source: str) -> None:
-        if (operation.kernel, operation.stride, operation.divisor) == ((1, 1), (1, 1), 1.0) and not operation.padding:
+        if max(operation.kernel) > LARGEST_WINDOW and (steps := in_two_steps(operation)):
+            for step in steps:
+                self.uses[step.name] += 1
+                self._pool(step, source)
+                source = self.tensor[step.name]
+            self.uses[operation.name] -= 1
+            return
+        if operation.maximum and source == self.captured.input and not _keeps(operation):
+            source = self._image_copy()
+        if _keeps(operation):
             self._alias(operation, source)
         elif operation.maximum and self._joins_stride(operation, source):
             self._hold(operation, source)
@@ -162,6 +173,18 @@ class _Folder:
             factor = torch.full((operation.shape[0],), 1.0 / operation.divisor, dtype=torch.float64)
             self._pseudo(operation, source, factor, kind="average_pool", kernel=operation.kernel,
                          stride=operation.stride, padding=operation.padding)  # fmt: skip
+
+    def _image_copy(self) -> str:
+        """The image with fewer bits, for pools."""
+        name = f"{self.captured.input}.copy"
+        if name not in self.layers:
+            channels = self.captured.input_shape[0]
+            self.layers[name] = FoldedConvolution(
+                name=name, input=self.captured.input, output=name, shape=self.captured.input_shape, groups=channels,
+                exact=True, kind="copy", weight=torch.ones(channels, 1, 1, 1, dtype=torch.float64),
+                bias=torch.zeros(channels, dtype=torch.float64),
+            )  # fmt: skip
+        return name
 
     def _joins_stride(self, operation: Pool, source: str) -> bool:
         """Takes every so-many-th row or column into a layer that does so already; whether there is such a layer."""
@@ -214,3 +237,8 @@ class _Folder:
             return [layer]
         parts = [self._makers(self.value[name], through_pools=through_pools) for name in layer.inputs]
         return [maker for part in parts for maker in part] if all(parts) else []
+
+
+def _keeps(pool: Pool) -> bool:
+    """Whether a pool changes nothing."""
+    return (pool.kernel, pool.stride, pool.divisor) == ((1, 1), (1, 1), 1.0) and not pool.padding
