@@ -8,12 +8,14 @@ from torch import nn
 
 from .assignment.methods import assign
 from .data.data import Dataset, Images
+from .frontend.balance import balance_concatenations
 from .frontend.capture import capture
 from .frontend.fold import fold
+from .frontend.folded_execution import run_folded
 from .graph.graph import IntegerGraph
 from .network.accumulators import Narrowed, fit_accumulators
 from .network.export import Agreement, agreement, align_scales, export, integer_accuracy
-from .network.model import QuantizedNetwork
+from .network.model import QuantizedNetwork, image_values
 from .network.quantizers import Formats, QuantizationError
 from .network.refine import refine
 from .plan import QuantizationPlan
@@ -28,6 +30,7 @@ CALIBRATION_IMAGES = 256
 ASSIGNMENT_IMAGES = 64
 AGREEMENT_IMAGES = 64
 REFINEMENT_IMAGES = 64
+BALANCE_IMAGES = 16
 
 StageCallback = Callable[[str, int, int], None]
 """Told what quantization does outside of fine-tuning: a few words, and how much of it is done and to do (0, 0: not
@@ -267,6 +270,8 @@ def prepare(
                     f"layer {layer.name!r}: {bad} of its {values.numel()} {what} (with batch norm folded in) are not "
                     "finite; load other weights, or train with a lower learning rate"
                 )
+    ranges = run_folded(graph, image_values(images[:BALANCE_IMAGES]))
+    balance_concatenations(graph, {tensor: float(values.abs().max()) for tensor, values in ranges.items()})
     network = QuantizedNetwork(
         graph, activation_bits=activation_bits, tensor_bits=tensor_bits, pooled_bits=pooled_bits,
         scale_method=scale_method,
