@@ -2,8 +2,8 @@
 
 What makes a map may be multiplied by s > 0, and the weights that read its channels divided by s: a ReLU lets s through,
 and so do pools. With R and W the largest values of the map and of the weights that read it, and R', W' those of the
-maps beside it, s = √(R'/R · W/W'), within 1 … R'/R, makes the most of both: of the codes of the shared scale, and of those
-of the filters that read it (cross-layer equalization, Nagel et al., ICCV 2019, for a concatenation).
+maps beside it, s = √(R'/R · W/W'), within 1 … R'/R, makes the most of both: of the codes of the shared scale, and of
+those of the filters that read it (cross-layer equalization, Nagel et al., ICCV 2019, for a concatenation).
 """
 
 import math

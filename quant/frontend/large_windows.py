@@ -25,11 +25,12 @@ def in_two_steps(pool: Pool) -> tuple[Pool, Pool] | None:
         return None
     (rows, row_parts), (columns, column_parts) = parts
     beyond = Padding(0, 0, rows * row_parts - pool.kernel[0], columns * column_parts - pool.kernel[1])
-    strides = tuple(size if count > 1 else step for (size, count), step in zip(parts, pool.stride, strict=True))
-    counts = [count if count > 1 else size for (_, count), size in zip(parts, pool.shape[1:], strict=True)]
+    strides = (rows if row_parts > 1 else pool.stride[0], columns if column_parts > 1 else pool.stride[1])
+    channels, height, width = pool.shape
+    shape = (channels, max(row_parts, height), max(column_parts, width))
     area = rows * columns
     first = dataclasses.replace(
-        pool, name=f"{pool.name}.parts", shape=(pool.shape[0], *counts), kernel=(rows, columns), stride=strides,
+        pool, name=f"{pool.name}.parts", shape=shape, kernel=(rows, columns), stride=strides,
         padding=beyond, divisor=1.0 if pool.maximum else float(area),
     )  # fmt: skip
     second = dataclasses.replace(
