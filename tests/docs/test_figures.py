@@ -6,10 +6,44 @@ from itertools import takewhile
 from pathlib import Path
 
 from intramix.hdl.geometry import LaneClass
+from intramix.hls_reference.builds import build_for
+from intramix.hls_reference.performance import network_cycles
+from intramix.hls_reference.shapes import NETWORKS
 from intramix.platforms.boards import board as find_board
 from intramix.platforms.estimate import SYNTHESISED
 
 ROOT = Path(__file__).parents[2]
+
+HLS = "Cycles by the paper's model"
+MEASURED = {
+    ("docs/figures.md", "Whole networks", "benchmarks.networks"): "hours of simulation; rates against cycles: below",
+    ("docs/figures.md", "A lane", "benchmarks.lane_cost"): "a quarter of an hour of yosys",
+    ("docs/accuracy.md", "Accuracy of the methods", "benchmarks.accuracy"): "half an hour, and a GPU",
+    ("docs/timing.md", "What is found today", "intramix timing"): "minutes of yosys: tests/platforms/timing",
+    ("docs/running.md", "What the driver costs", "benchmarks.driver"): "milliseconds of a machine, after minutes",
+    ("docs/boards.md", "Figures", "intramix build"): "seconds of a machine",
+    ("docs/quantization.md", "Training", "benchmarks.training_step"): "milliseconds of a machine and of a GPU",
+}
+"""Tables that are not printed anew by a test: page, section, the command in it that prints them, and why."""
+CHECKED = {("docs/figures.md", "Resources and speed"), ("docs/hls.md", HLS)}
+"""Those whose figures are computed below, or are on record; speeds beside them are a machine's."""
+EXPLANATIONS = {("docs/quantization.md", "Methods"), ("docs/extending.md", "A number scheme")}
+"""Tables that no command prints."""
+
+
+def sections():
+    """Page, heading and text of every section."""
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        parts = re.split(r"^#+ (.+)$", path.read_text(), flags=re.MULTILINE)
+        for heading, text in zip(parts[1::2], parts[2::2]):
+            yield path.relative_to(ROOT).as_posix(), heading, text
+
+
+def test_tables_of_benchmarks_are_listed():
+    found = {(page, heading): text for page, heading, text in sections() if "\n|" in text}
+    assert all(command in found[page, heading] for page, heading, command in MEASURED)
+    of_benchmarks = {where for where, text in found.items() if "python -m benchmarks" in text}
+    assert of_benchmarks <= {(page, heading) for page, heading, _ in MEASURED} | CHECKED | EXPLANATIONS
 
 
 def rows(page):
@@ -66,3 +100,25 @@ def test_resources_are_those_on_record():
         pairs = ((record.lut, part.lut), (record.ff, part.ff), (record.dsp, part.dsp), (record.bram36, part.bram36))
         expected = " / ".join(f"{count:,.10g} ({100 * count / of:.1f} %)" for count, of in pairs)
         assert value.split(":")[0].strip() == expected, (target.name, variant)
+
+
+def test_cycles_of_the_hls_kernels():
+    """Of the kernels as built, by the equations, as `intramix hls` prints them; and of the RTL as in figures.md."""
+    _, whole = rows("docs/figures.md")
+    rate_of = {(target, network): rate for target, network, _, rate, *_ in whole}
+    cycles_of = {(target, network): cycles for target, network, cycles, *_ in whole}
+    (text,) = (text for _, heading, text in sections() if heading == HLS)
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    for name in ("PYNQ-Z2", "ZCU102"):
+        build = build_for(name.lower())
+        found = {}
+        for network in ("resnet18", "resnet50", "mobilenet_v2"):
+            layers = network_cycles(NETWORKS[network](), build.tile_model, depthwise_lanes=build.channels)
+            found[network] = sum(layer.cycles for layer in layers)
+        (built,) = (cells for cells in lines if cells[0].startswith(name) and "as built" in cells[0])
+        assert built[1:3] == [f"{build.macs_per_cycle:,}", f"{found['resnet18']:,.0f}"]
+        assert built[3:] == [f"{build.clock_hz / cycles:.1f}" for cycles in found.values()]
+        (rtl,) = (cells for cells in lines if cells[0] == f"{name}, the RTL, simulated")
+        where = f"{name}, {build.clock_hz / 1e6:.0f} MHz"
+        assert rtl[2] == cycles_of[where, "ResNet-18"]
+        assert rtl[3:] == [rate_of[where, network] for network in ("ResNet-18", "ResNet-50", "MobileNet-V2")]
