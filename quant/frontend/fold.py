@@ -1,5 +1,6 @@
 """Folding: the captured operations as the layers that the machine has; real numbers still, and the same function.
 
+What a model does to its image first, as a normalisation, goes into what reads it (`image_affine.py`).
 Batch norms go into the weights and biases, ReLU and ReLU6 become the output range of the layer before, an add joins the
 convolution that makes one of its operands. What cannot be joined becomes a depthwise 1×1 convolution with weights ±1.
 
@@ -10,6 +11,7 @@ An operand that cannot share the others' quantizer, or that stands beside other 
 by such a convolution.
 """
 
+import dataclasses
 import math
 from collections import Counter
 from typing import Any
@@ -27,21 +29,26 @@ from .folded import (
     can_be_negative,
     code_sources,
 )
+from .image_affine import absorb_image_affine
 from .operand_copies import OperandCopies
 from .operations import Add, Affine, CapturedGraph, Clamp, Concatenate, Conv, Operation, Pool
 
 
 def fold(captured: CapturedGraph) -> FoldedGraph:
-    """Folds a captured graph. The function stays the same but for rounding of floating point.
+    """Folds a captured graph. The function stays the same but for rounding of floating point, and of the border around
+    a normalised image to codes.
 
     Raises
     ------
     ValueError: nothing is left to compute.
     """
-    folder = _Folder(captured)
-    for operation in captured.operations:
+    absorbed = absorb_image_affine(captured)
+    folder = _Folder(absorbed.graph)
+    for operation in absorbed.graph.operations:
         folder.take(operation)
-    return folder.result()
+    graph = folder.result()
+    absent = {name: graph.tensor_of[reader] for name, reader in absorbed.readers.items()}
+    return dataclasses.replace(graph, tensor_of=graph.tensor_of | absent)
 
 
 class _Folder:
@@ -63,7 +70,7 @@ class _Folder:
         if isinstance(operation, Conv):
             self._append(operation, sources[0], weight=operation.weight.clone(), bias=operation.bias.clone(),
                          stride=operation.stride, padding=operation.padding, groups=operation.groups,
-                         kind=operation.kind)  # fmt: skip
+                         border=operation.border, kind=operation.kind)  # fmt: skip
         elif isinstance(operation, Affine):
             self._affine(operation, sources[0])
         elif isinstance(operation, Clamp):
@@ -143,6 +150,8 @@ class _Folder:
     def _pool(self, operation: Pool, source: str) -> None:
         if (operation.kernel, operation.stride, operation.divisor) == ((1, 1), (1, 1), 1.0) and not operation.padding:
             self._alias(operation, source)
+        elif operation.maximum and self._joins_stride(operation, source):
+            self._hold(operation, source)
         elif operation.maximum:
             self.layers[operation.name] = FoldedPool(
                 name=operation.name, input=source, output=operation.name, shape=operation.shape,
@@ -153,6 +162,17 @@ class _Folder:
             factor = torch.full((operation.shape[0],), 1.0 / operation.divisor, dtype=torch.float64)
             self._pseudo(operation, source, factor, kind="average_pool", kernel=operation.kernel,
                          stride=operation.stride, padding=operation.padding)  # fmt: skip
+
+    def _joins_stride(self, operation: Pool, source: str) -> bool:
+        """Takes every so-many-th row or column into a layer that does so already; whether there is such a layer."""
+        layer = self.layers.get(source)
+        if operation.kernel != (1, 1) or operation.padding or self.uses[operation.inputs[0]] > 1:
+            return False
+        if not isinstance(layer, FoldedPool) or layer.kernel != (1, 1) or layer.padding:
+            return False
+        layer.stride = (layer.stride[0] * operation.stride[0], layer.stride[1] * operation.stride[1])
+        layer.shape = operation.shape
+        return True
 
     # Helpers --------------------------------------------------------------------------------------------------------
 

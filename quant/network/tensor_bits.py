@@ -1,6 +1,7 @@
 """How many bits the codes of a network's tensors have.
 
-The input image has 8 (codes 0 … 255, scale 1/255, zero point 0), the network's outputs 8, tensors that are only
+The input image has 8 (codes 0 … 255, scale 1/255, zero point 0), a map that is only the image rescaled channel by
+channel 8, the network's outputs 8, tensors that are only
 residual operands, or only rescaled channel by channel (stand-alone add, lone batch norm) 8, every other map
 `activation_bits`.
 """
@@ -41,11 +42,19 @@ def bits_of_owners(graph: FoldedGraph, activation_bits: int, chosen: Mapping[str
             bits[owner] = IMAGE_BITS
         elif given:
             bits[owner] = given.pop()
+        elif members == [owner] and _is_rescaled_image(graph, owner):
+            bits[owner] = IMAGE_BITS
         elif any(name in graph.outputs for name in members) or not _is_multiplied(graph, members):
             bits[owner] = OUTPUT_BITS
         else:
             bits[owner] = activation_bits
     return bits
+
+
+def _is_rescaled_image(graph: FoldedGraph, tensor: str) -> bool:
+    layer = next(layer for layer in graph.layers if layer.output == tensor)
+    exact = isinstance(layer, FoldedConvolution) and layer.exact and layer.weight[0].numel() == 1
+    return exact and layer.inputs == (graph.input,)
 
 
 def _is_multiplied(graph: FoldedGraph, members: list[str]) -> bool:
