@@ -43,6 +43,12 @@ def test_random_networks(geometry, seed):
     check(graph, geometry, seed, keep_maps=seed % 2 == 0)
 
 
+def test_padding_with_another_code_than_zero_is_refused(geometry):
+    graph = single_convolution(1, padding=Padding(1, 1, 1, 1), zero_point=3)
+    with pytest.raises(CompileError, match="layer 'convolution'.*pads 'image' with code 3.*put a ReLU before it"):
+        compile_graph(graph, geometry)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_random_networks_over_images_with_a_border(geometry, seed):
     graph = random_graph(
