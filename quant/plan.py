@@ -9,6 +9,7 @@ from .assignment.lane_mix import LaneMix
 from .assignment.methods import Method, check_budget, find_method
 from .graph.tensors import TENSOR_BITS, is_integer
 from .network.quantizers import SCALE_METHODS
+from .reconstruction.options import ReconstructionOptions
 from .training.recipe import TrainingOptions
 
 
@@ -33,6 +34,8 @@ class QuantizationPlan:
     training: of the fine-tuning, for instance by the method's recipe, `find_method(method).options(epochs=8)`. None, or
         0 epochs: only calibrated.
     refined: without fine-tuning, round the weights by the layers' outputs and correct the biases (`refine.py`).
+    reconstruction: without fine-tuning, learn weights, biases and ranges block by block (`reconstruction/`);
+        None: do not.
     name: of the integer graph; None: the model's class.
 
     Raises
@@ -50,6 +53,7 @@ class QuantizationPlan:
     accumulator_bits: int | None = None
     training: TrainingOptions | None = None
     refined: bool = False
+    reconstruction: ReconstructionOptions | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -70,11 +74,11 @@ class QuantizationPlan:
             self._refuse("accumulator_bits", "None or an integer of at least 2", self.accumulator_bits)
         if self.training is not None and not isinstance(self.training, TrainingOptions):
             self._refuse("training", "None or TrainingOptions", self.training)
-        if self.epochs and self.refined:
-            raise PlanError(
-                f"plan: refined networks are not fine-tuned, but training has {self.epochs} epochs; leave out one of "
-                "refined and training"
-            )
+        chosen = {"refined": self.refined, "reconstruction": self.reconstruction is not None,
+                  "training": bool(self.epochs)}  # fmt: skip
+        if sum(chosen.values()) > 1:
+            several = " and ".join(field for field, given in chosen.items() if given)
+            raise PlanError(f"plan: {several} exclude each other; leave out all but one")
 
     @property
     def preset(self) -> Method:

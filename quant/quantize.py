@@ -17,6 +17,8 @@ from .network.model import QuantizedNetwork
 from .network.quantizers import Formats, QuantizationError
 from .network.refine import refine
 from .plan import QuantizationPlan
+from .reconstruction.options import ReconstructedBlock
+from .reconstruction.reconstruct import reconstruct
 from .training import parallel
 from .training.checkpoint import Checkpoint
 from .training.device import CPU, TrainingDevice
@@ -70,6 +72,7 @@ class QuantizationResult:
     losses: mean loss per epoch of fine-tuning.
     agreement: how far the codes of fake quantization and of the integer graph differ, by tensor, on test images.
     narrowed: filters that have fewer bits than the method gave them, so that their sums fit the accumulators.
+    reconstructed: what became of every block, if they were reconstructed.
 
     In all but the first of several processes there are no accuracies and no agreement.
     """
@@ -83,6 +86,7 @@ class QuantizationResult:
     losses: tuple[float, ...]
     agreement: tuple[Agreement, ...]
     narrowed: tuple[Narrowed, ...] = ()
+    reconstructed: tuple[ReconstructedBlock, ...] = ()
 
 
 def quantize(
@@ -124,11 +128,26 @@ def quantize(
     if plan.refined:
         images = data.train_images[:REFINEMENT_IMAGES]
         refine(network, images, progress=lambda done, total: stage("refining layers", done, total))
+    reconstructed = _reconstruct(network, data, plan, checkpoint, stage)
     align_scales(network)
     stage("exporting", 0, 0)
     graph = export(network)
     stage("measuring", 0, 0)
-    return _measured(model, data, network, graph, losses, assignment.narrowed)
+    result = _measured(model, data, network, graph, losses, assignment.narrowed)
+    return dataclasses.replace(result, reconstructed=reconstructed)
+
+
+def _reconstruct(
+    network: QuantizedNetwork, data: Dataset, plan: QuantizationPlan, checkpoint: Checkpoint | None,
+    stage: StageCallback,
+) -> tuple[ReconstructedBlock, ...]:  # fmt: skip
+    """Reconstructs the network by the plan, if it is to be; what became of its blocks."""
+    if plan.reconstruction is None:
+        return ()
+    return reconstruct(
+        network, data.train_images[: plan.reconstruction.images], plan.reconstruction, checkpoint=checkpoint,
+        progress=lambda done, total: stage("reconstructing blocks, steps", done, total),
+    )  # fmt: skip
 
 
 class _Assignment:

@@ -21,6 +21,7 @@ from ...quant.models import ZOO, fold_normalisation, load_model
 from ...quant.models.weights import IMAGENET
 from ...quant.network.layer_report import layer_reports
 from ...quant.quantize import QuantizationResult
+from ...quant.reconstruction.options import ReconstructionOptions
 from ...quant.training import parallel
 from ...quant.training.recipe import TrainingOptions
 from ..figures.models import AgreementFigures, NarrowedFilters, QuantizedAccuracy, QuantizeFigures
@@ -50,7 +51,7 @@ class _Command(SectionedCommand):
         "Model and data": ("data", "image_size", "images_per_class", "test_images", "classes", "weights",
                            "normalisation"),
         "Formats": ("board_name", "method", "ratio", "budget", "hidden_bits", "activation_bits", "lut_scheme",
-                    "refine"),
+                    "refine", "reconstruct"),
         "Training": training_options.NAMES[: training_options.NAMES.index("device")],
         "Running it": training_options.NAMES[training_options.NAMES.index("device") :],
         "Results": ("output", "report", "json_path"),
@@ -90,6 +91,10 @@ class _Command(SectionedCommand):
 @click.option("--refine", is_flag=True,
               help="With --epochs 0, which does not train: choose the rounding of weights so that the layers' outputs "
                    "change least, and correct biases.")
+@click.option("--reconstruct", is_flag=True,
+              help="With --epochs 0: learn rounding, biases and ranges of activations, some layers at a time, so that "
+                   "their outputs are the float model's; it needs no labels. Minutes to an hour. With --checkpoint it "
+                   "can be stopped and resumed.")
 @training_options.training_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="File of the integer model to write (.imx).")
@@ -99,8 +104,8 @@ class _Command(SectionedCommand):
 def quantize(
     model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
     test_images: int | None, classes: int | None, weights: Path | None, normalisation: str, method: str,
-    ratio: str | None, budget: str | None, hidden_bits: int | None, refine: bool, training: TrainingChoice,
-    output: Path, report: Path | None, json_path: Path | None,
+    ratio: str | None, budget: str | None, hidden_bits: int | None, refine: bool, reconstruct: bool,
+    training: TrainingChoice, output: Path, report: Path | None, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
 
@@ -111,7 +116,7 @@ def quantize(
     \b
     From nothing, in minutes:   intramix quantize resnet-tiny --data procedural --float-epochs 12 --epochs 4 -o r.imx
     From trained weights:       intramix quantize resnet18 --weights resnet18.pth --normalisation imagenet
-                                    --data IMAGENET --epochs 0 --refine -o r18.imx
+                                    --data IMAGENET --epochs 0 --reconstruct -o r18.imx
     A long run that may stop:   … --checkpoint run/ --training-log run/log.jsonl; after Ctrl-C the same with --resume
     On 8 GPUs:                  torchrun --standalone --nproc-per-node 8 --no-python intramix quantize … --device cuda
 
@@ -158,7 +163,7 @@ def quantize(
         }  # fmt: skip
         plan = plan_for(
             geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budget=limit, training=options,
-            refined=refine, name=name,
+            refined=refine, reconstruction=ReconstructionOptions() if reconstruct else None, name=name,
         )  # fmt: skip
         quantized = quantize_with_progress(
             network, dataset, board, geometry, plan, log=log, checkpoint=saved("quantized"), device=training.device,

@@ -10,13 +10,13 @@ maps are only put side by side.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..frontend.folded import FoldedConvolution, FoldedGraph, padding_fault
+from ..frontend.folded import FoldedConvolution, FoldedGraph, FoldedLayer, padding_fault
 from ..frontend.folded_execution import add_residual, finish, rearrange, run_folded
 from .activation_quantizer import SAMPLES, ActivationQuantizer, sample
 from .quantized_convolution import QuantizedConvolution
@@ -140,9 +140,19 @@ class QuantizedNetwork(nn.Module):
         """Every tensor, dequantised, by name; with `keep`, only those (the others are dropped after their last use)."""
         if missing := [name for name, quantizer in self._by_owner.items() if not quantizer.calibrated]:
             raise QuantizationError(f"tensor {missing[0]!r} has no range yet; call calibrate before the network runs")
-        last_use = {name: index for index, layer in enumerate(self.graph.layers) for name in layer.inputs}
         tensors = {self.graph.input: self.quantizer(self.graph.input)(image_values(images))}
-        for index, layer in enumerate(self.graph.layers):
+        self.run(self.graph.layers, tensors, keep=keep)
+        return tensors
+
+    def run(
+        self, layers: Sequence[FoldedLayer], tensors: dict[str, Tensor], *, keep: Collection[str] | None = None
+    ) -> None:
+        """Runs some of the layers, which follow one another: adds their outputs to `tensors`, which has what they read.
+
+        With `keep`, tensors that are not in it leave `tensors` after their last use.
+        """
+        last_use = {name: index for index, layer in enumerate(layers) for name in layer.inputs}
+        for index, layer in enumerate(layers):
             if isinstance(layer, FoldedConvolution):
                 result = self.convolutions[layer.name](tensors[layer.input])
                 quantizer = self.quantizer(layer.output)
@@ -156,7 +166,6 @@ class QuantizedNetwork(nn.Module):
                 for name in set(layer.inputs) - set(keep):
                     if last_use[name] == index:
                         del tensors[name]
-        return tensors
 
     @torch.no_grad()
     def codes(self, images: Tensor) -> dict[str, np.ndarray]:
