@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from .assignment.allocation import Budget
+from .assignment.kept import KeptLayers
 from .assignment.lane_mix import LaneMix
 from .assignment.methods import Method, check_budget, find_method
 from .graph.tensors import TENSOR_BITS, is_integer
@@ -26,6 +27,7 @@ class QuantizationPlan:
     lane_mix: of the accelerator's tiles, or the ratio of formats instead.
     method: of the assignment, a name in `methods.METHODS`; it says when formats are assigned anew.
     budget: for methods with an integer program; None: the size that `lane_mix` gives.
+    kept: layers whose filters get their own bits, whatever the method gives them; None: none.
     activation_bits: of hidden maps, 2 … 8.
     tensor_bits: of single tensors, 2 … 8, by name; see `QuantizedNetwork`.
     scale_method: of the filters' scales, `mse` or `maximum`; see `quantizers.weight_scale`.
@@ -47,6 +49,7 @@ class QuantizationPlan:
     lane_mix: LaneMix
     method: str = "variance"
     budget: Budget | None = None
+    kept: KeptLayers | None = None
     activation_bits: int = 5
     tensor_bits: Mapping[str, int] = dataclasses.field(default_factory=dict)
     scale_method: str = "mse"

@@ -7,7 +7,8 @@ keeps its grid, and a weight may go to any of its levels. AdaRound's sigmoids be
 and QDrop's random dropping of activation quantization (Wei et al., 2022) were tried in its place: after the same 200
 steps a block's error on other photographs was a quarter to a half larger (docs/accuracy.md).
 
-What was learned is kept only where it lowers the block's error on images held out from it.
+At last the whole network is one block. What was learned is kept only where it lowers the block's error on images held
+out from it.
 """
 
 import dataclasses
@@ -24,6 +25,7 @@ from ..network.model import QuantizedNetwork, image_values
 from ..network.quantized_convolution import QuantizedConvolution
 from ..network.quantizers import QuantizationError, fake_quantize_weight
 from ..training.checkpoint import Checkpoint, Interruption, TrainingStopped, interruption
+from .adam import Adam
 from .blocks import Block, blocks
 from .options import ReconstructedBlock, ReconstructionOptions
 
@@ -61,23 +63,52 @@ def reconstruct(
     if len(images) < 2:
         raise QuantizationError("reconstruction needs at least two images: one to learn from, one to judge by")
     run = _Run(network, image_values(images[: options.images]), options)
-    conditions: Mapping[str, Any] = {"reconstruction": str(options), "images": len(run.exact)}
+    conditions: Mapping[str, Any] = {"reconstruction": str(options), "images": len(run.values)}
     saved = checkpoint.load(conditions) if checkpoint else None
     if saved:
         network.load_state_dict(saved["network"])
         run.reports = [ReconstructedBlock(**{**it, "layers": tuple(it["layers"])}) for it in saved["reports"]]
-    parts = blocks(network.graph)
+    stages = _stages(network, options)
+    total = sum(stage.steps for stage in stages)
     with interruption(checkpoint is not None) as asked:
-        for number, block in enumerate(parts):
-            targets = _in_batches(block, run.exact, functools.partial(run_layers, block.layers))
+        for number, stage in enumerate(stages):
+            run.go_to(stage.block)
+            targets = _in_batches(stage.block, run.exact, functools.partial(run_layers, stage.block.layers))
             if number >= len(run.reports):
-                told = functools.partial(_tell, progress, number * options.steps, len(parts) * options.steps)
-                run.reports.append(run.learn(number, block, targets, asked, told))
+                before = sum(it.steps for it in stages[:number])
+                told = functools.partial(_tell, progress, before, total)
+                run.reports.append(run.learn(number, stage, targets, asked, told))
                 if checkpoint:
                     reports = [dataclasses.asdict(it) for it in run.reports]
                     checkpoint.save(conditions, {"network": network.state_dict(), "reports": reports})
-            run.go_behind(block, targets)
+            run.go_behind(stage.block, targets)
+    with torch.no_grad():
+        for module in network.convolutions.values():
+            module.weight.copy_(fake_quantize_weight(module.weight, module.scale, module.formats))
     return tuple(run.reports)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class _Stage:
+    """A block, the steps and the images of a step that it is learned with, and a factor of all rates."""
+
+    block: Block
+    steps: int
+    batch: int
+    rate: float = 1.0
+
+
+def _stages(network: QuantizedNetwork, options: ReconstructionOptions) -> list[_Stage]:
+    """The blocks, and then the whole network."""
+    graph, found = network.graph, []
+    for block in blocks(graph):
+        _, height, width = graph.shapes[block.layers[-1].output]
+        batch = max(1, min(options.batch, options.positions // (height * width)))
+        found.append(_Stage(block=block, steps=options.steps, batch=batch))
+    whole = Block(layers=tuple(graph.layers), input=graph.input, outputs=graph.outputs)
+    if options.whole_steps and len(found) > 1:
+        found.append(_Stage(block=whole, steps=options.whole_steps, batch=options.whole_batch, rate=options.whole_rate))
+    return found
 
 
 def _tell(progress: Progress | None, before: int, total: int, steps: int) -> None:
@@ -90,24 +121,32 @@ class _Run:
 
     Members
     -------
+    values: the images, N × C × H × W.
     exact, rounded: what leads into the next block, of the float model and of the quantized network; N × C × H × W.
     reports: of the blocks that are done.
     """
 
     def __init__(self, network: QuantizedNetwork, values: Tensor, options: ReconstructionOptions) -> None:
-        self.network, self.options = network, options
+        self.network, self.options, self.values = network, options, values
         self.reports: list[ReconstructedBlock] = []
-        self.exact = values
-        with torch.no_grad():
-            self.rounded = network.quantizer(network.graph.input)(values)
-        self._settled = {network.source[network.graph.input]}
+        self.exact = self.rounded = values
+        self._settled: set[str] = set()
         """Owners of quantizers of what is behind: codes are made with their ranges."""
         numbers = torch.arange(len(values))
         held_out = numbers % min(options.held_out, len(values)) == 0
         self._learned_from, self._held_out = numbers[~held_out], numbers[held_out]
 
+    def go_to(self, block: Block) -> None:
+        """Makes ready for a block: the one behind the last one, or one that begins with the image."""
+        if block.input == self.network.graph.input:
+            self.exact = self.values
+            with torch.no_grad():
+                self.rounded = self.network.quantizer(block.input)(self.values)
+            self._settled = {self.network.source[block.input]}
+
     def learn(
-        self, number: int, block: Block, targets: Mapping[str, Tensor], asked: Interruption, told: Callable[[int], None]
+        self, number: int, stage: _Stage, targets: Mapping[str, Tensor], asked: Interruption,
+        told: Callable[[int], None],
     ) -> ReconstructedBlock:  # fmt: skip
         """Learns a block, and undoes it unless that helped.
 
@@ -116,6 +155,7 @@ class _Run:
         targets: the float model's outputs of the block.
         told: the steps that are done, after each.
         """
+        block = stage.block
         for name, target in targets.items():
             if not bool(torch.isfinite(target).all()):
                 raise QuantizationError(f"tensor {name!r} is not finite; check the weights and the images")
@@ -123,55 +163,50 @@ class _Run:
         ranges = self._ranges(block)
         learned = [value for module in modules for value in (module.weight, module.bias)] + ranges
         old = [value.detach().clone() for value in learned]
-        before = self._error(block, targets)
-        optimizer = torch.optim.Adam(self._groups(modules, ranges))
-        rates = [group["lr"] for group in optimizer.param_groups]
+        before, power = self._error(block, targets), {name: _power(target) for name, target in targets.items()}
+        optimizer = Adam(self._rated(modules, ranges))
         generator = torch.Generator().manual_seed(self.options.seed * 1_000_003 + number)
-        for step in range(self.options.steps):
+        for step in range(stage.steps):
             if asked.requested:
-                count = len(blocks(self.network.graph))
-                raise TrainingStopped(f"reconstruction stopped: {number} of {count} blocks are done; go on (--resume)")
-            for group, rate in zip(optimizer.param_groups, rates):
-                group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / self.options.steps))
-            optimizer.zero_grad()
-            self._loss(block, targets, generator).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+                raise TrainingStopped(f"reconstruction stopped, {number} blocks are done; go on with --resume")
+            self._loss(stage, targets, power, generator).backward()  # type: ignore[no-untyped-call]
+            optimizer.step(stage.rate * 0.5 * (1 + math.cos(math.pi * step / stage.steps)))
             told(step + 1)
-        optimizer.zero_grad()
         after = self._error(block, targets)
         kept = after < before  # not if it is NaN
         with torch.no_grad():
             if not kept:
                 for value, was in zip(learned, old):
                     value.copy_(was)
-            for module in modules:
-                module.weight.copy_(fake_quantize_weight(module.weight, module.scale, module.formats))
         names = tuple(layer.name for layer in block.convolutions)
         return ReconstructedBlock(layers=names, before=before, after=after, kept=kept)
 
     def go_behind(self, block: Block, targets: Mapping[str, Tensor]) -> None:
         """Moves on to what leads out of a block."""
         onward = block.layers[-1].output
+        if block.layers[-1] is self.network.graph.layers[-1]:
+            return
         self.exact, self.rounded = targets[onward], self._run(block, self.rounded)[onward]
         self._settled |= {self.network.source[layer.output] for layer in block.layers}
 
     def _run(self, block: Block, value: Tensor) -> dict[str, Tensor]:
         return _in_batches(block, value, functools.partial(self.network.run, block.layers))
 
-    def _loss(self, block: Block, targets: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
-        """Of a batch of the images that are learned from."""
-        _, height, width = self.network.graph.shapes[block.layers[-1].output]
-        options, images = self.options, self._learned_from
-        batch = max(1, min(options.batch, len(images), options.positions // (height * width)))
-        some = images[torch.randint(len(images), (batch,), generator=generator)]
-        tensors = {block.input: self.rounded[some]}
-        self.network.run(block.layers, tensors)
-        return torch.stack([_distance(tensors[name], targets[name][some]) for name in targets]).sum()
+    def _loss(
+        self, stage: _Stage, targets: Mapping[str, Tensor], power: Mapping[str, float], generator: torch.Generator
+    ) -> Tensor:
+        """Of a batch of the images that are learned from: squared error over the power of all images' outputs."""
+        images = self._learned_from
+        some = images[torch.randint(len(images), (min(stage.batch, len(images)),), generator=generator)]
+        tensors = {stage.block.input: self.rounded[some]}
+        self.network.run(stage.block.layers, tensors)
+        return torch.stack([(tensors[it] - targets[it][some]).square().mean() / power[it] for it in targets]).sum()
 
     def _error(self, block: Block, targets: Mapping[str, Tensor]) -> float:
         """The loss on the images held out."""
         found = self._run(block, self.rounded[self._held_out])
-        return sum(_distance(found[name], targets[name][self._held_out]).item() for name in targets)
+        exact = {name: target[self._held_out] for name, target in targets.items()}
+        return sum((found[it] - exact[it]).square().mean().item() / _power(exact[it]) for it in targets)
 
     def _ranges(self, block: Block) -> list[Tensor]:
         """The ends of the ranges of activations that are made in the block, and nowhere before."""
@@ -179,22 +214,23 @@ class _Run:
         quantizers = [self.network.quantizer(owner) for owner in owners if owner not in self._settled]
         return [value for quantizer in quantizers for value in quantizer.parameters() if value.requires_grad]
 
-    def _groups(self, modules: list[QuantizedConvolution], ranges: list[Tensor]) -> list[dict[str, Any]]:
-        """What is learned, for the optimizer, with its learning rates."""
-        groups: list[dict[str, Any]] = [{"params": ranges, "lr": self.options.range_rate}] if ranges else []
+    def _rated(
+        self, modules: list[QuantizedConvolution], ranges: list[Tensor]
+    ) -> list[tuple[Tensor, Tensor | float]]:
+        """What is learned, with its rates."""
+        rated: list[tuple[Tensor, Tensor | float]] = [(value, self.options.range_rate) for value in ranges]
         for module in modules:
             units = torch.tensor([kind.levels[-1] / 2 ** ((kind.bits + 2) / 2) for kind in module.formats])
             step = self.network.quantizer(module.layer.output).scale
-            groups += [
-                {"params": [module.weight], "lr": self.options.learning_rate * (module.scale * units).mean().item()},
-                {"params": [module.bias], "lr": self.options.bias_rate * step},
+            rated += [
+                (module.weight, self.options.learning_rate * (module.scale * units)[:, None, None, None]),
+                (module.bias, self.options.bias_rate * step),
             ]
-        return groups
+        return rated
 
 
-def _distance(found: Tensor, target: Tensor) -> Tensor:
-    """Squared error over the power of the target."""
-    return (found - target).square().mean() / target.square().mean().clamp_min(_SMALLEST_POWER)
+def _power(value: Tensor) -> float:
+    return max(value.square().mean().item(), _SMALLEST_POWER)
 
 
 @torch.no_grad()
