@@ -8,13 +8,14 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast pynq-test runtime-wheel lint hls bench docs clean
+.PHONY: help setup demo test test-fast pynq-test notebooks runtime-wheel lint hls bench docs clean
 
 help:
 	@echo "make demo           train, quantize, compile, generate, simulate and check a small CNN"
 	@echo "make test-fast      the tests of minutes: no simulator is built, nothing is trained for long"
 	@echo "make test           the whole test suite"
 	@echo "make pynq-test      run the driver through the pynq package on the simulated accelerator"
+	@echo "make notebooks      run both notebooks, the PYNQ-Z2's on the simulated accelerator: build/notebooks/*.html"
 	@echo "make lint           ruff and mypy"
 	@echo "make hls            C-simulate the Vivado HLS reference kernels against PyTorch"
 	@echo "make bench          measure the figures of docs/figures.md"
@@ -51,6 +52,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
 
 test-fast: $(STAMP)
+	$(OPTIONAL)
 	$(BIN)/python -m pytest -n 2 -m 'not long and not simulator and not slow'
 
 # The pynq package of the boards' images needs NumPy 1 and an old pycparser; all else comes from $(VENV).
@@ -65,6 +67,12 @@ $(PYNQ)/.installed: $(STAMP)
 
 pynq-test: $(PYNQ)/.installed
 	$(PYNQ)/bin/python -m pytest -p no:xdist tests/runtime/test_pynq.py tests/platforms/test_pynq_handoff.py
+
+# Notebooks run in the environment with pynq; what runs them and makes pages of them is installed when it is first asked for.
+notebooks: $(PYNQ)/.installed
+	@$(PYNQ)/bin/python -c 'import ipykernel, nbconvert' 2>/dev/null || \
+		$(PYNQ)/bin/python -m pip install --quiet --disable-pip-version-check ipykernel nbconvert
+	$(PYNQ)/bin/python examples/run_notebooks.py -o build/notebooks
 
 runtime-wheel: $(STAMP)
 	$(BIN)/python -m intramix.runtime.wheel -o dist

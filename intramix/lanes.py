@@ -54,5 +54,5 @@ def plan_for(
     """
     return QuantizationPlan(
         lane_mix=ratio or lane_mix(geometry), activation_bits=activation_bits or geometry.activation_bits,
-        accumulator_bits=geometry.accumulator_bits, **choices,
+        pooled_bits=geometry.activation_bits, accumulator_bits=geometry.accumulator_bits, **choices,
     )  # fmt: skip

@@ -163,10 +163,11 @@ def quantize(
     ------
     DataError: the images or labels cannot be used.
     CaptureError, QuantizationError: the model cannot be quantized; the message names the layer and a remedy.
+    CompileError: the accelerator cannot run it; found out before anything is trained.
     """
     target = find_board(board) if isinstance(board, str) else board
     geometry = geometry or scheme_of(plan.method if plan else method, target, target.geometry)
     plan = plan or plan_for(geometry, method=method, training=find_method(method).options(epochs=epochs))
     data = images if isinstance(images, Dataset) else dataset_of(images, labels)
-    result = quantize_network(model, data, plan, **training)
+    result = quantize_network(model, data, plan, check=lambda graph: compile_graph(graph, geometry), **training)
     return QuantizedModel(graph=result.graph, board=target, geometry=geometry, quantization=result)

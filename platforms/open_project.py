@@ -18,6 +18,8 @@ from .zynq.systems import board_system
 _DEVICES = re.compile(r"(xc7z0(?:07s|10|20))(\w+)-(\d)")
 _LOGS = (f"{NAME}_yosys.log", f"{NAME}_nextpnr.log")
 _LOG_LINES = 25
+_SYNTHESIS = "-family xc7 -flatten -abc9 -nosrl"
+"""nextpnr-xilinx cannot place shift registers in LUTs beside LUT memories."""
 _SCRIPT = """#!/bin/sh
 cd "$(dirname "$0")" && exec "${MAKE:-make}" "$@"
 """
@@ -41,7 +43,7 @@ def prepare(board: Board, geometry: Geometry, folder: Path) -> Project:
         "Makefile": render(
             "Makefile", name=NAME, board=board, openxc7=OPENXC7, chip=f"{device}{package}", family="zynq7",
             megahertz=f"{clock_hz / 1e6:g}",
-            synthesis="-family xc7 -flatten -abc9" + (" -nodsp" if geometry.dsp is Dsp.NONE else ""),
+            synthesis=_SYNTHESIS + (" -nodsp" if geometry.dsp is Dsp.NONE else ""),
         ),
         f"build_{NAME}.sh": _SCRIPT,
     }  # fmt: skip

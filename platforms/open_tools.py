@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from .errors import ToolError
-from .synthesis import SynthesisError, yosys_command
+from .yosys import SynthesisError, yosys_command
 
 OPENXC7 = Path("/snap/openxc7/current/opt/nextpnr-xilinx")
 """Where openXC7's package puts its files."""

@@ -20,8 +20,8 @@ _SITES = {
     "Block RAM Tile": "BRAM36", "URAM": "URAM", "DSPs": "DSP",
 }  # fmt: skip
 """Rows of `report_utilization` by family (7 series, UltraScale+), and what they count."""
-_BELS = {"SLICE_LUTX": "LUT", "SLICE_FFX": "FF", "DSP48E1": "DSP"}
-"""Rows of nextpnr's "Device utilisation"; a BRAM36 is a RAMB36E1 or two RAMB18E1."""
+_BELS = {"SLICE_LUTX": "LUT half", "SLICE_FFX": "FF", "DSP48E1": "DSP"}
+"""Rows of nextpnr's "Device utilisation", which counts halves of LUTs; a BRAM36 is a RAMB36E1 or two RAMB18E1."""
 _BEL_ROW = re.compile(r"^Info:\s+(\w+?)(?:_\1)?:\s*(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
 _FREQUENCY = re.compile(r"Max frequency for clock\s+'[^']*': ([\d.]+) MHz \((?:PASS|FAIL) at ([\d.]+) MHz\)")
 _POWER_ROWS = {
@@ -46,23 +46,24 @@ class Usage:
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Worst slacks in nanoseconds, and endpoints that miss their time; None where there is no path of the kind.
+    """Worst slacks in nanoseconds; None where there is no path of the kind.
 
     Members
     -------
     setup: worst negative slack (WNS): negative, and the clock is too fast.
     hold: worst hold slack (WHS).
     pulse_width: worst pulse width slack (WPWS).
+    failing_endpoints: that miss their time; None where the tool does not count them.
     """
 
     setup: float | None
     hold: float | None
     pulse_width: float | None
-    failing_endpoints: int
+    failing_endpoints: int | None
 
     @property
     def met(self) -> bool:
-        return self.failing_endpoints == 0 and all(
+        return not self.failing_endpoints and all(
             slack is None or slack >= 0 for slack in (self.setup, self.hold, self.pulse_width)
         )
 
@@ -89,9 +90,11 @@ class Reports:
 
     Members
     -------
+    tool: whose reports they are.
     problems: a line for each report that is absent or cut short, naming it.
     """
 
+    tool: str
     utilisation: tuple[Usage, ...]
     timing: Timing | None
     power: Power | None
@@ -120,8 +123,9 @@ def read_reports(folder: Path) -> Reports:
         both = read(NEXTPNR, parse_nextpnr)
         if both is None:
             raise BitstreamError(f"{folder} has no report that can be read: {'; '.join(problems)}")
-        return Reports(*both, None, ())
+        return Reports("nextpnr", *both, None, ())
     result = Reports(
+        "Vivado",
         read(UTILISATION, parse_utilisation) or (), read(TIMING, parse_timing), read(POWER, parse_power),
         tuple(problems),
     )  # fmt: skip
@@ -193,8 +197,6 @@ def parse_power(text: str) -> Power:
 def parse_nextpnr(text: str) -> tuple[tuple[Usage, ...], Timing]:
     """The log of nextpnr-xilinx: utilisation, and the clock that is reached after routing.
 
-    It tells no number of endpoints that fail: a clock that is too fast counts as one.
-
     Raises
     ------
     ReportError: one of them is missing.
@@ -209,7 +211,7 @@ def parse_nextpnr(text: str) -> tuple[tuple[Usage, ...], Timing]:
         usages.append(Usage("BRAM36", used + rows.get("RAMB18E1", (0, 0))[0] / 2, available))
     reached, wanted = map(float, clocks[-1])
     slack = round(1e3 / wanted - 1e3 / reached, 3)
-    return tuple(usages), Timing(slack, None, None, int(slack < 0))
+    return tuple(usages), Timing(slack, None, None, None)
 
 
 def _check_header(text: str, command: str) -> None:

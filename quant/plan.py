@@ -30,6 +30,7 @@ class QuantizationPlan:
     kept: layers whose filters get their own bits, whatever the method gives them; None: none.
     activation_bits: of hidden maps, 2 … 8.
     tensor_bits: of single tensors, 2 … 8, by name; see `QuantizedNetwork`.
+    pooled_bits: of what a max pool reads, at most: those of the accelerator's slots, 2 … 8.
     scale_method: of the filters' scales, `mse` or `maximum`; see `quantizers.weight_scale`.
     accumulator_bits: of the accelerator; filters whose sums could exceed them get fewer bits (`accumulators.py`). None:
         any sum is taken.
@@ -52,6 +53,7 @@ class QuantizationPlan:
     kept: KeptLayers | None = None
     activation_bits: int = 5
     tensor_bits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    pooled_bits: int = 8
     scale_method: str = "mse"
     accumulator_bits: int | None = None
     training: TrainingOptions | None = None
@@ -67,6 +69,7 @@ class QuantizationPlan:
         low, high = TENSOR_BITS[0], TENSOR_BITS[-1]
         for field, bits in (
             ("activation_bits", self.activation_bits),
+            ("pooled_bits", self.pooled_bits),
             *((f"tensor_bits[{name!r}]", bits) for name, bits in self.tensor_bits.items()),
         ):
             if not is_integer(bits) or bits not in TENSOR_BITS:

@@ -8,13 +8,15 @@ from torch import nn
 
 from .assignment.methods import assign
 from .data.data import Dataset, Images
+from .frontend.balance import balance_concatenations
 from .frontend.capture import capture
 from .frontend.fold import fold
+from .frontend.folded_execution import run_folded
 from .graph.graph import IntegerGraph
 from .network.accumulators import Narrowed, fit_accumulators
 from .network.export import Agreement, agreement, align_scales, export, integer_scores
 from .network.fidelity import Fidelity, fidelity
-from .network.model import QuantizedNetwork
+from .network.model import QuantizedNetwork, image_values
 from .network.quantizers import Formats, QuantizationError
 from .network.refine import refine
 from .plan import QuantizationPlan
@@ -33,6 +35,7 @@ AGREEMENT_IMAGES = 64
 FIDELITY_IMAGES = 256
 """Without labels; with labels, all test images are compared."""
 REFINEMENT_IMAGES = 64
+BALANCE_IMAGES = 16
 
 StageCallback = Callable[[str, int, int], None]
 """Told what quantization does outside of fine-tuning: a few words, and how much of it is done and to do (0, 0: not
@@ -102,6 +105,7 @@ def quantize(
     checkpoint: Checkpoint | None = None,
     device: TrainingDevice = CPU,
     callbacks: QuantizationCallbacks = _NOBODY,
+    check: Callable[[IntegerGraph], object] | None = None,
 ) -> QuantizationResult:
     """Captures, folds, calibrates, assigns, fine-tunes and exports a trained float model (it is left in eval mode).
 
@@ -112,6 +116,8 @@ def quantize(
     plan: all choices.
     checkpoint, device: of fine-tuning, see `train.train`.
     callbacks: who is told what goes on.
+    check: is given the integer graph as it is before anything is trained or refined, with the formats of the first
+        assignment; what it raises ends the quantization.
 
     Raises
     ------
@@ -119,13 +125,19 @@ def quantize(
     """
     if plan.epochs and data.train_labels is None:
         raise ValueError(f"data {data.name!r} has no labels to fine-tune with; add labels, or use epochs=0 (calibrate)")
+    _check_images(data)
     stage = callbacks.stage
     network = prepare(
         model, data.train_images, activation_bits=plan.activation_bits, tensor_bits=plan.tensor_bits,
-        scale_method=plan.scale_method, stage=stage, name=plan.name,
+        pooled_bits=plan.pooled_bits, scale_method=plan.scale_method, stage=stage, name=plan.name,
     )  # fmt: skip
+    if len(network.graph.outputs) == 1:
+        _check_scores(model, data)
     assignment = _Assignment(network, plan, data.train_images[:ASSIGNMENT_IMAGES], device.find(), stage)
     assignment.renew()
+    if check is not None:
+        stage("asking whether the accelerator can run it", 0, 0)
+        check(export(network))
     losses = _fine_tune(model, network, data, plan, assignment, checkpoint, device, callbacks)
     network.cpu()
     if losses:  # the weights are others now
@@ -154,6 +166,28 @@ def _reconstruct(
         checkpoint=None if parallel.rank() else checkpoint,
         progress=lambda done, total: stage("reconstructing blocks, steps", done, total),
     )  # fmt: skip
+
+
+def _check_images(data: Dataset) -> None:
+    images = data.train_images[:CALIBRATION_IMAGES]
+    if len(images) > 1 and bool((images == images.reshape(-1)[0]).all()):
+        raise ValueError(
+            f"data {data.name!r}: all {len(images)} images to calibrate with have one value everywhere; give images "
+            "like those that the network will see"
+        )
+
+
+def _check_scores(model: nn.Module, data: Dataset) -> None:
+    """Finds out with two images what would only come to light after an afternoon."""
+    labels = [int(labels.max()) for labels in (data.train_labels, data.test_labels) if labels is not None]
+    if not labels or parallel.rank():
+        return
+    scores = predict(model, data.test_images[:2])
+    if scores.ndim == 2 and max(labels) >= scores.shape[1]:
+        raise ValueError(
+            f"data {data.name!r}: the labels go up to {max(labels)}, but the model gives {scores.shape[1]} scores; "
+            "give the model that has these classes, or images without labels to calibrate only"
+        )
 
 
 class _Assignment:
@@ -251,6 +285,7 @@ def prepare(
     *,
     activation_bits: int = 5,
     tensor_bits: Mapping[str, int] | None = None,
+    pooled_bits: int = 8,
     scale_method: str = "mse",
     stage: StageCallback = _untold,
     name: str | None = None,
@@ -270,8 +305,11 @@ def prepare(
                     f"layer {layer.name!r}: {bad} of its {values.numel()} {what} (with batch norm folded in) are not "
                     "finite; load other weights, or train with a lower learning rate"
                 )
+    ranges = run_folded(graph, image_values(images[:BALANCE_IMAGES]))
+    balance_concatenations(graph, {tensor: float(values.abs().max()) for tensor, values in ranges.items()})
     network = QuantizedNetwork(
-        graph, activation_bits=activation_bits, tensor_bits=tensor_bits, scale_method=scale_method
+        graph, activation_bits=activation_bits, tensor_bits=tensor_bits, pooled_bits=pooled_bits,
+        scale_method=scale_method,
     )
     images = images[:CALIBRATION_IMAGES]
     network.calibrate(images, progress=lambda done, total: stage("calibrating, batches", done, total))

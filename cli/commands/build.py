@@ -14,6 +14,7 @@ from ...platforms.open_tools import FoundTool
 from ...platforms.project import Project
 from ...platforms.remote import Remote
 from ...platforms.reports import read_reports
+from ...platforms.timing.records import AnalysedClock, analysed_clock
 from ..figures.hardware import BuildFigures
 from ..shared.console import console, errors, step
 from ..shared.errors import UserError
@@ -72,6 +73,8 @@ def build(
     asked = "" if project.clock_hz == board.clock_hz else f" (of {board.clock_hz / 1e6:g} asked for)"
     part = board.part.name if board.part else ""
     console.print(f"{output}: {part}, {project.clock_hz / 1e6:g} MHz{asked}, prepared in {prepared:.1f} s")
+    expected = analysed_clock(geometry, board.part)
+    _warn_of_clock(project, expected)
     bitstream = reports = None
     tools: list[FoundTool] = []
     if prepare_only:
@@ -84,11 +87,29 @@ def build(
         reports = reports_figures(found)
     figures = BuildFigures(
         board=board.name, part=part, toolchain=toolchain, flow=flow, clock_hz=project.clock_hz,
+        expected_clock_hz=None if expected is None else round(expected.clock_hz),
         signature=f"0x{geometry.signature:08x}", prepare_seconds=round(prepared, 2),
         tools={tool.tool.names[0]: tool.version for tool in tools}, bitstream=bitstream, reports=reports,
         seconds=round(time.monotonic() - started, 2),
     )  # fmt: skip
     write_figures(json_path, figures)
+
+
+def _warn_of_clock(project: Project, expected: AnalysedClock | None) -> None:
+    """Says whether the clock is one that the timing analysis allows."""
+    megahertz = project.clock_hz / 1e6
+    if expected is None:
+        console.print(
+            f"  whether the paths allow {megahertz:g} MHz is not on record: `intramix timing` analyses them in minutes",
+            soft_wrap=True,
+        )
+    elif project.clock_hz > expected.clock_hz:
+        errors.print(
+            f"[yellow]warning:[/] {megahertz:g} MHz is above the {expected.clock_hz / 1e6:.0f} MHz that the timing "
+            f"analysis allows (longest path {expected.worst_ns:g} ns, docs/timing.md): the tool may miss it; "
+            f"--clock {int(expected.clock_hz / 1e6)} should be met",
+            soft_wrap=True,
+        )
 
 
 def _run(project: Project, toolchain: str, remote: Remote | None, tools: list[FoundTool]) -> Path:

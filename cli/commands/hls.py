@@ -15,6 +15,7 @@ from ...hls_reference.shapes import NETWORKS, shapes_of
 from ...hls_reference.tables import make_tables
 from ...hls_reference.vectors import reference_codes, write_vectors
 from ...hls_reference.workloads import REPRESENTATIVES, lane_mix, representative_layer
+from ...quant.graph.border import laid_border, lay_border
 from ...quant.graph.fileformat import load
 from ...quant.graph.graph import IntegerGraph
 from ...quant.graph.random_graph import random_codes
@@ -65,6 +66,7 @@ def hls(
     with step("Quantize the demo" if model == "demo" else "Load the model"):
         graph, inputs = _demo(build, images, seed) if model == "demo" else _loaded(Path(model), images, seed)
     with step("Write the project"):
+        inputs, graph = lay_border(graph, inputs), laid_border(graph)
         tables = make_tables(graph, build)
         scripts = write_project(output, build, tables, reference_codes(tables, inputs))
     console.print(

@@ -18,8 +18,7 @@ from ...quant.assignment.lane_mix import LaneMix
 from ...quant.assignment.methods import METHODS, find_method
 from ...quant.data.data import Dataset, load_data
 from ...quant.frontend.preflight import inspect_model
-from ...quant.models import ZOO, fold_normalisation, load_model
-from ...quant.models.weights import IMAGENET
+from ...quant.models import ZOO, Normalisation, Normalised, load_model, own_model
 from ...quant.network.layer_report import layer_reports
 from ...quant.quantize import QuantizationResult
 from ...quant.reconstruction.options import ReconstructionOptions
@@ -78,8 +77,9 @@ class _Command(SectionedCommand):
               help="Number of scores that the model gives (default: as many as the data has classes).")
 @click.option("--weights", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="File with the float model's trained weights, a state dict: .pth or .safetensors.")
-@click.option("--normalisation", type=click.Choice(("none", "imagenet")), default="none", show_default=True,
-              help="How images were normalised when the weights were trained; it is folded into the first convolution.")
+@click.option("--normalisation", metavar="none|imagenet|MEANS/DEVIATIONS", default="none", show_default=True,
+              help="How images were normalised when the weights were trained: (x − mean) / deviation, numbers for each "
+                   "channel with commas between, or one for all. It becomes part of the weights.")
 @click.option("--method", type=click.Choice(METHODS), default="variance", show_default=True,
               help="How every filter is given its number format (docs/quantization.md).")
 @click.option("--ratio", metavar="A:B:C",
@@ -130,6 +130,7 @@ def quantize(
     started = time.monotonic()
     limit = Budget.parse(budget) if budget else None
     kept = KeptLayers.parse(keep) if keep else None
+    normalised = Normalisation.parse(normalisation)
     options = find_method(method).options(**training.recipe)
     device = training.device.find()
     with parallel.process_group(device):
@@ -140,7 +141,7 @@ def quantize(
             data, image_size=image_size, images_per_class=images_per_class, test_images=test_images,
             from_files=options.augmentation != "none",
         )  # fmt: skip
-        network = _float_model(model, dataset, classes, weights, normalisation, training, options)
+        network = _float_model(model, dataset, classes, weights, normalised, training, options)
         if weights is None and not training.float_epochs:
             _warn_of_untrained(model, network, options)
         log = TrainingLog(training.log)
@@ -218,7 +219,7 @@ def quantize(
 
 
 def _float_model(
-    model: str, dataset: Dataset, classes: int | None, weights: Path | None, normalisation: str,
+    model: str, dataset: Dataset, classes: int | None, weights: Path | None, normalisation: Normalisation | None,
     training: TrainingChoice, options: TrainingOptions,
 ) -> Any:  # fmt: skip
     """The model to quantize or to train first."""
@@ -231,9 +232,7 @@ def _float_model(
     classes = classes or (10 if dataset.train_labels is None else int(dataset.train_labels.max()) + 1)
     torch.manual_seed(options.seed)
     network = load_model(model, channels=dataset.image_shape[0], classes=classes, weights=weights)
-    if normalisation == "imagenet":
-        fold_normalisation(network, *IMAGENET)
-    return network
+    return network if normalisation is None else Normalised(network, normalisation, dataset.image_shape[0])
 
 
 def _network_name(model: str, network: Any) -> str:
@@ -241,7 +240,8 @@ def _network_name(model: str, network: Any) -> str:
     module, separator, _ = model.partition(":")
     if not separator:
         return model
-    return type(network).__name__ if type(network).__module__ == module else module.rpartition(".")[2]
+    own = type(own_model(network))
+    return own.__name__ if own.__module__ == module else module.rpartition(".")[2]
 
 
 def _warn_of_untrained(model: str, network: Any, options: TrainingOptions) -> None:
@@ -249,7 +249,7 @@ def _warn_of_untrained(model: str, network: Any, options: TrainingOptions) -> No
     start = "is fine-tuned" if options.epochs else "is quantized"
     unless = "" if model in ZOO else f", unless {model} loads trained ones itself"
     console.print(
-        f"[yellow]{type(network).__name__} {start} from random weights{unless}:[/] give --weights FILE, or "
+        f"[yellow]{type(own_model(network)).__name__} {start} from random weights{unless}:[/] give --weights FILE, or "
         "--float-epochs N to train it first",
         soft_wrap=True,
     )

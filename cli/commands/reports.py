@@ -28,7 +28,8 @@ def print_reports(found: Reports) -> None:
         for usage in found.utilisation
     ]
     if (timing := found.timing) is not None:
-        late = f"{timing.failing_endpoints:,} endpoints fail: unreliable, build with a lower --clock"
+        count = "paths" if timing.failing_endpoints is None else f"{timing.failing_endpoints:,} endpoints"
+        late = f"{count} fail: unreliable, build with a lower --clock"
         verdict = "met" if timing.met else late
         rows.append(["worst setup slack", _slack(timing.setup), "", verdict])
         rows.append(["worst hold slack", _slack(timing.hold), "", ""])
@@ -36,7 +37,7 @@ def print_reports(found: Reports) -> None:
         parts = f"{power.dynamic:.2f} dynamic, {power.static:.2f} static"
         rows.append(["power, estimated", f"{power.total:.2f} W", parts, f"confidence: {power.confidence.lower()}"])
     columns = [("figure", "left"), ("value", "right"), ("of", "left"), ("", "left")]
-    table("Vivado's reports", columns, rows)
+    table(f"{found.tool}'s reports", columns, rows)
     for problem in found.problems:
         errors.print(f"[yellow]warning:[/] report {problem}")
 

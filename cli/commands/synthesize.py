@@ -11,7 +11,7 @@ from ...hdl.geometry import Dsp, Geometry
 from ...platforms.boards import LUT_LIMIT, Board
 from ...platforms.synthesis import synthesize as run_yosys
 from ..figures.hardware import BlockFigures, PartLimits, SynthesizeFigures
-from ..shared.console import step
+from ..shared.console import bar, step
 from ..shared.options import board_options, json_option
 from ..shared.output import write_figures
 from ..shared.tables import block_table
@@ -25,15 +25,17 @@ from ..shared.tables import block_table
 def synthesize(board: Board, geometry: Geometry, depth: int, json_path: Path | None) -> None:
     """Count a geometry's LUTs, flip-flops, DSPs and BRAMs with yosys, per block, and say whether it fits the part.
 
-    Takes minutes for a board's full geometry: the WebAssembly yosys works on one core.
+    Takes minutes, about four for `small` and many more for a board: yosys works on one core. The bar counts its stages
+    and the modules that it has mapped to LUTs.
     """
     started = time.monotonic()
     with step("Generate Verilog"):
         verilog = accelerator_verilog(geometry)
     family = board.part.family if board.part else "xc7"
-    with step(f"Synthesise for {family} with yosys") as note:
-        note("the first run compiles yosys itself: up to 2 minutes more")
-        report = run_yosys(verilog, top="accelerator", family=family, depth=depth, dsp=geometry.dsp is not Dsp.NONE)
+    with bar(f"Synthesise for {family} with yosys") as advance:
+        report = run_yosys(
+            verilog, top="accelerator", family=family, depth=depth, dsp=geometry.dsp is not Dsp.NONE, progress=advance
+        )
     limits = None
     if part := board.part:
         limits = PartLimits(lut=part.lut, ff=part.ff, dsp=part.dsp, bram36=part.bram36, lut_share=LUT_LIMIT)

@@ -16,7 +16,7 @@ from ...platforms.timing.analysis import TimingReport, analyse
 from ...platforms.timing.delays import SpeedGrade, speed_grade
 from ...platforms.timing.netlist import load
 from ..figures.timing import ClockFigures
-from ..shared.console import console, step, table
+from ..shared.console import bar, console, step, table
 from ..shared.errors import UserError
 from ..shared.options import board_options, json_option
 from ..shared.output import write_figures
@@ -101,9 +101,10 @@ def _synthesise(board: Board, geometry: Geometry, path: Path) -> None:
     family = board.part.family if board.part else "xc7"
     with step("Generate Verilog"):
         verilog = accelerator_verilog(geometry)
-    with step(f"Synthesise for {family} with yosys") as note:
-        note("minutes; the first run compiles yosys itself: up to 2 minutes more")
-        write_netlist(verilog, path, top="accelerator", family=family, dsp=geometry.dsp is not Dsp.NONE)
+    with bar(f"Synthesise for {family} with yosys") as advance:
+        write_netlist(
+            verilog, path, top="accelerator", family=family, dsp=geometry.dsp is not Dsp.NONE, progress=advance
+        )
 
 
 def _analyse(path: Path, grade: SpeedGrade, limit_ns: float, paths: int, depth: int) -> TimingReport:

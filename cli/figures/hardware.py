@@ -121,7 +121,7 @@ class TimingFigures:
     setup_ns: Annotated[float | None, Means("worst setup slack; null without a path", "ns")]
     hold_ns: Annotated[float | None, Means("worst hold slack; null without a path", "ns")]
     pulse_width_ns: Annotated[float | None, Means("worst slack of a pulse's width; null without one", "ns")]
-    failing_endpoints: Annotated[int, Means("paths' ends that are too late")]
+    failing_endpoints: Annotated[int | None, Means("paths' ends that are too late; null: not counted")]
     met: Annotated[bool, Means("whether the design works at its clock")]
 
 
@@ -140,7 +140,9 @@ class PowerFigures:
 class ReportsFigures:
     """What `reports` writes."""
 
-    utilisation: Annotated[Mapping[str, UsageFigures], Means("by kind: `LUT`, `FF`, `BRAM36`, `URAM`, `DSP`")]
+    utilisation: Annotated[
+        Mapping[str, UsageFigures], Means("by kind: `LUT` or `LUT half`, `FF`, `BRAM36`, `URAM`, `DSP`")
+    ]
     timing: Annotated[TimingFigures | None, Means("worst slacks; null without the report")]
     power: Annotated[PowerFigures | None, Means("null without the report")]
     problems: Annotated[tuple[str, ...], Means("a line for each report that is absent or cut short")]
@@ -155,6 +157,7 @@ class BuildFigures:
     toolchain: Annotated[str, Means("`vivado` or `open`")]
     flow: Annotated[str, Means("`rtl` or `block-design`")]
     clock_hz: Annotated[float, Means("what the processing system gives", "Hz")]
+    expected_clock_hz: Annotated[float | None, Means("what the timing analysis allows; null: none on record", "Hz")]
     signature: Annotated[str, Means("of the geometry, hexadecimal")]
     prepare_seconds: Annotated[float, Means("wall-clock time until the project was written", "s")]
     tools: Annotated[Mapping[str, str], Means("versions of the open tools that were found, by name")]

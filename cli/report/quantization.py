@@ -25,8 +25,8 @@ _LAYER_COLUMNS = [
 
 
 def show_findings(findings: Sequence[Finding], *, whole: bool) -> None:
-    """The table of operators; unless `whole`, only if one is rejected."""
-    if not whole and all(entry.status != REJECTED for entry in findings):
+    """The table of operators; unless it shall be `whole`, nothing: an error lists those that are rejected."""
+    if not whole:
         return
     rows = [
         [f"[{_COLOURS[entry.status]}]{cell}[/]" if entry.status in _COLOURS else cell for cell in _finding_row(entry)]

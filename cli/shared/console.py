@@ -1,12 +1,14 @@
 """What the commands print with: one console, progress bars, tables."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -23,25 +25,44 @@ errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 Advance = Callable[[int, int, str], None]
 """Called with (done, total, note): moves a bar; a total of 0 is one that nobody knows."""
 
+_PLAIN_SECONDS = 30.0
+"""Where there is no terminal, how long a bar is silent before it says in a line how far it is."""
+
+
+class _CountColumn(MofNCompleteColumn):
+    """How much is done, of how much; nothing where that is not known."""
+
+    def render(self, task: Task) -> Text:
+        return Text("") if task.total is None else super().render(task)
+
 
 @contextmanager
 def bar(title: str) -> Iterator[Advance]:
-    """A progress bar for as long as the block runs; shows its time when it ends."""
+    """A progress bar for as long as the block runs; shows its time when it ends.
+
+    In a file or a pipe it is a line now and then.
+    """
     columns = (
         SpinnerColumn(finished_text="[green]✓"),
         TextColumn("{task.description}"),
         BarColumn(bar_width=28),
-        MofNCompleteColumn(),
+        _CountColumn(),
         TimeElapsedColumn(),
         TextColumn("[dim]{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as progress:
         progress.add_task(title, total=None, note="")
         (task,) = progress.tasks
+        told = time.monotonic()
 
         def advance(done: int, total: int, note: str = "") -> None:
+            nonlocal told
             task.total = total or None
-            progress.update(task.id, completed=done, note=note)
+            progress.update(task.id, completed=done, note=escape(note))
+            if not console.is_terminal and time.monotonic() - told >= _PLAIN_SECONDS:
+                told = time.monotonic()
+                what = [f"{done:,} of {total:,}"] if total else []
+                console.print(f"… {title}: {', '.join([*what, *filter(None, [note])])}", markup=False)
 
         yield advance
         total, note = (1, "") if task.total is None else (task.total, task.fields["note"])

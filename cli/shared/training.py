@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from ...hdl.geometry import Geometry
@@ -74,7 +75,7 @@ def fingerprint(model: nn.Module) -> str:
     """A short text that is equal for models with equal weights."""
     digest = hashlib.sha256()
     for key, tensor in model.state_dict().items():
-        digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(key.encode() + tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -7,7 +7,8 @@ are left: ResNet's 7 × 7 window of stride 2 on 3 channels, 49 steps as it is, b
 space-to-depth, or a row of 4 taps of 42, which are 12 steps of 16 channels.
 
 What a tap's position holds twice gets its weight once, and pixels outside the image are code 0, as padding is; so every
-sum is the original one.
+sum is the original one. An image with a border of other codes is always stored so, with its border: what reads it then
+pads nothing.
 """
 
 import dataclasses
@@ -50,20 +51,21 @@ class AxisWindow:
 class InputRewrite:
     """How the input is stored, and the window over it that replaces every window over the image."""
 
-    image_channels: int
+    image: TensorType
     rows: AxisWindow
     columns: AxisWindow
 
     @cached_property
     def fold(self) -> InputFold:
         """How the input is stored."""
-        return InputFold(self.image_channels, self.rows.fold, self.columns.fold)
+        return InputFold(self.image.channels, self.rows.fold, self.columns.fold, self.image.border)
 
-    def source(self, image: TensorType) -> TensorType:
+    @property
+    def source(self) -> TensorType:
         """The type of the stored map."""
-        return dataclasses.replace(
-            image, channels=len(self.fold.channels), height=self.fold.rows.positions, width=self.fold.columns.positions
-        )
+        fold = self.fold
+        rows, columns = fold.rows.positions, fold.columns.positions
+        return dataclasses.replace(self.image, channels=len(fold.channels), height=rows, width=columns, border=())
 
     def weight(self, layer: Convolution) -> np.ndarray:
         """A layer's weight, filters × folded channels × taps × taps."""
@@ -78,24 +80,33 @@ class InputRewrite:
         return folded
 
 
-def axis_windows(first: int, last: int, stride: int, size: int, outputs: int) -> Iterator[AxisWindow]:
+def axis_windows(
+    first: int, last: int, stride: int, size: int, outputs: int, *, bordered: bool = False
+) -> Iterator[AxisWindow]:
     """Every way to store an axis of `size` pixels whose windows cover pixels first … last around stride · output.
 
-    The first one is the axis as it is.
+    The first one is the axis as it is. With a border every pixel of every window is stored.
     """
-    yield AxisWindow(AxisFold(1, (0,), size), last - first + 1, stride, -first)
-    for taps in range(1, -(-(last - first + 1) // stride) + 1):
-        choices = [_fold(origin, last, stride, taps, size, outputs) for origin in range(first - stride + 1, first + 1)]
+    reach = last - first + 1
+    if bordered:
+        yield AxisWindow(AxisFold(1, (first,), stride * (outputs - 1) + reach), reach, stride, 0)
+    else:
+        yield AxisWindow(AxisFold(1, (0,), size), reach, stride, -first)
+    for taps in range(1, -(-reach // stride) + 1):
+        origins = range(first - stride + 1, first + 1)
+        choices = [_fold(origin, last, stride, taps, size, outputs, bordered) for origin in origins]
         yield min(choices, key=lambda window: (len(window.fold.offsets), window.fold.positions))
 
 
-def _fold(origin: int, last: int, stride: int, taps: int, size: int, outputs: int) -> AxisWindow:
+def _fold(origin: int, last: int, stride: int, taps: int, size: int, outputs: int, bordered: bool) -> AxisWindow:
     """The window of `taps` taps over pixels origin … last, with the fewest offsets."""
     offsets: list[int] = []
     for start in range(origin, min(origin + stride, last + 1)):  # pixels of one residue follow one another
         copies = -(-len(range(start, last + 1, stride)) // taps)
         offsets += [start + stride * taps * copy for copy in range(copies)]
     offsets.sort()
+    if bordered:
+        return AxisWindow(AxisFold(stride, tuple(offsets), outputs - 1 + taps), taps, 1, 0)
     # Position 0 is the first that holds a pixel of the image; before it there are only zeros.
     pad = max(0, -(offsets[-1] // stride))
     offsets = [offset + stride * pad for offset in offsets]
@@ -105,6 +116,7 @@ def _fold(origin: int, last: int, stride: int, taps: int, size: int, outputs: in
 
 def choose_input_rewrite(graph: IntegerGraph, geometry: Geometry) -> InputRewrite | None:
     """How the network's input is best stored otherwise than as it is; None where that gains nothing or is impossible.
+    With a border it is always possible, by the contract of the graph, and needed.
 
     Every layer that reads the input must be a convolution over all channels, and all must have one stride and one size
     of output; their windows are united. The array must take fewer steps; then what counts is the larger one of the
@@ -120,8 +132,9 @@ def choose_input_rewrite(graph: IntegerGraph, geometry: Geometry) -> InputRewrit
     image = graph.tensors[graph.input]
     (((stride_y, stride_x), height, width),) = shapes
     kernels, pads = [layer.kernel for layer in layers], [layer.padding for layer in layers]
-    rows = _united([k[0] for k in kernels], [pad.top for pad in pads], stride_y, image.height, height)
-    columns = _united([k[1] for k in kernels], [pad.left for pad in pads], stride_x, image.width, width)
+    bordered = bool(image.border)
+    rows = _united([k[0] for k in kernels], [pad.top for pad in pads], stride_y, image.height, height, bordered)
+    columns = _united([k[1] for k in kernels], [pad.left for pad in pads], stride_x, image.width, width, bordered)
     tiles = sum(-(-graph.tensors[layer.output].channels // geometry.tile_filters) for layer in layers)
 
     def steps(y: AxisWindow, x: AxisWindow) -> int:
@@ -141,14 +154,14 @@ def choose_input_rewrite(graph: IntegerGraph, geometry: Geometry) -> InputRewrit
     choices = itertools.product(rows, (window for window in columns if len(window.fold.offsets) <= most))
     best = min(choices, key=lambda choice: cost(*choice), default=None)
     if best is None or steps(*best) >= steps(rows[0], columns[0]):
-        return None
-    return InputRewrite(image.channels, *best)
+        return InputRewrite(image, rows[0], columns[0]) if bordered else None
+    return InputRewrite(image, *best)
 
 
 def _united(
-    kernels: Sequence[int], pads: Sequence[int], stride: int, size: int, outputs: int
+    kernels: Sequence[int], pads: Sequence[int], stride: int, size: int, outputs: int, bordered: bool
 ) -> list[AxisWindow]:
     """`axis_windows` of the windows of several layers together."""
     first = min(-pad for pad in pads)
     last = max(kernel - 1 - pad for kernel, pad in zip(kernels, pads, strict=True))
-    return list(axis_windows(first, last, stride, size, outputs))
+    return list(axis_windows(first, last, stride, size, outputs, bordered=bordered))

@@ -121,9 +121,15 @@ class _Lowering:
         source, weight = tensors[layer.input], layer.weight
         kernel, stride, pad = layer.kernel, layer.stride, (layer.padding.top, layer.padding.left)
         if layer.input == self.graph.input and rewrite:
-            source, weight = rewrite.source(source), rewrite.weight(layer)
+            source, weight = rewrite.source, rewrite.weight(layer)
             kernel, stride = (weight.shape[2], weight.shape[3]), (rewrite.rows.stride, rewrite.columns.stride)
             pad = (rewrite.rows.pad, rewrite.columns.pad)
+        elif layer.padding and source.zero_point:
+            raise CompileError(
+                f"layer {layer.name!r}",
+                f"pads {source.name!r} with code {source.zero_point}; the accelerator pads maps with code 0 only",
+                f"put a ReLU before it, so that {source.name!r} has zero point 0, or drop the padding",
+            )
         residual = None if layer.residual is None else tensors[layer.residual]
         return MachineLayer(
             number, layer, source, tensors[layer.output], residual, weight, kernel, stride, *pad, self.images

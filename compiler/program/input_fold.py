@@ -14,20 +14,35 @@ ROW_BITS = 64
 
 @dataclasses.dataclass(frozen=True)
 class AxisFold:
-    """One axis: position p holds pixels stride · p + offset, for every offset; 0 where that lies outside the image."""
+    """One axis: position p holds pixels stride · p + offset, for every offset, of which some may lie outside the
+    image."""
 
     stride: int
     offsets: tuple[int, ...]
     positions: int
 
+    def reach(self, size: int) -> tuple[int, int]:
+        """Pixels before and after an image of `size` pixels that positions hold."""
+        return max(0, -self.offsets[0]), max(0, self.stride * (self.positions - 1) + self.offsets[-1] - size + 1)
+
+    def moved(self, pixels: int) -> "AxisFold":
+        """The same pixels of an image before which so many others have been put."""
+        return AxisFold(self.stride, tuple(offset + pixels for offset in self.offsets), self.positions)
+
 
 @dataclasses.dataclass(frozen=True)
 class InputFold:
-    """Rows and columns gathered independently; channel number n of a position is pixel and channel `channels[n]`."""
+    """Rows and columns gathered independently; channel number n of a position is pixel and channel `channels[n]`.
+
+    Members
+    -------
+    border: codes of pixels outside the image, one for each of its channels. Empty: 0.
+    """
 
     image_channels: int
     rows: AxisFold
     columns: AxisFold
+    border: tuple[int, ...] = ()
 
     @cached_property
     def channels(self) -> tuple[tuple[int, int, int], ...]:
@@ -39,19 +54,38 @@ class InputFold:
         """Channels of a position that come from one row of the image."""
         return len(self.columns.offsets) * self.image_channels
 
+    @property
+    def plain(self) -> bool:
+        """Whether a position is a pixel."""
+        return all(axis.stride == 1 and axis.offsets == (0,) for axis in (self.rows, self.columns))
+
+    def laid(self, images: np.ndarray) -> tuple["InputFold", np.ndarray]:
+        """The same without a border, and images (N × channels × height × width) around which it is laid."""
+        if not self.border:
+            return self, images
+        axes = (self.rows, self.columns)
+        reaches = [axis.reach(size) for axis, size in zip(axes, images.shape[2:], strict=True)]
+        larger = [size + sum(reach) for size, reach in zip(images.shape[2:], reaches, strict=True)]
+        result = np.empty((*images.shape[:2], *larger), images.dtype)
+        result[...] = np.asarray(self.border, images.dtype)[:, None, None]
+        inside = (slice(before, before + size) for (before, _), size in zip(reaches, images.shape[2:], strict=True))
+        result[:, :, *inside] = images
+        rows, columns = (axis.moved(before) for axis, (before, _) in zip(axes, reaches, strict=True))
+        return InputFold(self.image_channels, rows, columns), result
+
     def pack(self, codes: np.ndarray, *, slot_bits: int, word_channels: int) -> np.ndarray:
         """Words (channel word × positions × positions × bytes, uint8) of an image (channels × height × width).
 
         Each row's share of a position becomes one integer, of at most `ROW_BITS`, once; words are cut out of a few of
-        these. A host packs every image, so this is what it spends its time with.
+        these. A host packs every image, so this is what it spends its time with. A border must have been `laid`.
         """
+        assert not self.border
         assert self.row_channels * slot_bits <= ROW_BITS
         _, height, width = codes.shape
         kind = np.uint32 if self.row_channels * slot_bits <= 32 else np.uint64
         shape = self.rows.positions, self.columns.positions
         # Rows of zeros above and below the image, which offsets reach.
-        above = max(0, -self.rows.offsets[0])
-        below = max(0, self.rows.stride * (shape[0] - 1) + self.rows.offsets[-1] - height + 1)
+        above, below = self.rows.reach(height)
         rows = np.zeros((above + height + below, shape[1]), kind)
         for number, (offset, channel) in enumerate(itertools.product(self.columns.offsets, range(len(codes)))):
             here, there = _overlap(self.columns, offset, width)
@@ -89,7 +123,7 @@ class InputFold:
             AxisFold(axis["stride"], tuple(axis["offsets"]), axis["positions"])
             for axis in (fields["rows"], fields["columns"])
         )
-        return cls(fields["image_channels"], rows, columns)
+        return cls(fields["image_channels"], rows, columns, tuple(fields.get("border", ())))
 
 
 def _pieces(size: int) -> list[tuple[int, int]]:

@@ -133,7 +133,11 @@ class MapLayout:
             raise ValueError(f"map {self.name} must have codes 0 … {(1 << self.bits) - 1}, not "
                              f"{codes.min()} … {codes.max()}")
         codes = codes.astype(np.uint8, copy=False).reshape(self.images, self.channels, self.height, self.width)
-        if fold := self.fold:
+        fold = self.fold
+        if fold:
+            fold, codes = fold.laid(codes)
+            codes = codes[:, :, : self.image_rows, : self.columns] if fold.plain else codes
+        if fold and not fold.plain:
             slots, width = self.slot_bits, self.word_channels
             words = [
                 np.concatenate([fold.pack(image, slot_bits=slots, word_channels=width) for image in digit], axis=1)

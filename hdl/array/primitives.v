@@ -26,7 +26,7 @@ module DSP48E1 (
     ) core (
         .clk(CLK), .a(A[24:0]), .b(B), .c(C), .pcin(PCIN), .opmode({2'b00, OPMODE}),
         .ce({CEA1, CEA2, CEB1, CEB2, CEC, CEM, CEP}),
-        .other({ALUMODE, INMODE, CARRYIN, CARRYINSEL, CARRYCASCIN, RSTA, RSTB, RSTC, RSTM, RSTP, RSTALLCARRYIN,
+        .other({ALUMODE, INMODE, CARRYIN, CARRYINSEL, RSTA, RSTB, RSTC, RSTM, RSTP, RSTALLCARRYIN,
             RSTALUMODE, RSTCTRL, RSTINMODE}),
         .p(P)
     );
@@ -56,7 +56,7 @@ module DSP48E2 (
     ) core (
         .clk(CLK), .a(A[26:0]), .b(B), .c(C), .pcin(PCIN), .opmode(OPMODE),
         .ce({CEA1, CEA2, CEB1, CEB2, CEC, CEM, CEP}),
-        .other({ALUMODE, INMODE, CARRYIN, CARRYINSEL, CARRYCASCIN, RSTA, RSTB, RSTC, RSTM, RSTP, RSTALLCARRYIN,
+        .other({ALUMODE, INMODE, CARRYIN, CARRYINSEL, RSTA, RSTB, RSTC, RSTM, RSTP, RSTALLCARRYIN,
             RSTALUMODE, RSTCTRL, RSTINMODE}),
         .p(P)
     );
@@ -69,7 +69,7 @@ module intramix_multiply_add #(
         USE_MULT = "MULTIPLY", USE_SIMD = "ONE48"
 ) (
     input clk, input signed [A_BITS-1:0] a, input signed [17:0] b, input [47:0] c, pcin, input [8:0] opmode,
-    input [6:0] ce, input [22:0] other, output reg [47:0] p
+    input [6:0] ce, input [21:0] other, output reg [47:0] p
 );
     localparam [6:0] REQUIRED_CE = AREG == 2 ? 7'b1111011 : 7'b0101011;
 

@@ -10,21 +10,24 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from ..models.normalised import own_model
 from .operations import CapturedGraph, Operation, Problem, Unsupported, Value
-from .operators import read
+from .operators import plain_name, read
 
 SHAPES_LOGGER = "torch.fx.experimental.symbolic_shapes"
 """Of torch.export, about sizes that depend on values: these are errors here, with a message of their own."""
 
 
 class CaptureError(ValueError):
-    """A model that cannot be captured; the message lists every operator that stands in the way.
+    """A model that cannot be captured; the message lists every kind of operator that stands in the way, and where the
+    first of each is.
 
     Members
     -------
@@ -48,9 +51,10 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], *, name: str | 
     Raises
     ------
     TypeError: `model` is no nn.Module.
-    CaptureError: the model cannot be exported, or has operators that the machine lacks (all of them are listed).
+    CaptureError: the model cannot be exported, or has operators that the machine lacks (every kind is listed).
     """
-    if not isinstance(model, nn.Module):
+    own = own_model(model)
+    if not isinstance(own, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}")
     if len(input_shape) != 3 or any(not isinstance(size, int) or size < 1 for size in input_shape):
         raise CaptureError(f"input_shape must be three integers (channels, height, width) above 0, not {input_shape!r}")
@@ -65,8 +69,11 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], *, name: str | 
         if node.op == "placeholder":
             values[node] = Value(graph_input, input_shape) if node.name == input_name else parameters.get(node.name)
         elif node.op == "call_function":
-            layer = _layer_name(node)
+            layer = _layer_name(node, "" if own is model else "model.")
             try:
+                if _is_constant(node, values):
+                    values[node] = _computed(node, values)
+                    continue
                 result = read(node, values, names.proposed(layer))
             except Unsupported as problem:
                 entries.append(Problem(layer, str(node.target), problem.reason, problem.remedy))
@@ -76,12 +83,10 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], *, name: str | 
                 entries.append(result)
                 result = Value(result.name, result.shape, flat=_is_vector(node))
             values[node] = result
-    problems = dict.fromkeys(entry for entry in entries if isinstance(entry, Problem))
-    if problems:
-        listing = "\n".join(f"  {it.name}: {it.operator}: {it.reason}; {it.remedy}" for it in problems)
-        raise CaptureError(f"{type(model).__name__} has operators that the accelerator cannot run:\n{listing}", entries)
+    if problems := [entry for entry in entries if isinstance(entry, Problem)]:
+        raise CaptureError(_listed(type(own).__name__, problems), entries)
     return CapturedGraph(
-        name=name or type(model).__name__,
+        name=name or type(own).__name__,
         input=graph_input,
         input_shape=input_shape,
         operations=tuple(entry for entry in entries if isinstance(entry, Operation)),
@@ -89,15 +94,46 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], *, name: str | 
     )
 
 
+def _listed(model: str, problems: Sequence[Problem]) -> str:
+    """A line for each kind of operator and what would work instead: how many there are, and the first."""
+    kinds: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault((problem.operator, problem.remedy), []).append(problem)
+    counts: Counter[str] = Counter()
+    for (operator, _), members in kinds.items():
+        counts[plain_name(operator)] += len(members)
+    lines = [f"{model} has operators that the accelerator cannot run: "
+             f"{', '.join(f'{count} × {operator}' for operator, count in counts.items())}"]  # fmt: skip
+    for (operator, remedy), (first, *others) in kinds.items():
+        more = f" and {len(others)} more" if others else ""
+        lines.append(f"  {first.name}{more}: {operator}: {first.reason}; {remedy}")
+    return "\n".join(lines)
+
+
+def _is_constant(node: fx.Node, values: Mapping[fx.Node, Any]) -> bool:
+    """Whether an operator reads the model's own tensors only, as those of weight norm, pruning and the like do."""
+    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+        return False
+    return all(isinstance(values.get(it), Tensor) for it in node.all_input_nodes)
+
+
+@torch.no_grad()
+def _computed(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
+    arguments, options = fx.node.map_arg((node.args, node.kwargs), lambda it: values[it])
+    return node.target(*arguments, **options)  # type: ignore[operator]
+
+
 def _export(model: nn.Module, input_shape: tuple[int, int, int]) -> Any:
     modes = {module: module.training for module in model.modules()}
     parameter = next(model.parameters(), torch.zeros(()))
     example = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
-    model.eval()
+    with contextlib.suppress(NotImplementedError):  # of torch.export's own modules, which keep the mode they had
+        model.eval()
     printed = io.StringIO()
     try:
         with warnings.catch_warnings(), contextlib.redirect_stderr(printed), _without_warnings(SHAPES_LOGGER):
             warnings.simplefilter("ignore", FutureWarning)  # of torch.export about its own pytrees (torch 2.13)
+            warnings.filterwarnings("ignore", "The tensor attribute .* was assigned during export")  # by pruning
             program = torch.export.export(model, (example,), strict=False).run_decompositions({})
         sys.stderr.write(printed.getvalue())
         return program
@@ -169,10 +205,12 @@ def _unknown(node: fx.Node) -> Value | None:
     return Value("?", (shape[1], 1, 1)) if len(shape) == 2 else None
 
 
-def _layer_name(node: fx.Node) -> str:
-    """The path of the module that runs the operator; for a function, the caller's path and the function's name."""
+def _layer_name(node: fx.Node, prefix: str) -> str:
+    """The path of the module that runs the operator, without a prefix; for a function, the caller's path and the
+    function's name."""
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     path, kind = stack[-1] if stack else ("", "")
+    path = f"{path}.".removeprefix(prefix).removesuffix(".")
     kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     if path and kind.startswith("torch.nn.modules.") and not kind.startswith("torch.nn.modules.container"):
         return path

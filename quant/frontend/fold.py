@@ -1,5 +1,6 @@
 """Folding: the captured operations as the layers that the machine has; real numbers still, and the same function.
 
+What a model does to its image first, as a normalisation, goes into what reads it (`image_affine.py`).
 Batch norms go into the weights and biases, ReLU and ReLU6 become the output range of the layer before, an add joins the
 convolution that makes one of its operands. What cannot be joined becomes a depthwise 1×1 convolution with weights ±1.
 
@@ -7,9 +8,11 @@ All operands of a concatenation share one quantizer, so that it costs nothing. B
 that no one else reads go into the convolutions before it; in DenseNet, where each concatenation normalises the same
 maps differently, they become a depthwise 1×1 convolution: scale and offset per channel are its requantization, exactly.
 An operand that cannot share the others' quantizer, or that stands beside other maps in another concatenation, is copied
-by such a convolution.
+by such a convolution, and so is the image where it is pooled: its codes have 8 bits, of which the accelerator can take
+no maximum. Pools over more rows or columns than a window has are taken in two steps.
 """
 
+import dataclasses
 import math
 from collections import Counter
 from typing import Any
@@ -27,21 +30,27 @@ from .folded import (
     can_be_negative,
     code_sources,
 )
+from .image_affine import absorb_image_affine
+from .large_windows import LARGEST_WINDOW, in_two_steps
 from .operand_copies import OperandCopies
 from .operations import Add, Affine, CapturedGraph, Clamp, Concatenate, Conv, Operation, Pool
 
 
 def fold(captured: CapturedGraph) -> FoldedGraph:
-    """Folds a captured graph. The function stays the same but for rounding of floating point.
+    """Folds a captured graph. The function stays the same but for rounding of floating point, and of the border around
+    a normalised image to codes.
 
     Raises
     ------
     ValueError: nothing is left to compute.
     """
-    folder = _Folder(captured)
-    for operation in captured.operations:
+    absorbed = absorb_image_affine(captured)
+    folder = _Folder(absorbed.graph)
+    for operation in absorbed.graph.operations:
         folder.take(operation)
-    return folder.result()
+    graph = folder.result()
+    absent = {name: graph.tensor_of[reader] for name, reader in absorbed.readers.items()}
+    return dataclasses.replace(graph, tensor_of=graph.tensor_of | absent)
 
 
 class _Folder:
@@ -63,7 +72,7 @@ class _Folder:
         if isinstance(operation, Conv):
             self._append(operation, sources[0], weight=operation.weight.clone(), bias=operation.bias.clone(),
                          stride=operation.stride, padding=operation.padding, groups=operation.groups,
-                         kind=operation.kind)  # fmt: skip
+                         border=operation.border, kind=operation.kind)  # fmt: skip
         elif isinstance(operation, Affine):
             self._affine(operation, sources[0])
         elif isinstance(operation, Clamp):
@@ -141,8 +150,19 @@ class _Folder:
         self._pseudo(operation, sources[0], ones, residual=sources[1], kind="add")
 
     def _pool(self, operation: Pool, source: str) -> None:
-        if (operation.kernel, operation.stride, operation.divisor) == ((1, 1), (1, 1), 1.0) and not operation.padding:
+        if max(operation.kernel) > LARGEST_WINDOW and (steps := in_two_steps(operation)):
+            for step in steps:
+                self.uses[step.name] += 1
+                self._pool(step, source)
+                source = self.tensor[step.name]
+            self.uses[operation.name] -= 1
+            return
+        if operation.maximum and source == self.captured.input and not _keeps(operation):
+            source = self._image_copy()
+        if _keeps(operation):
             self._alias(operation, source)
+        elif operation.maximum and self._joins_stride(operation, source):
+            self._hold(operation, source)
         elif operation.maximum:
             self.layers[operation.name] = FoldedPool(
                 name=operation.name, input=source, output=operation.name, shape=operation.shape,
@@ -153,6 +173,29 @@ class _Folder:
             factor = torch.full((operation.shape[0],), 1.0 / operation.divisor, dtype=torch.float64)
             self._pseudo(operation, source, factor, kind="average_pool", kernel=operation.kernel,
                          stride=operation.stride, padding=operation.padding)  # fmt: skip
+
+    def _image_copy(self) -> str:
+        """The image with fewer bits, for pools."""
+        name = f"{self.captured.input}.copy"
+        if name not in self.layers:
+            channels = self.captured.input_shape[0]
+            self.layers[name] = FoldedConvolution(
+                name=name, input=self.captured.input, output=name, shape=self.captured.input_shape, groups=channels,
+                exact=True, kind="copy", weight=torch.ones(channels, 1, 1, 1, dtype=torch.float64),
+                bias=torch.zeros(channels, dtype=torch.float64),
+            )  # fmt: skip
+        return name
+
+    def _joins_stride(self, operation: Pool, source: str) -> bool:
+        """Takes every so-many-th row or column into a layer that does so already; whether there is such a layer."""
+        layer = self.layers.get(source)
+        if operation.kernel != (1, 1) or operation.padding or self.uses[operation.inputs[0]] > 1:
+            return False
+        if not isinstance(layer, FoldedPool) or layer.kernel != (1, 1) or layer.padding:
+            return False
+        layer.stride = (layer.stride[0] * operation.stride[0], layer.stride[1] * operation.stride[1])
+        layer.shape = operation.shape
+        return True
 
     # Helpers --------------------------------------------------------------------------------------------------------
 
@@ -194,3 +237,8 @@ class _Folder:
             return [layer]
         parts = [self._makers(self.value[name], through_pools=through_pools) for name in layer.inputs]
         return [maker for part in parts for maker in part] if all(parts) else []
+
+
+def _keeps(pool: Pool) -> bool:
+    """Whether a pool changes nothing."""
+    return (pool.kernel, pool.stride, pool.divisor) == ((1, 1), (1, 1), 1.0) and not pool.padding

@@ -20,6 +20,7 @@ class FoldedConvolution:
     weight: float64, out × in / groups × rows × columns; bias: float64 per filter.
     exact: a pseudo-layer (average pool, add, copy, lone batch norm or ReLU): every filter's weights are ±its one
         magnitude, so that its integer weights are ±1 and its scale that magnitude, whatever its format; not trained.
+    border: values of its input, float64, one a channel, where it pads (of the image alone); None: 0.
     residual: name of r, or None.
     relu, ceiling: the output range; ceiling is ∞ unless ReLU6.
     kind: as in `graph.Convolution`.
@@ -34,6 +35,7 @@ class FoldedConvolution:
     stride: tuple[int, int] = (1, 1)
     padding: Padding = dataclasses.field(default_factory=Padding)
     groups: int = 1
+    border: Tensor | None = None
     residual: str | None = None
     relu: bool = False
     ceiling: float = math.inf

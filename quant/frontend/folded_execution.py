@@ -14,7 +14,9 @@ from .folded import FoldedConcatenation, FoldedConvolution, FoldedGraph, FoldedL
 def convolve(layer: FoldedConvolution, value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """The convolution of a layer with given weights (before residual and output range); value: N × C × H × W."""
     padding = layer.padding
-    if padding.top == padding.bottom and padding.left == padding.right:
+    if layer.border is not None:
+        value, edges = _surround(value, padding, layer.border), (0, 0)
+    elif padding.top == padding.bottom and padding.left == padding.right:
         edges = (padding.top, padding.left)
     else:
         value, edges = pad(value, padding), (0, 0)
@@ -25,6 +27,15 @@ def pad(value: Tensor, padding: Padding, fill: float = 0.0) -> Tensor:
     if not padding:
         return value
     return functional.pad(value, (padding.left, padding.right, padding.top, padding.bottom), value=fill)
+
+
+def _surround(value: Tensor, padding: Padding, border: Tensor) -> Tensor:
+    """The value with a number for each channel around its maps."""
+    images, channels, height, width = value.shape
+    rows, columns = height + padding.top + padding.bottom, width + padding.left + padding.right
+    result = border.to(value)[:, None, None].expand(images, channels, rows, columns).clone()
+    result[:, :, padding.top : padding.top + height, padding.left : padding.left + width] = value
+    return result
 
 
 def max_pool(layer: FoldedPool, value: Tensor) -> Tensor:

@@ -38,13 +38,19 @@ class Operation:
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Conv(Operation):
-    """A convolution; a linear layer is one whose kernel covers the map. Weight: out × in / groups × rows × columns."""
+    """A convolution; a linear layer is one whose kernel covers the map. Weight: out × in / groups × rows × columns.
+
+    Members
+    -------
+    border: values of its input, one a channel, where it pads; None: 0.
+    """
 
     weight: Tensor
     bias: Tensor
     stride: tuple[int, int] = (1, 1)
     padding: Padding = NO_PADDING
     groups: int = 1
+    border: Tensor | None = None
     kind: str = "convolution"
 
 

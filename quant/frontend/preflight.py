@@ -67,7 +67,7 @@ def _findings(captured: CapturedGraph, graph: FoldedGraph) -> tuple[Finding, ...
             note = "" if layers[name].kind == kind else f"as {layers[name].kind}"
             findings.append(Finding(name, kind, SUPPORTED, note))
         else:
-            holder = graph.tensor_of[name]
+            holder = graph.tensor_of.get(name)
             note = f"into {holder}" if holder in graph.shapes else "nothing reads its result"
             findings.append(Finding(name, kind, FOLDED, note))
     return tuple(findings)

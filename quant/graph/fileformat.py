@@ -5,7 +5,6 @@ kept in the narrowest integer type that holds them and are int64 again after loa
 `made_for` is a mapping of strings in the manifest, what the model was made for, which nothing here reads.
 """
 
-import dataclasses
 import io
 import json
 import os
@@ -127,12 +126,10 @@ def _narrow(values: np.ndarray) -> np.ndarray:
 
 
 def _tensor_entry(tensor: TensorType) -> dict[str, Any]:
-    entry = {
-        field.name: int(getattr(tensor, field.name))
-        for field in dataclasses.fields(tensor)[1:]
-        if field.name != "scale"
-    }
-    return {"name": tensor.name, **entry, "scale": float(tensor.scale)}
+    numbers = ("channels", "height", "width", "bits", "zero_point")
+    entry = {"name": tensor.name} | {field: int(getattr(tensor, field)) for field in numbers}
+    border = {"border": [int(code) for code in tensor.border]} if tensor.border else {}
+    return entry | {"scale": float(tensor.scale)} | border
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
@@ -169,7 +166,7 @@ def _open(path: str, data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _graph(path: str, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerGraph:
-    tensors = [TensorType(**entry) for entry in manifest["tensors"]]
+    tensors = [_tensor(entry) for entry in manifest["tensors"]]
     return IntegerGraph(
         name=manifest["name"],
         tensors={tensor.name: tensor for tensor in tensors},
@@ -177,6 +174,10 @@ def _graph(path: str, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -
         input=manifest["input"],
         outputs=tuple(manifest["outputs"]),
     )
+
+
+def _tensor(entry: dict[str, Any]) -> TensorType:
+    return TensorType(**(entry | {"border": tuple(entry.get("border", ()))}))
 
 
 def _layer(path: str, entry: dict[str, Any], arrays: dict[str, np.ndarray]) -> Layer:

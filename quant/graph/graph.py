@@ -2,7 +2,7 @@
 
 Every map is an unsigned integer tensor (codes), every operator exact integer arithmetic. A `Convolution` is
 
-    acc = Σ w · q                          (a code outside the map is 0)
+    acc = Σ w · q                          (outside the map q is the code of the value 0, or the image's border)
     y   = clip((acc·M[o] + r·R + B[o] + half) >> S, 0, 2^bits − 1),   half = 2^(S−1), or 0 where S = 0
 
 with M per filter, B per filter, r the residual map. Linear layers are convolutions whose kernel covers the map; average

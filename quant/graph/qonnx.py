@@ -214,9 +214,8 @@ class _Writer:
         source, shape, name = layer.input, self._shape(layer.input), layer.name
         if layer.padding:
             it = layer.padding
-            pads = self._constant(f"{name}/pads", [0, 0, it.top, it.left, 0, 0, it.bottom, it.right], np.int64)
             shape = (*shape[:2], shape[2] + it.top + it.bottom, shape[3] + it.left + it.right)
-            source = self._node("Pad", [source, pads], f"{name}/padded", shape, mode="constant")
+            source = self._node("Pad", [source, self._pads(name, it)], f"{name}/padded", shape, mode="constant")
         self._node(
             "MaxPool", [source], layer.output, self._shape(layer.output), kernel_shape=layer.kernel,
             strides=layer.stride,
@@ -229,16 +228,15 @@ class _Writer:
             self._requantize(layer, codes, np.ones(1), shape)
             return
         units = np.array([quantizer_of(kind)[1] for kind in layer.formats]).reshape(-1, 1, 1, 1)
+        whole, it, (batch, _, *size) = self._padded_with_codes(layer)
         sums = ""
         for part, (begin, end) in enumerate(channel_parts(layer, self.graph.tensors[layer.input].maximum)):
-            source, label = layer.input, name if part == 0 else f"{name}/part{part}"
+            source, label = whole, name if part == 0 else f"{name}/part{part}"
             if (begin, end) != (0, layer.weight.shape[1]):
                 ends = (("begin", begin), ("end", end), ("axis", 1))
                 where = [self._constant(f"{label}/{key}", [value], np.int64) for key, value in ends]
-                batch, _, *size = self._shape(source)
                 source = self._node("Slice", [source, *where], f"{label}/slice", (batch, end - begin, *size))
             quantized = self._weights(label, layer.formats, layer.weight[:, begin:end])
-            it = layer.padding
             value = self._node(
                 "Conv", [source, quantized], f"{label}/sums", shape, group=layer.groups, kernel_shape=layer.kernel,
                 strides=layer.stride, pads=[it.top, it.left, it.bottom, it.right],
@@ -246,6 +244,22 @@ class _Writer:
             value = self._node("Cast", [value], f"{label}/exact", shape, double=True, to=self.double)
             sums = value if part == 0 else self._node("Add", [sums, value], f"{label}/added", shape, double=True)
         self._requantize(layer, sums, units, shape)
+
+    def _padded_with_codes(self, layer: Convolution) -> tuple[str, Padding, tuple[int, ...]]:
+        """What a convolution reads, the zeros that are still to be put around it, and its shape: where it pads with
+        other codes than 0, they are put around by a Pad of the difference from them."""
+        source, shape, it, name = layer.input, self._shape(layer.input), layer.padding, layer.name
+        codes = self.graph.tensors[layer.input].padding_codes
+        if not it or not any(codes):
+            return source, it, shape
+        around = self._constant(f"{name}/around", np.array(codes).reshape(1, -1, 1, 1))
+        value = self._node("Sub", [source, around], f"{name}/less_around", shape)
+        shape = (*shape[:2], shape[2] + it.top + it.bottom, shape[3] + it.left + it.right)
+        value = self._node("Pad", [value, self._pads(name, it)], f"{name}/padded", shape, mode="constant")
+        return self._node("Add", [value, around], f"{name}/surrounded", shape), Padding(), shape
+
+    def _pads(self, name: str, it: Padding) -> str:
+        return self._constant(f"{name}/pads", [0, 0, it.top, it.left, 0, 0, it.bottom, it.right], np.int64)
 
     def _weights(self, label: str, formats: Sequence[WeightFormat], weight: np.ndarray) -> str:
         """The real weights of a layer: a Quant for each format, then all filters in their order."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .graph import Concatenation, Convolution, IntegerGraph, Layer, MaxPool, Padding
+from .graph import Concatenation, Convolution, IntegerGraph, Layer, MaxPool, Padding, TensorType
 
 
 class ReferenceConvolution(nn.Module):
@@ -19,15 +19,18 @@ class ReferenceConvolution(nn.Module):
     multiplier: Tensor
     bias: Tensor
 
-    def __init__(self, layer: Convolution, maximum: int) -> None:
+    around: Tensor
+
+    def __init__(self, layer: Convolution, source: TensorType, maximum: int) -> None:
         super().__init__()
         self.layer, self.maximum = layer, maximum
+        self.register_buffer("around", torch.tensor(source.padding_codes, dtype=torch.float64).reshape(1, -1, 1, 1))
         self.register_buffer("weight", torch.from_numpy(layer.weight.astype(np.float64)))
         self.register_buffer("multiplier", torch.from_numpy(layer.multiplier.copy()).reshape(1, -1, 1, 1))
         self.register_buffer("bias", torch.from_numpy(layer.bias.copy()).reshape(1, -1, 1, 1))
 
     def forward(self, codes: Tensor, residual: Tensor | None = None) -> Tensor:
-        padded = _padded(codes, self.layer.padding)
+        padded = _padded(codes - self.around, self.layer.padding) + self.around
         sums = functional.conv2d(padded, self.weight, stride=self.layer.stride, groups=self.layer.groups).long()
         scaled = sums * self.multiplier + self.bias
         if residual is not None:
@@ -65,11 +68,12 @@ class ReferenceNetwork(nn.Module):
         self.steps = nn.ModuleList(self._step(layer) for layer in graph.layers)
 
     def _step(self, layer: Layer) -> nn.Module:
+        tensors = self.graph.tensors
         if isinstance(layer, Concatenation):
             return ReferenceConcatenation()
         if isinstance(layer, MaxPool):
             return ReferencePool(layer)
-        return ReferenceConvolution(layer, self.graph.tensors[layer.output].maximum)
+        return ReferenceConvolution(layer, tensors[layer.input], tensors[layer.output].maximum)
 
     @torch.no_grad()
     def forward(self, codes: Tensor) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""The maps of an integer graph: what a tensor is, and the zero codes around it. NumPy only."""
+"""The maps of an integer graph: what a tensor is, and the codes around it. NumPy only."""
 
 import dataclasses
 import math
@@ -18,6 +18,11 @@ class TensorType:
     """An integer feature map: codes of `bits` bits whose real value is scale · (code − zero_point).
 
     A vector (after flatten or a linear layer) has height = width = 1.
+
+    Members
+    -------
+    border: of the network's input, codes that convolutions see where they pad it, one a channel: those of the mean
+        colour, for a model that normalises its images. Empty: the code of the value 0, as for every other map.
     """
 
     name: str
@@ -27,6 +32,12 @@ class TensorType:
     bits: int
     scale: float = 1.0
     zero_point: int = 0
+    border: tuple[int, ...] = ()
+
+    @property
+    def padding_codes(self) -> tuple[int, ...]:
+        """The code of each channel where a convolution pads the map."""
+        return self.border or (self.zero_point,) * self.channels
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -40,7 +51,7 @@ class TensorType:
 
 @dataclasses.dataclass(frozen=True)
 class Padding:
-    """Zero codes around a map."""
+    """Positions around a map."""
 
     top: int = 0
     left: int = 0
@@ -84,3 +95,7 @@ def check_tensor(key: str, tensor: TensorType) -> None:
         refuse("scale", f"must be a finite number above 0, not {tensor.scale!r}")
     if not is_integer(tensor.zero_point):
         refuse("zero_point", f"must be an integer, not {tensor.zero_point!r}")
+    codes = [code for code in tensor.border if is_integer(code) and 0 <= code <= tensor.maximum]
+    if tensor.border and (len(codes), len(tensor.border)) != (tensor.channels, tensor.channels):
+        legal = f"{tensor.channels} codes of 0 … {tensor.maximum}, one a channel"
+        refuse("border", f"must be {legal}, not {tensor.border!r}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from .layers import LAYER_TYPES, GraphLayer, Layer
+from .layers import LAYER_TYPES, Convolution, GraphLayer, Layer
 from .tensors import GraphError, TensorType, check_tensor
 
 
@@ -27,6 +27,7 @@ def validate(
     _check_outputs(name, outputs, produced - {graph_input})
     for layer in layers:
         layer.check(tensors)
+    _check_borders(tensors, layers, graph_input)
 
 
 def _check_names(layers: Sequence[Layer]) -> None:
@@ -60,6 +61,27 @@ def _check_order(tensors: Mapping[str, TensorType], layers: Sequence[Layer], gra
     if unused := [name for name in tensors if name not in produced]:
         raise GraphError(f"tensor {unused[0]!r}: no layer produces it; remove it, or add the layer that does")
     return produced
+
+
+def _check_borders(tensors: Mapping[str, TensorType], layers: Sequence[Layer], graph_input: str) -> None:
+    """Checks that only the input has a border, and that all that read it go over the image with it alike: the host lays
+    it around the image once."""
+    for key, tensor in tensors.items():
+        if tensor.border and key != graph_input:
+            raise GraphError(f"tensor {key!r}: border must be empty; only the graph's input {graph_input!r} has one")
+    if not tensors[graph_input].border:
+        return
+    steps = set()
+    for layer in (layer for layer in layers if graph_input in layer.inputs):
+        if not isinstance(layer, Convolution) or layer.groups != 1 or layer.residual == graph_input:
+            layer.refuse("input", f"{graph_input!r} has a border; only convolutions over all channels can read it")
+        target = tensors[layer.output]
+        steps.add((layer.stride, target.height, target.width))
+        if len(steps) > 1:
+            layer.refuse(
+                "stride", f"and the size of the output must be those of the other layers that read {graph_input!r}, "
+                "which has a border"
+            )
 
 
 def _check_outputs(name: str, outputs: Sequence[str], produced: set[str]) -> None:

@@ -6,7 +6,11 @@ a function of (channels, classes) and name it in `ZOO`.
 
 from .errors import ModelError, WeightsError
 from .load import ZOO, load_model
+from .normalised import Normalisation, Normalised, own_model
 from .small import Demo
-from .weights import fold_normalisation, load_weights
+from .weights import load_weights
 
-__all__ = ["ZOO", "Demo", "ModelError", "WeightsError", "fold_normalisation", "load_model", "load_weights"]
+__all__ = [
+    "ZOO", "Demo", "ModelError", "Normalisation", "Normalised", "WeightsError", "load_model", "load_weights",
+    "own_model",
+]  # fmt: skip

@@ -60,6 +60,11 @@ def _find_model(name: str, channels: int, classes: int) -> nn.Module:
         return ZOO[name](channels, classes)
     module_name, separator, attribute = name.partition(":")
     if not separator or not module_name or not attribute:
+        if name.endswith((".onnx", ".pt2", ".pth", ".pt", ".safetensors")):
+            raise ModelError(
+                f"model {name!r} is a file; what is quantized is a PyTorch module: give package.module:callable that "
+                "makes it, and a file with its weights as --weights (.pth, .safetensors)"
+            )
         raise ModelError(f"model {name!r} is not one of {', '.join(ZOO)}; another is given as package.module:callable")
     factory = _find(name, module_name, attribute)
     model = factory if isinstance(factory, nn.Module) else _build(name, factory, channels=channels, classes=classes)

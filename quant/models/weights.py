@@ -1,7 +1,7 @@
-"""Weights from files, without executing code; and a normalisation of the images folded into the weights."""
+"""Weights from files, without executing code."""
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from .errors import WeightsError
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation of the channels that torchvision's weights were trained with."""
 _SHOWN = 4
 
 
@@ -49,33 +47,6 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         if not bool(torch.isfinite(value).all()):
             raise WeightsError(f"weights {path}: {key} has values that are not finite; give another checkpoint")
     model.load_state_dict(expected | state)
-
-
-def fold_normalisation(model: nn.Module, mean: Sequence[float], deviation: Sequence[float]) -> None:
-    """Changes a model for normalised images (x − mean) / deviation into one for images of 0 … 1.
-
-    The model's first convolution (in the order of its modules) takes it over. Where that convolution pads, its border
-    now sees black, where the original saw the mean colour: the accelerator's zero padding is code 0 of the image.
-
-    Raises
-    ------
-    WeightsError: the first convolution does not read images of so many channels, or a deviation is not above 0.
-    """
-    convolution = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
-    if convolution is None or convolution.groups != 1 or convolution.in_channels != len(mean) != 0:
-        channels = "no convolution" if convolution is None else f"{convolution.in_channels} channels"
-        raise WeightsError(
-            f"normalisation of {len(mean)} channels: the first convolution of {type(model).__name__} has {channels}; "
-            "give one mean and one deviation for each channel that it reads"
-        )
-    if len(deviation) != len(mean) or min(deviation) <= 0:
-        raise WeightsError(f"normalisation: there must be {len(mean)} deviations above 0, not {tuple(deviation)}")
-    with torch.no_grad():
-        scaled = convolution.weight / torch.tensor(deviation).to(convolution.weight)[:, None, None]
-        offset = -(scaled * torch.tensor(mean).to(scaled)[:, None, None]).sum(dim=(1, 2, 3))
-        convolution.weight.copy_(scaled)
-        bias = offset if convolution.bias is None else convolution.bias + offset
-        convolution.bias = nn.Parameter(bias.detach().clone())
 
 
 def _read(path: Path) -> Any:

@@ -103,6 +103,10 @@ def _tensors(network: QuantizedNetwork) -> dict[str, TensorType]:
                 f"layer {name!r}: the scale of its output is {scale}; calibrate again, or train with a lower rate"
             )
         tensors[name] = TensorType(name, *shape, quantizer.bits, scale, quantizer.zero_point)
+    for layer in network.graph.convolutions:
+        if layer.border is not None:
+            codes = (layer.border * IMAGE_MAXIMUM).round().int().tolist()
+            tensors[layer.input] = dataclasses.replace(tensors[layer.input], border=tuple(codes))
     return tensors
 
 

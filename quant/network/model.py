@@ -35,6 +35,7 @@ class QuantizedNetwork(nn.Module):
     graph: the folded float model.
     activation_bits: of hidden maps, 2 … 8.
     tensor_bits: other bits for some tensors, by name.
+    pooled_bits: of what a max pool reads, at most.
     scale_method: of weights, see `weight_scale`.
 
     Raises
@@ -49,6 +50,7 @@ class QuantizedNetwork(nn.Module):
         *,
         activation_bits: int = 5,
         tensor_bits: Mapping[str, int] | None = None,
+        pooled_bits: int = 8,
         scale_method: str = "maximum",
     ) -> None:
         super().__init__()
@@ -62,7 +64,7 @@ class QuantizedNetwork(nn.Module):
         self.source = graph.sources
         """By tensor, the tensor whose quantizer it has."""
         self._check_padding()
-        bits = bits_of_owners(graph, activation_bits, tensor_bits or {})
+        bits = bits_of_owners(graph, activation_bits, tensor_bits or {}, pooled_bits=pooled_bits)
         owners = list(dict.fromkeys(self.source.values()))
         ceilings = dict.fromkeys(owners, 0.0)
         self._made: dict[str, list[str]] = {graph.input: [graph.input]}

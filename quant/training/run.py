@@ -15,7 +15,7 @@ from .batches import epoch_batches, step_seed
 from .checkpoint import Checkpoint, Interruption
 from .device import TrainingDevice
 from .objective import check_scores, divergence, not_finite, optimizer
-from .predict import predict
+from .predict import evaluate, in_precision_of, predict
 from .progress import Epoch, ProgressCallback, TrainingProgress
 from .recipe import TrainingError, TrainingOptions
 
@@ -35,7 +35,7 @@ class TrainingRun:
     ) -> None:  # fmt: skip
         self.model, self.images, self.labels, self.options = model, images, labels, options
         self.device, self.workers = device.find(), device.workers
-        self.teacher = teacher.to(self.device).eval() if teacher is not None and options.distill else None
+        self.teacher = evaluate(teacher.to(self.device)) if teacher is not None and options.distill else None
         self.parameters = [parameter for parameter in model.to(self.device).parameters() if parameter.requires_grad]
         self.optimizer = optimizer(self.parameters, options)
         self.steps = -(-len(images) // options.batch_size)
@@ -117,10 +117,10 @@ class TrainingRun:
         """This process's share of the mean loss of `count` images, and how many images it got right."""
         values, labels = image_values(images.to(self.device, non_blocking=True)), labels.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
-            scores = self.model(values)
+            scores = self.model(in_precision_of(self.model, values))
             if self.teacher is not None:
                 with torch.no_grad():
-                    target = self.teacher(values).float()
+                    target = self.teacher(in_precision_of(self.teacher, values)).float()
         check_scores(scores, self.labels)
         scores = scores.float()
         smoothing, part = self.options.label_smoothing, self.options.distill

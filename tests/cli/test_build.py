@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import struct
 
 import pytest
@@ -40,6 +41,20 @@ def vivado(tmp_path, monkeypatch):
 
 
 BUILD = ("build", "--board", "pynq-z2", "--flow", "block-design", "-o", "out")
+
+
+def test_a_clock_above_what_the_paths_allow(run):
+    """Said with the clock that they do; nothing is said below it; without an analysis, how to make one."""
+    above = run(*BUILD, "--clock", "200", "--prepare-only", "--json", "above.json")
+    found = json.loads(pathlib.Path("above.json").read_text())
+    assert re.search(r"warning: 200 MHz is above the \d+ MHz that the timing analysis allows", above.output)
+    slow = int(found["expected_clock_hz"] / 1e6) - 1
+    below = run(*BUILD, "--clock", str(slow), "--prepare-only")
+    assert "timing analysis" not in below.output
+    unknown = run("build", "--board", "zc706", "--flow", "block-design", "-o", "other", "--prepare-only",
+                  "--json", "other.json")  # fmt: skip
+    assert json.loads(pathlib.Path("other.json").read_text())["expected_clock_hz"] is None
+    assert "is not on record: `intramix timing` analyses them in minutes" in unknown.output
 
 
 def test_build_prints_the_reports(run, vivado):

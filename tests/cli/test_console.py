@@ -1,6 +1,7 @@
 """Tables in a narrow terminal: fewer columns, never shorter numbers."""
 
 import io
+import time
 
 import pytest
 from rich.console import Console
@@ -53,3 +54,39 @@ def test_the_last_columns_go_where_none_is_marked(monkeypatch):
     assert "1,234,567,890" in text
     assert "hidden, the terminal is narrow:" in text
     assert "RTL = model" in text.splitlines()[-1]
+
+
+def shown(monkeypatch, seconds, *, terminal=False):
+    """What a bar prints that is told of three things, `seconds` after it began."""
+    stream = io.StringIO()
+    monkeypatch.setattr(module, "console", Console(file=stream, width=150, highlight=False, force_terminal=terminal))
+    monkeypatch.setattr(module, "_PLAIN_SECONDS", 0.0 if seconds else 1e9)
+    with module.bar("Work") as advance:
+        advance(0, 0, "beginning")
+        advance(7, 2_000, "module [a]")
+        advance(2_000, 2_000)
+    return stream.getvalue()
+
+
+def test_a_bar_says_now_and_then_in_a_file_how_far_it_is(monkeypatch):
+    lines = shown(monkeypatch, 1).splitlines()
+    assert lines[:3] == ["… Work: beginning", "… Work: 7 of 2,000, module [a]", "… Work: 2,000 of 2,000"]
+    assert lines[3].startswith("✓ Work")
+
+
+def test_a_bar_is_one_line_in_a_file_where_it_is_quick(monkeypatch):
+    assert len(shown(monkeypatch, 0).splitlines()) == 1
+
+
+def test_a_terminal_needs_no_lines(monkeypatch):
+    assert "…" not in shown(monkeypatch, 1, terminal=True)
+
+
+def test_what_is_not_counted_has_no_count(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(module, "console", Console(file=stream, width=150, highlight=False, force_terminal=True))
+    with module.bar("Work") as advance:
+        advance(0, 0, "assigning formats")
+        time.sleep(0.3)  # until it is drawn anew
+    assert "assigning formats" in stream.getvalue()
+    assert "0/?" not in stream.getvalue()

@@ -43,6 +43,21 @@ def test_random_networks(geometry, seed):
     check(graph, geometry, seed, keep_maps=seed % 2 == 0)
 
 
+def test_padding_with_another_code_than_zero_is_refused(geometry):
+    graph = single_convolution(1, padding=Padding(1, 1, 1, 1), zero_point=3)
+    with pytest.raises(CompileError, match=r"layer 'convolution'.*pads 'image' with code 3.*put a ReLU before it"):
+        compile_graph(graph, geometry)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_networks_over_images_with_a_border(geometry, seed):
+    graph = random_graph(
+        seed, blocks=2, size=(7 + seed, 12 - seed), channels=(4, 14), activation_bits=geometry.activation_bits,
+        input_channels=1 + seed % 4, border=True,
+    )  # fmt: skip
+    check(graph, geometry, seed)
+
+
 @pytest.mark.parametrize(
     "shape",
     [
@@ -53,6 +68,9 @@ def test_random_networks(geometry, seed):
         {"kernel": (2, 2), "stride": (3, 3), "size": (11, 8)},
         {"kernel": (1, 1), "padding": Padding(2, 1, 2, 1)},
         {"input_bits": 8},
+        {"input_bits": 8, "padding": Padding(1, 2, 0, 1), "border": (200, 7, 0, 255, 1, 2, 3, 4)},
+        {"kernel": (1, 1), "padding": Padding(2, 1, 2, 1), "border": (9,) * 8},
+        {"channels": 20, "padding": Padding(1, 1, 1, 1), "border": (9,) * 20},
         {"output_bits": 8, "padding": Padding(1, 1, 1, 1)},
         {"residual_bits": 8, "output_bits": 8},
         {"residual_bits": 4},

@@ -4,6 +4,9 @@ with the files that the pages speak of.
 A command is run as it stands, but for `SMALLER`, and so is a file that a page has one write, but for `SMALLER_FILES`.
 What cannot be run here is in `ELSEWHERE` or `WHOLE` with its reason. A command that is neither fails, and so does an
 entry of these that names nothing any more.
+
+A block of no language after commands is what they print, and is compared with it, but for `LEARNT` and what is in
+`UNCOMPARED` with its reason.
 """
 
 import os
@@ -11,35 +14,57 @@ import re
 import runpy
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from intramix.cli.main import intramix
+from tests.support.excerpts import Varying, missing
 from tests.support.pages import Block, blocks, commands
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
 
+SIMULATING = "simulate|run|selftest|profile|explain"
 SMALLER = (
-    (r"^(?!intramix build)(.*)--board (?:pynq-z2|zcu102|zc706)\b", r"\1--board small"),  # a simulator of seconds
+    (rf"^(intramix (?:{SIMULATING}) .*)--board (?:pynq-z2|zcu102|zc706)\b", r"\1--board small"),  # built in seconds
+    (r"^(?!intramix build)(?!.*-z2\.)(.*)--board (?:pynq-z2|zcu102|zc706)\b", r"\1--board small"),
     (r"^(intramix simulate (?!.*--board).*)", r"\1 --board small"),
-    (r"^(intramix simulate .*|intramix run (?!.*--images).*)", r"\1 --images 2"),
+    (r"^(intramix run (?!.*--images).*)", r"\1 --images 2"),
     (r"^(intramix quantize .*--data procedural)", r"\1 --images-per-class 2 --image-size 16"),
+    (r"^make demo$", "intramix demo"),
+    (r"^(intramix demo.*)", r"\1 --float-epochs 2 --epochs 1"),
     (r"--float-epochs \d+", "--float-epochs 1"),
     (r"--epochs [1-9]\d*", "--epochs 1"),
 )
-"""Patterns and what is put in their place, one after the other: smaller data, fewer epochs, a smaller accelerator."""
-SMALLER_FILES = ((r"load_digits\(\)", "load_digits(n_class=2)"),)
-"""The same in files that a page has one write: a fifth of the digits."""
+"""Patterns and what is put in their place, one after the other: smaller data, fewer epochs, a smaller accelerator. The
+models of first-model.md that are called -z2 stay the PYNQ-Z2's, but where they are simulated."""
+
+LEARNT = Varying(
+    columns={"expected", "found"},
+    patterns=(
+        (r"\b(float|quantized|integer|rtl|integer model) \d+\.\d %", r"\1 #"),
+        (r"[\d.]+ % of the codes differ, [\d.]+ % by more than 1; its accuracy is \S+ points", "#"),
+        (r"CRC-32 0x\w{8} over (\d+) words, expected 0x\w{8}", r"CRC-32 # over \1 words, expected #"),
+    ),
+)
+"""Accuracies and CRCs: training is shorter here, and its floating-point numbers are a processor's own. All else is
+compared: cycles, frames, counts, addresses, and the codes of a network that is not trained."""
+DRAWING = "a drawing"
+UNCOMPARED = {
+    r"instructions  ": DRAWING,
+    r"PyTorch module": DRAWING,
+    r"[\d,]+ cycles a frame .* of 2,048 MACs": "the PYNQ-Z2's simulator takes minutes: test_first_model_in_full",
+}
+"""Patterns of the beginnings of blocks that are not compared, and why."""
 
 BOARD = "needs a board; with PYNQ's package on the simulated one: tests/runtime/test_pynq.py"
 HOURS = "takes hours, a GPU or ImageNet"
 SETUP = "installs"
 ELSEWHERE = {
-    r"make (demo|test)\b": "minutes, and this suite itself; tests/cli/test_commands.py has the demo",
+    r"make test\b": "this suite itself",
     r"make hls|vitis_hls ": "minutes, or a tool that is not here: tests/hls",
     r"intramix cache --clear": "clears the cache of whoever runs the tests: tests/cli/test_cache.py",
     r"intramix hls ": "trains the demo's network, and compiles C++ for minutes: tests/hls",
@@ -57,7 +82,9 @@ WHOLE = {
 }
 """The same of blocks, by their beginnings."""
 
-SIMULATES = re.compile(r"^intramix (simulate|run|selftest|profile|explain)\b(?!.*--device interpreted)(?!.*--help)")
+WRONG = r"intramix (selftest|explain) damaged\.imp"
+"""Commands that find a value that is wrong, and end with exit code 3."""
+SIMULATES = re.compile(rf"^(make|intramix) (demo|{SIMULATING})\b(?!.*--device interpreted)(?!.*--help)")
 """Commands that build a simulator."""
 
 
@@ -97,7 +124,8 @@ def simulates(page: str) -> bool:
 def call(words: list[str]) -> None:
     """Runs a command of ours in this process, where PyTorch is loaded once."""
     if words[0] == "intramix":
-        assert not intramix.main(words[1:], standalone_mode=False)
+        code = intramix.main(words[1:], standalone_mode=False)
+        assert (code or 0) == (3 if re.match(WRONG, shlex.join(words)) else 0)
     elif words[0] == "python" and len(words) == 2:
         runpy.run_path(words[1], run_name="__main__")
     else:
@@ -141,25 +169,58 @@ def prepare(given: Path, folder: Path) -> None:
             (folder / name).write_bytes((given / source).read_bytes())
 
 
-@pytest.mark.parametrize("page", [
-    pytest.param(page, marks=pytest.mark.simulator if simulates(page) else pytest.mark.slow)
-    for page in PAGES if code(page)
-])  # fmt: skip
-def test_page(page, given, tmp_path, monkeypatch):
+@pytest.fixture
+def place(given, tmp_path, monkeypatch):
+    """A folder with the given files, in which commands are run."""
     prepare(given, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "mynet", raising=False)
+
+
+def walk(page: str, output: Callable[[], str], *, whole: bool = False) -> None:
+    """Runs what a page has, in order, and compares what it shows of it.
+
+    Parameters
+    ----------
+    output: what has been printed since it was called last.
+    whole: as it stands, nothing made smaller.
+    """
     names = {"images": np.load("images.npz")["images"].astype(np.float32) / 255}
-    for block in code(page):
-        if block.title:
-            Path(block.title).write_text(substituted(block.text, SMALLER_FILES))
+    printed = ""
+    for block in blocks(PAGES[page].read_text()):
+        where = f"{page}:{block.line}"
+        if not block.language:
+            reason = UNCOMPARED.get(listed(block.text, UNCOMPARED) or "")
+            if reason is None or (whole and reason != DRAWING):
+                lost = missing(block.text, printed, LEARNT)
+                assert lost is None, f"{where} shows what was not printed:\n{lost}\n\n{printed}"
+        elif listed(block.text, WHOLE):
+            continue
+        elif block.title:
+            Path(block.title).write_text(block.text)
         elif block.language == "python":
-            exec(compile(block.text, f"{page}:{block.line}", "exec"), names)
+            exec(compile(block.text, where, "exec"), names)
         else:
-            assert block.language == "sh", f"{page}:{block.line}: {block.language} is no language that is run"
+            assert block.language == "sh", f"{where}: {block.language} is no language that is run"
+            output()
             for words in run_here(block):
-                call(smaller(words))
+                call(words if whole else smaller(words))
+            printed = output()
+
+
+@pytest.mark.parametrize("page", [
+    pytest.param(page, marks=pytest.mark.simulator if simulates(page) else pytest.mark.slow)
+    for page in PAGES if code(page)
+])  # fmt: skip
+def test_page(page, place, capsys):
+    walk(page, lambda: capsys.readouterr().out)
+
+
+@pytest.mark.long
+@pytest.mark.simulator
+def test_first_model_in_full(place, capsys):
+    walk("docs/first-model.md", lambda: capsys.readouterr().out, whole=True)
 
 
 def test_every_exception_is_one():
@@ -167,6 +228,9 @@ def test_every_exception_is_one():
     lines = [shlex.join(words) for block in every if block.language == "sh" for words in commands(block.text)]
     assert {listed(block.text, WHOLE) for block in every} >= set(WHOLE)
     assert {listed(line, ELSEWHERE) for line in lines} >= set(ELSEWHERE)
+    shown = [block.text for path in PAGES.values() for block in blocks(path.read_text()) if not block.language]
+    assert {listed(text, UNCOMPARED) for text in shown} >= set(UNCOMPARED)
+    assert any(re.match(WRONG, line) for line in lines)
 
 
 def test_blocks_and_commands_of_a_page():
@@ -187,8 +251,13 @@ def test_a_command_that_nobody_lists_fails():
 
 def test_smaller_commands():
     assert smaller(shlex.split("intramix simulate a.imx --data d.npz")) == shlex.split(
-        "intramix simulate a.imx --data d.npz --board small --images 2"
+        "intramix simulate a.imx --data d.npz --board small"
     )
     assert smaller(shlex.split("intramix quantize m --data procedural --float-epochs 12 --epochs 30")) == shlex.split(
         "intramix quantize m --data procedural --images-per-class 2 --image-size 16 --float-epochs 1 --epochs 1"
     )
+    assert smaller(shlex.split("intramix compile a.imx --board pynq-z2")) == shlex.split(
+        "intramix compile a.imx --board small"
+    )
+    assert smaller(shlex.split("intramix compile a-z2.imx --board pynq-z2 -o a-z2.imp"))[4] == "pynq-z2"
+    assert smaller(shlex.split("intramix simulate a-z2.imx --board pynq-z2"))[4] == "small"

@@ -18,6 +18,7 @@ from intramix.hls_reference.records import FIELDS, LAYER_WORDS, Operation, Statu
 from intramix.hls_reference.tables import choose_tile, make_tables
 from intramix.hls_reference.vectors import reference_codes
 from intramix.platforms.boards import BOARDS
+from intramix.quant.graph.border import laid_border
 from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4, Scheme, WeightFormat
 from intramix.quant.graph.graph import BIAS_BITS, MAXIMUM_SHIFT, MULTIPLIER_BITS, Padding, TensorType
 from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph, single_convolution
@@ -206,3 +207,13 @@ def test_maps_do_not_overlap(build):
 def test_padding_is_carried(build):
     tables = make_tables(single_convolution(1, padding=Padding(2, 1, 0, 3)), build)
     assert (tables.records[0]["pad_top"], tables.records[0]["pad_left"]) == (2, 1)
+
+
+def test_other_codes_than_zero_around_a_map_are_refused():
+    padding = Padding(1, 1, 1, 1)
+    for fields in ({"zero_point": 3}, {"border": (9,) * 8}):
+        graph = single_convolution(1, padding=padding, **fields)
+        with pytest.raises(HlsError, match="the HLS kernels pad with code 0"):
+            make_tables(graph, BUILDS["pynq-z2"])
+    laid = laid_border(single_convolution(1, padding=padding, border=(9,) * 8))
+    assert make_tables(laid, BUILDS["pynq-z2"]).records

@@ -5,7 +5,8 @@ import pytest
 from intramix.hdl.geometry import Dsp, GeometryError, LaneClass
 from intramix.platforms.boards import BOARDS, XC7Z020, UnknownBoardError, board
 from intramix.platforms.fpga import vendor_platform
-from intramix.platforms.synthesis import Resources, SynthesisError, synthesize
+from intramix.platforms.synthesis import Resources, synthesize
+from intramix.platforms.yosys import SynthesisError
 
 
 @pytest.mark.parametrize(("name", "macs"), [("pynq-z2", 2048), ("zc706", 8192), ("zcu102", 16384), ("zu15eg", 16384)])

@@ -175,4 +175,5 @@ def test_netlist_of_a_whole_bitstream_has_no_dsp(tmp_path, tools, monkeypatch):
     assert not [kind for kind in kinds if kind.startswith("DSP")]
     assert kinds["PS7"] == kinds["BUFG"] == 1
     assert kinds["LUT6"] > 500
+    assert not [kind for kind in kinds if kind.startswith("SRL")]
     assert not netlist["ports"]

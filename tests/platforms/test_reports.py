@@ -45,9 +45,10 @@ def test_power():
 def test_nextpnr():
     usage, timing = reports.parse_nextpnr(NEXTPNR)
     assert usage == (
-        Usage("LUT", 33_025, 106_400), Usage("FF", 30_110, 106_400), Usage("DSP", 0, 220), Usage("BRAM36", 70, 140),
+        Usage("LUT half", 33_025, 106_400), Usage("FF", 30_110, 106_400), Usage("DSP", 0, 220),
+        Usage("BRAM36", 70, 140),
     )  # fmt: skip
-    assert timing.setup == -2.5
+    assert (timing.setup, timing.failing_endpoints) == (-2.5, None)
     assert not timing.met
 
 
@@ -74,6 +75,7 @@ def test_folder_with_some_reports(tmp_path):
     (tmp_path / reports.UTILISATION).write_text(SERIES7)
     (tmp_path / reports.TIMING).write_text(TIMING[:900])
     found = read_reports(tmp_path)
+    assert found.tool == "Vivado"
     assert found.utilisation[0] == Usage("LUT", 37_124, 53_200)
     assert found.timing is None
     assert found.problems == (
@@ -90,7 +92,8 @@ def test_folder_without_reports(tmp_path):
 def test_folder_of_the_open_tools(tmp_path):
     (tmp_path / reports.NEXTPNR).write_text(NEXTPNR)
     found = read_reports(tmp_path)
-    assert found.utilisation[0] == Usage("LUT", 33_025, 106_400)
+    assert found.tool == "nextpnr"
+    assert found.utilisation[0] == Usage("LUT half", 33_025, 106_400)
     assert (found.power, found.problems) == (None, ())
     (tmp_path / reports.NEXTPNR).write_text(NEXTPNR[:300])
     with pytest.raises(BitstreamError, match=r"no report that can be read: intramix_nextpnr.log: cut short"):

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from intramix.hdl.registers import REGISTERS
-from intramix.platforms import block_design, rtl_project, vivado
+from intramix.platforms import block_design, open_project, rtl_project, vivado
 from intramix.platforms.boards import BOARDS, board
 from intramix.platforms.errors import BitstreamError, ToolError
 from intramix.platforms.hardware_handoff import handoff
@@ -39,6 +39,26 @@ def test_files_of_a_project(project):
     assert "create_project -force -name intramix -part xc7z020clg400-1" in tcl
     for name in re.findall(r"^add_files (\S+)", tcl, re.MULTILINE):
         assert (project.folder / name.strip('"')).is_file()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "attribute"), [(rtl_project.prepare, "amaranth.vivado.false_path_pre"), (open_project.prepare, "")]
+)
+def test_the_asynchronous_reset_passes_two_synchronising_registers(tmp_path, monkeypatch, prepare, attribute):
+    """The processing system's reset sets both at once and leaves one after the other; paths to them are left out."""
+    monkeypatch.setattr(rtl_project, "accelerator_verilog", lambda geometry: "module accelerator(); endmodule\n")
+    entry = board("pynq-z2-lut")
+    project = prepare(entry, entry.geometry, tmp_path / "project")
+    text = (project.folder / "intramix.v").read_text()
+    found = re.findall(r"((?:\(\*[^)]*\*\)\s*)+)FDPE #\(.*?\) (\w+) \((.*?)\);", text, re.DOTALL)
+    assert [name for _, name, _ in found] == ["stage0", "stage1"]
+    for attributes, _, ports in found:
+        assert 'ASYNC_REG = "TRUE"' in attributes
+        assert attribute in attributes
+        assert re.search(r"\.PRE\(flops_pre\)", ports)
+    assert "assign flops_pre = ~ reset_n;" in text
+    if attribute:
+        assert "set_false_path -to" in (project.folder / "intramix.tcl").read_text()
 
 
 def test_a_project_is_written_again_but_nothing_else_is_overwritten(project, tmp_path):

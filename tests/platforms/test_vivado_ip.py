@@ -6,8 +6,8 @@ import pytest
 
 from intramix.hdl.accelerator import accelerator_verilog
 from intramix.hdl.geometry import Geometry
-from intramix.platforms.synthesis import yosys_command
 from intramix.platforms.vivado_ip import MODULE, ip_verilog
+from intramix.platforms.yosys import yosys_command
 
 pytestmark = pytest.mark.slow
 

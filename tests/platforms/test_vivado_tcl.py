@@ -14,6 +14,7 @@ PARTS = {"xc7z007sclg400-1", "xc7z010clg400-1", "xc7z020clg400-1", "xc7z045ffg90
          "xczu15eg-ffvb1156-2-e"}  # fmt: skip
 BOARD_PARTS = {
     "pynq-z2": "tul.com.tw:pynq-z2:part0:1.0", "pynq-z2-lut": "tul.com.tw:pynq-z2:part0:1.0",
+    "pynq-z2-open": "tul.com.tw:pynq-z2:part0:1.0",
     "pynq-z1": "www.digilentinc.com:pynq-z1:part0:1.0", "arty-z7-20": "digilentinc.com:arty-z7-20:part0:1.1",
     "cora-z7-10": "digilentinc.com:cora-z7-10:part0:1.1", "cora-z7-07s": "digilentinc.com:cora-z7-07s:part0:1.1",
     "microzed-7010": "em.avnet.com:microzed_7010:part0:1.3", "microzed-7020": "em.avnet.com:microzed_7020:part0:1.3",

@@ -121,3 +121,69 @@ def test_stages_are_told(trained: nn.Module, digits: Dataset) -> None:
         "assigning formats", "exporting", "measuring"
     ]  # fmt: skip
     assert ("refining layers", 12, 12) in told
+
+
+class FixedBatch(nn.Module):
+    """Takes one image only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(1, 4, 16), nn.Linear(4, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.conv(x).view(1, -1))
+
+
+FOUR = LaneMix(1, 1, 2, SP2_4)
+
+
+def noise(images: int = 8, **labels: torch.Tensor) -> Dataset:
+    pixels = torch.randint(0, 256, (images, 1, 16, 16), dtype=torch.uint8)
+    return Dataset("noise", pixels, pixels[:4], **labels)
+
+
+def test_a_model_of_one_image_is_quantized_without_labels_and_named_with() -> None:
+    assert quantize(FixedBatch(), noise(), QuantizationPlan(lane_mix=FOUR)).integer_accuracy is None
+    labels = torch.zeros(8, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"FixedBatch cannot compute 2 images at once: .*x\.flatten\(1\) instead"):
+        quantize(FixedBatch(), noise(train_labels=labels, test_labels=labels[:4]), QuantizationPlan(lane_mix=FOUR))
+
+
+def test_labels_that_the_model_has_no_scores_for() -> None:
+    labels = torch.full((4,), 10)
+    with pytest.raises(ValueError, match="labels go up to 10, but the model gives 10 scores; give the model"):
+        quantize(load_model("demo"), noise(test_labels=labels), QuantizationPlan(lane_mix=FOUR))
+
+
+def test_images_of_one_colour_calibrate_nothing() -> None:
+    black = torch.zeros(4, 1, 16, 16, dtype=torch.uint8)
+    with pytest.raises(ValueError, match="'black': all 4 images to calibrate with have one value everywhere"):
+        quantize(load_model("demo"), Dataset("black", black, black), QuantizationPlan(lane_mix=FOUR))
+
+
+def test_weights_of_half_the_bits_and_exported_modules() -> None:
+    """They quantize like the module in float32 that they stand for."""
+    torch.manual_seed(0)
+    model = load_model("demo").eval().bfloat16()
+    labels = torch.zeros(4, dtype=torch.int64)
+    halves = quantize(model, noise(test_labels=labels), QuantizationPlan(lane_mix=FOUR))
+    assert halves.float_accuracy is not None
+    batch = torch.export.Dim("batch", min=2)
+    exported = torch.export.export(model.float(), (torch.zeros(2, 1, 16, 16),), dynamic_shapes=({0: batch},)).module()
+    whole = quantize(exported, noise(test_labels=labels), QuantizationPlan(lane_mix=FOUR))
+    assert [layer.weight.shape for layer in whole.graph.computing if isinstance(layer, Convolution)] == [
+        layer.weight.shape for layer in halves.graph.computing if isinstance(layer, Convolution)
+    ]
+
+
+def test_the_accelerator_is_asked_before_anything_is_trained(digits: Dataset) -> None:
+    def refuse(graph: object) -> None:
+        raise ValueError("too large")
+
+    plan = QuantizationPlan(lane_mix=FOUR, training=find_method("variance").options(epochs=2))
+    steps: list[TrainingProgress] = []
+    with pytest.raises(ValueError, match="too large"):
+        quantize(
+            load_model("demo"), digits, plan, callbacks=QuantizationCallbacks(progress=steps.append), check=refuse
+        )
+    assert steps == []

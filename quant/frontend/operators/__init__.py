@@ -11,8 +11,10 @@ from torch import fx
 
 from ..operations import Unsupported
 from . import arithmetic, layers, pools, views
-from .call import Call, Readers, Result, operator_name
-from .refusals import OTHERS, REFUSALS
+from .call import Call, Readers, Result, operator_name, plain_name
+from .refusals import AT_THE_END, LAST, OTHERS, REFUSALS
+
+__all__ = ["plain_name", "read"]
 
 _READERS: Readers = {**layers.READERS, **arithmetic.READERS, **pools.READERS, **views.READERS}
 
@@ -35,8 +37,16 @@ def read(node: fx.Node, values: Mapping[fx.Node, Any], name: str) -> Result:
         return value if index == 0 else None
     reader = _READERS.get(node.target)
     if reader is None:
-        raise Unsupported(*REFUSALS.get(operator_name(node), OTHERS))
+        raise Unsupported(*_refusal(node))
     operands = [values.get(argument) for argument in node.args if isinstance(argument, fx.Node)]
     if operands and operands[0] is None:
         return None  # the result of an operator that has been refused already
     return reader(Call(node, values, name))
+
+
+def _refusal(node: fx.Node) -> tuple[str, str]:
+    """Why an operator has no counterpart, and what would work instead."""
+    name = operator_name(node)
+    if name in LAST and all(user.op == "output" for user in node.users):
+        return AT_THE_END
+    return REFUSALS.get(name, OTHERS)

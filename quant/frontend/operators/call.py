@@ -80,7 +80,12 @@ class Call:
 
 def operator_name(node: fx.Node) -> str:
     """The plain name of the operator that a node calls, for example `conv2d`."""
-    return str(node.target).removeprefix("aten.").split(".")[0].strip("_")
+    return plain_name(str(node.target))
+
+
+def plain_name(operator: str) -> str:
+    """`conv2d` of `aten.conv2d.default`."""
+    return operator.removeprefix("aten.").split(".")[0].strip("_")
 
 
 def unflattened(value: Value) -> Value:

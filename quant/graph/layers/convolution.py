@@ -71,7 +71,7 @@ class Convolution(GraphLayer):
 
     def execute(self, tensors: Mapping[str, TensorType], codes: Mapping[str, np.ndarray]) -> np.ndarray:
         return requantize(
-            self.accumulate(codes[self.input], tensors[self.input].maximum),
+            self.accumulate(codes[self.input], tensors[self.input]),
             self.multiplier,
             self.bias,
             self.shift,
@@ -80,9 +80,10 @@ class Convolution(GraphLayer):
             residual_multiplier=self.residual_multiplier,
         )
 
-    def accumulate(self, inputs: np.ndarray, maximum: int) -> np.ndarray:
-        """The accumulators Σ w·q, int64, N × filters × rows × columns, from N × C × H × W codes of 0 … maximum."""
-        return accumulate(self.weight, padded(inputs, self.padding), maximum, stride=self.stride, groups=self.groups)
+    def accumulate(self, inputs: np.ndarray, source: TensorType) -> np.ndarray:
+        """The accumulators Σ w·q, int64, N × filters × rows × columns, from N × C × H × W codes of the source."""
+        around = padded(inputs, self.padding, source.padding_codes)
+        return accumulate(self.weight, around, source.maximum, stride=self.stride, groups=self.groups)
 
     # Files ------------------------------------------------------------------------------------------------------------
 
@@ -110,11 +111,11 @@ class Convolution(GraphLayer):
         filters = len(self.weight)
         if filters != target.channels:
             self.refuse("output", f"{target.name!r} has {target.channels} channels, but weight has {filters} filters")
-        if self.padding and source.zero_point != 0:
+        if self.padding and not source.border and not 0 <= source.zero_point <= source.maximum:
             self.refuse(
                 "padding",
-                f"pads {source.name!r}, whose zero_point is {source.zero_point}; a padded map must have zero_point 0 "
-                "(put a ReLU before it, or drop the padding)",
+                f"pads {source.name!r}, whose zero_point is {source.zero_point}; a padded map must have a code for 0: "
+                f"its zero_point must be 0 … {source.maximum}",
             )
         self._check_formats()
         check_constants(self.refuse, filters, self.multiplier, self.bias, self.shift)

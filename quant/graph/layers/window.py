@@ -1,7 +1,7 @@
 """Windows that slide over a map: what convolutions and pools have in common. NumPy only."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -68,11 +68,17 @@ def check_window(layer: Window, source: TensorType, target: TensorType) -> None:
         )
 
 
-def padded(inputs: np.ndarray, padding: Padding) -> np.ndarray:
-    """N × C × H × W codes with zero codes around each map."""
+def padded(inputs: np.ndarray, padding: Padding, codes: Sequence[int] | None = None) -> np.ndarray:
+    """N × C × H × W codes with other codes around each map: one for each channel, or zeros."""
     if not padding:
         return inputs
-    return np.pad(inputs, ((0, 0), (0, 0), (padding.top, padding.bottom), (padding.left, padding.right)))
+    images, channels, height, width = inputs.shape
+    rows, columns = height + padding.top + padding.bottom, width + padding.left + padding.right
+    result = np.zeros((images, channels, rows, columns), inputs.dtype)
+    if codes is not None:
+        result += np.asarray(codes, inputs.dtype)[:, None, None]
+    result[:, :, padding.top : padding.top + height, padding.left : padding.left + width] = inputs
+    return result
 
 
 def shifted(inputs: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int]) -> Iterator[np.ndarray]:

@@ -149,8 +149,8 @@ class BlockBuilder(GraphBuilder):
         return self.tensors[self.current]
 
     def _settled(self) -> str:
-        """The current tensor, or a 1×1 of it where its zero point forbids padding."""
-        if self._tensor().zero_point:
+        """The current tensor, or a 1×1 of it where its zero point would be padded with and shall not be."""
+        if self._tensor().zero_point and not self.signed_padding:
             self.pointwise()
         return self.current
 

@@ -18,10 +18,12 @@ class GraphBuilder:
     """Adds layers one by one at `current`, the network's last tensor, and runs each on the calibration images."""
 
     def __init__(
-        self, seed: int, mix: FormatMix, channels: tuple[int, int], activation_bits: int, wide_share: float
-    ) -> None:
+        self, seed: int, mix: FormatMix, channels: tuple[int, int], activation_bits: int, wide_share: float,
+        signed_padding: bool = False,
+    ) -> None:  # fmt: skip
         self.rng = np.random.default_rng(seed)
         self.mix, self.channels, self.activation_bits, self.wide_share = mix, channels, activation_bits, wide_share
+        self.signed_padding = signed_padding
         self.tensors: dict[str, TensorType] = {}
         self.layers: list[Layer] = []
         self.codes: dict[str, np.ndarray] = {}
@@ -114,7 +116,7 @@ class GraphBuilder:
         layer = Convolution(
             name, source, output.name, weight, formats, blank, blank, 0, stride, padding, groups, residual, 0, kind
         )
-        sums = layer.accumulate(self.codes[source], tensor.maximum)
+        sums = layer.accumulate(self.codes[source], tensor)
         added = None if residual is None else self.codes[residual]
         layer = calibrated(layer, sums, added, source=tensor, target=output, rng=self.rng)
         self.codes[output.name] = requantize(

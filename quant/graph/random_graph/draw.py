@@ -23,6 +23,8 @@ def random_graph(
     activation_bits: int = 5,
     output_bits: int = 8,
     wide_share: float = 0.0,
+    signed_padding: bool = False,
+    border: bool = False,
     mix: FormatMix = USUAL_MIX,
 ) -> IntegerGraph:
     """A random network; equal arguments make equal networks.
@@ -37,6 +39,8 @@ def random_graph(
     channels: least and most channels of a hidden map.
     activation_bits, output_bits: bits of hidden maps and of the network's output.
     wide_share: share of hidden maps with 8 bits.
+    signed_padding: whether maps with a zero point are padded; otherwise a 1×1 comes between.
+    border: whether the stem, which must be of `kinds`, sees other codes than 0 around the image.
     mix: formats of every layer's filters.
 
     Raises
@@ -45,8 +49,10 @@ def random_graph(
     """
     if unknown := sorted(set(kinds) - set(KINDS)):
         raise ValueError(f"kind {unknown[0]!r} is unknown; the kinds are {', '.join(KINDS)}")
-    builder = BlockBuilder(seed, mix, channels, activation_bits, wide_share)
-    builder.begin(TensorType("image", input_channels, *size, input_bits, 1 / ((1 << input_bits) - 1)))
+    builder = BlockBuilder(seed, mix, channels, activation_bits, wide_share, signed_padding)
+    largest = (1 << input_bits) - 1
+    codes = tuple((largest >> 1) + channel for channel in range(input_channels)) if border else ()
+    builder.begin(TensorType("image", input_channels, *size, input_bits, 1 / largest, border=codes))
     if "stem" in kinds:
         builder.stem()
     middle = [kind for kind in KINDS[1:-2] if kind in kinds]
@@ -75,10 +81,13 @@ def single_convolution(
     residual_bits: int | None = None,
     input_bits: int = 5,
     output_bits: int = 5,
+    zero_point: int = 0,
+    border: tuple[int, ...] = (),
     mix: FormatMix = USUAL_MIX,
 ) -> IntegerGraph:
     """A network of one convolution of the given shape, calibrated; `depthwise` has `filters / channels` per channel.
 
+    Its input has the zero point and the border given.
     With `residual_bits` a second convolution of the same shape, "shortcut", makes the residual before it.
 
     Raises
@@ -86,7 +95,7 @@ def single_convolution(
     GraphError: the shape is not legal.
     """
     builder = BlockBuilder(seed, mix, (filters, filters), output_bits, 0.0)
-    builder.begin(TensorType("image", channels, *size, input_bits))
+    builder.begin(TensorType("image", channels, *size, input_bits, zero_point=zero_point, border=border))
     shape: dict[str, Any] = {"channels": filters, "kernel": kernel, "stride": stride, "padding": padding}
     groups = channels if depthwise else 1
     residual = None

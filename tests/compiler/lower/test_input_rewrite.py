@@ -19,7 +19,8 @@ GEOMETRY = Geometry(word_channels=16, pixel_lanes=2, fixed8_lanes=2, fixed4_lane
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_every_folded_convolution_is_the_original_one(data):
-    """Any choice for either axis, of any kernel, stride and padding; every pixel outside the image is zero."""
+    """Any choice for either axis, of any kernel, stride and padding; every pixel outside the image is zero, or has the
+    code of the border that the host lays around it."""
     stride = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))
     kernel = data.draw(st.integers(1, 7)), data.draw(st.integers(1, 7))
     size = tuple(data.draw(st.integers(each, 13)) for each in kernel)
@@ -29,18 +30,21 @@ def test_every_folded_convolution_is_the_original_one(data):
         data.draw(st.integers(0, 1000)), channels=channels, filters=3, size=size, kernel=kernel, stride=stride,
         padding=padding, input_bits=8,
     )  # fmt: skip
+    border = data.draw(st.sampled_from([(), tuple(range(40, 40 + channels))]))
     (layer,), output = graph.computing, graph.tensors[graph.outputs[0]]
     image = np.random.default_rng(data.draw(st.integers(0, 1000))).integers(0, 256, (channels, *size))
-    expected = convolved(image, layer.weight, stride, padding)
+    expected = convolved(image, layer.weight, stride, padding, border)
     assert expected.shape[1:] == (output.height, output.width)
 
     axes = [
-        data.draw(st.sampled_from(list(axis_windows(-pad, taps - 1 - pad, step, pixels, outputs))))
+        data.draw(
+            st.sampled_from(list(axis_windows(-pad, taps - 1 - pad, step, pixels, outputs, bordered=bool(border))))
+        )
         for pad, taps, step, pixels, outputs in zip(
             (padding.top, padding.left), kernel, stride, size, (output.height, output.width), strict=True
         )
     ]
-    rewrite = InputRewrite(channels, *axes)
+    rewrite = InputRewrite(dataclasses.replace(graph.tensors[graph.input], border=border), *axes)
     stored = gathered(rewrite.fold, image)
     weight = rewrite.weight(layer)
     assert weight.shape == (3, len(rewrite.fold.channels), axes[0].taps, axes[1].taps)
@@ -54,12 +58,13 @@ def test_every_folded_convolution_is_the_original_one(data):
         stored, weight, (axes[0].stride, axes[1].stride), Padding(axes[0].pad, axes[1].pad, below, right)
     )
     np.testing.assert_array_equal(found[:, : output.height, : output.width], expected)
+    assert not border or (axes[0].pad, axes[1].pad, below, right) == (0, 0, 0, 0)
 
 
-def convolved(image, weight, stride, padding):
-    padded = torch.nn.functional.pad(
-        torch.tensor(image, dtype=torch.float64), (padding.left, padding.right, padding.top, padding.bottom)
-    )
+def convolved(image, weight, stride, padding, border=()):
+    edges = (padding.left, padding.right, padding.top, padding.bottom)
+    planes = zip(torch.tensor(image, dtype=torch.float64), border or (0,) * len(image), strict=True)
+    padded = torch.stack([torch.nn.functional.pad(plane, edges, value=code) for plane, code in planes])
     return torch.nn.functional.conv2d(padded, torch.tensor(weight, dtype=torch.float64), stride=stride).numpy()
 
 
@@ -71,6 +76,8 @@ def gathered(fold, image):
         row, column = fold.rows.stride * y + dy, fold.columns.stride * x + dx
         if 0 <= row < image.shape[1] and 0 <= column < image.shape[2]:
             stored[number, y, x] = image[channel, row, column]
+        elif fold.border:
+            stored[number, y, x] = fold.border[channel]
     return stored
 
 
@@ -100,6 +107,19 @@ def test_what_an_input_becomes(options, channels, taps):
 )
 def test_what_gains_nothing_stays(options):
     assert choose_input_rewrite(single_convolution(1, size=(14, 14), input_bits=8, **options), GEOMETRY) is None
+
+
+@pytest.mark.parametrize("channels", [1, 3, 16])
+def test_an_image_with_a_border_is_always_stored_with_it(channels):
+    """Even where nothing is gained by folding it."""
+    graph = single_convolution(1, channels=channels, size=(9, 7), kernel=(3, 3), padding=Padding(1, 0, 1, 2))
+    image = dataclasses.replace(graph.tensors[graph.input], border=(3,) * channels)
+    rewrite = choose_input_rewrite(dataclasses.replace(graph, tensors=graph.tensors | {graph.input: image}), GEOMETRY)
+    assert rewrite.fold.border == image.border
+    assert rewrite.source.border == ()
+    assert (rewrite.rows.pad, rewrite.columns.pad) == (0, 0)
+    if channels == 16:
+        assert rewrite.source.shape == (16, 11, 9)
 
 
 def test_input_read_by_other_layers_is_not_folded():

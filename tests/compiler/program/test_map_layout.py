@@ -31,18 +31,22 @@ def layouts(draw):
 
 @st.composite
 def folded_layouts(draw):
-    """The input of any folded stem, which need not hold every pixel: those it lacks are 0."""
+    """The input of any folded stem, which need not hold every pixel: those it lacks are 0. Outside of the image there
+    are zeros, or a border."""
     channels, bits = draw(st.integers(1, 3)), draw(st.integers(2, 8))
+    border = draw(st.sampled_from([(), tuple(range(1, 1 + channels))]))
     axes = []
     for _ in range(2):
         pixels, stride, outputs = draw(st.integers(1, 9)), draw(st.integers(1, 3)), draw(st.integers(1, 4))
         first = -draw(st.integers(0, 3))
-        windows = axis_windows(first, first + draw(st.integers(0, 6)), stride, pixels, outputs)
+        windows = axis_windows(
+            first, first + draw(st.integers(0, 6)), stride, pixels, outputs, bordered=bool(border)
+        )
         axes.append((pixels, draw(st.sampled_from(list(windows))).fold))
     (height, rows), (width, columns) = axes
     slot_bits, word_channels = draw(st.sampled_from([(4, 4), (4, 8), (5, 8), (5, 16), (6, 32)]))
     assume(channels * len(columns.offsets) * slot_bits <= ROW_BITS)
-    fold = InputFold(channels, rows, columns)
+    fold = InputFold(channels, rows, columns, border)
     order = natural(len(fold.channels), word_channels)
     layout = MapLayout(
         "map", "INPUT", 0, channels, height, width, bits, order, word_channels, slot_bits, fold,
@@ -71,9 +75,11 @@ def test_folded_words_hold_what_the_fold_says(case):
                     if place >= 0:
                         dy, dx, channel = layout.fold.channels[place]
                         row, column = layout.fold.rows.stride * y + dy, layout.fold.columns.stride * x + dx
-                        if 0 <= row < layout.height and 0 <= column < layout.width:
-                            code = int(images[image, channel, row, column])
-                            held[image, channel, row, column] = True
+                        inside = 0 <= row < layout.height and 0 <= column < layout.width
+                        if inside or layout.fold.border:
+                            code = int(images[image, channel, row, column] if inside else layout.fold.border[channel])
+                            if inside:
+                                held[image, channel, row, column] = True
                             expected |= (code if layout.digits == 1 else code & 15 if digit else code >> 4) << bit
                     bit += layout.slot_bits
     assert data == expected

@@ -109,6 +109,20 @@ class EveryMode(wiring.Component):
         return m
 
 
+@pytest.mark.parametrize("dsp", [Dsp.DSP48E1, Dsp.DSP48E2])
+def test_unused_cascades_stay_open(dsp):
+    """A placer takes a connected cascade input for a link of a chain, and vector parameters have no place in FASM."""
+    text = generate(EveryMode(dsp), "modes")
+    instances = re.findall(rf"{dsp.value.upper()} #\((.*?)\) (\S+) \((.*?)\);", text, re.DOTALL)
+    assert len(instances) == len(MODES)
+    for parameters, _, ports in instances:
+        connected = set(re.findall(r"\.(\w+)\(", ports))
+        assert not connected & {"ACIN", "BCIN", "CARRYCASCIN", "MULTSIGNIN"}
+        opmode = re.search(r"\.OPMODE\(\d+'h(\w+)\)", ports)
+        assert ("PCIN" in connected) == (int(opmode.group(1), 16) == 0x15)
+        assert not set(re.findall(r"\.(\w+)\(", parameters)) & {"PATTERN", "MASK"}
+
+
 MAIN = r"""
 #include "Vmodes.h"
 #include <cstdio>

@@ -1,15 +1,17 @@
 """Capture: ordinary modules become operations; what the machine lacks is refused by name, all at once."""
 
 import math
-import re
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils import prune
 
 from intramix.quant.frontend.capture import CaptureError, capture
-from intramix.quant.frontend.operations import Add, Affine, Clamp, Conv, Pool
+from intramix.quant.frontend.fold import fold
+from intramix.quant.frontend.folded_execution import run_folded
+from intramix.quant.frontend.operations import Add, Affine, Clamp, Conv, Pool, Problem
 
 
 class Functional(nn.Module):
@@ -117,10 +119,75 @@ def test_every_refusal_is_listed() -> None:
     with pytest.raises(CaptureError) as refusal:
         capture(Bad(), (3, 9, 9))
     lines = str(refusal.value).splitlines()
-    assert re.fullmatch("Bad has operators that the accelerator cannot run:", lines[0])
+    found = "1 × conv2d, 1 × silu, 1 × sigmoid, 1 × mean"
+    assert lines[0] == f"Bad has operators that the accelerator cannot run: {found}"
     assert [line.split(":")[0].strip() for line in lines[1:]] == [
         "body.0", "body.1", "body.3", "mean",
     ]  # fmt: skip
+
+
+def test_refusals_of_one_kind_are_one_line() -> None:
+    body = nn.Sequential(*(nn.Sequential(nn.Conv2d(3, 3, 1), nn.SiLU()) for _ in range(40)), nn.Tanh(), nn.ReLU())
+    with pytest.raises(CaptureError) as refusal:
+        capture(body, (3, 9, 9))
+    lines = str(refusal.value).splitlines()
+    assert lines[0] == "Sequential has operators that the accelerator cannot run: 40 × silu, 1 × tanh"
+    assert [line.split(":")[0] for line in lines[1:]] == ["  0.1 and 39 more", "  40"]
+    assert len([entry for entry in refusal.value.entries if isinstance(entry, Problem)]) == 41
+
+
+@pytest.mark.parametrize("name", ["weight norm", "pruning", "standardisation"])
+def test_weights_that_the_model_computes(name: str) -> None:
+    """They are worked out once: convolutions read constants."""
+    torch.manual_seed(0)
+    layer: nn.Module = nn.Conv2d(3, 4, 3)
+    if name == "weight norm":
+        layer = nn.utils.parametrizations.weight_norm(layer)
+        layer.parametrizations.weight.original0.data *= 3
+    elif name == "pruning":
+        prune.random_unstructured(layer, "weight", 0.5)
+    else:
+        layer = Standardised(3, 4, 3)
+    model, images = nn.Sequential(layer, nn.ReLU()).eval(), torch.rand(2, 3, 9, 9)
+    graph = fold(capture(model, (3, 9, 9)))
+    found = run_folded(graph, images)[graph.outputs[0]]
+    torch.testing.assert_close(found, model(images), rtol=1e-4, atol=1e-5)
+
+
+class Standardised(nn.Conv2d):
+    """Weight standardisation."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = self.weight.mean((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(x, (self.weight - mean) / self.weight.std((1, 2, 3), keepdim=True), self.bias)
+
+
+def test_random_weights_are_no_constants() -> None:
+    class Noisy(nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.conv2d(x, self.weight + torch.rand_like(self.weight))
+
+    with pytest.raises(CaptureError, match="its weight is computed by the model"):
+        capture(Noisy(3, 4, 3), (3, 9, 9))
+
+
+def test_modules_that_torch_has_exported() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    exported = torch.export.export(model, (torch.zeros(1, 3, 9, 9),)).module()
+    assert len(capture(exported, (3, 9, 9)).operations) == 2
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        (nn.Sigmoid(), "1: aten.sigmoid.default: it makes probabilities of scores.* let the model return the scores"),
+        (nn.Softmax(1), "1: aten.softmax.int: it makes probabilities of scores.* let the model return the scores"),
+        (nn.Sequential(nn.Sigmoid(), nn.ReLU()), "the only activations are ReLU and ReLU6"),
+    ],
+)
+def test_probabilities_are_made_on_the_host(last: nn.Module, message: str) -> None:
+    with pytest.raises(CaptureError, match=message):
+        capture(nn.Sequential(nn.Conv2d(3, 4, 9), last), (3, 9, 9))
 
 
 def test_value_dependent_model(capfd: pytest.CaptureFixture[str]) -> None:

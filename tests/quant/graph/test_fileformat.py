@@ -82,7 +82,11 @@ def graphs(draw):
     names_drawn = draw(st.lists(names, min_size=3, max_size=3, unique=True))
     scale = draw(st.floats(1e-30, 1e30))
     bits, zero_point = draw(st.integers(2, 8)), draw(st.integers(-300, 300))
-    x = TensorType(names_drawn[0], channels, height, width, draw(st.integers(2, 8)), scale, 0 if pads else zero_point)
+    border = tuple(draw(st.lists(st.integers(0, 3), min_size=channels, max_size=channels)))
+    x = TensorType(
+        names_drawn[0], channels, height, width, draw(st.integers(2, 8)), scale, 0 if pads else zero_point,
+        draw(st.sampled_from([(), border])),
+    )  # fmt: skip
     y = TensorType(names_drawn[1], len(kinds), *shape, bits, scale, zero_point)
     z = TensorType(names_drawn[2], len(kinds), *shape, bits, scale, zero_point)
     convolution = Convolution(

@@ -62,6 +62,12 @@ def test_every_code(tmp_path, seed, kinds):
     check(random_graph(seed, blocks=3, kinds=kinds, size=(7, 6), mix=mix, wide_share=0.3), tmp_path, images=2)
 
 
+def test_every_code_of_maps_that_are_padded_with_other_codes_than_zero(tmp_path):
+    graph = random_graph(6, blocks=12, size=(9, 8), signed_padding=True, border=True)
+    assert any(graph.tensors[it.input].zero_point for it in graph.layers if getattr(it, "padding", None))
+    check(graph, tmp_path)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "size", "kind"),

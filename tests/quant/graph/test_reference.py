@@ -25,6 +25,14 @@ def test_random_networks(seed):
     assert_equal(random_graph(seed, blocks=12, wide_share=0.2))
 
 
+@pytest.mark.parametrize("seed", [0, 4, 6, 7])
+def test_random_networks_padded_with_other_codes_than_zero(seed):
+    graph = random_graph(seed, blocks=12, wide_share=0.2, signed_padding=True, border=True)
+    padded = [layer.input for layer in graph.layers if getattr(layer, "padding", None)]
+    assert any(graph.tensors[name].zero_point for name in padded)
+    assert_equal(graph)
+
+
 def test_random_network_of_narrow_formats_and_powers_of_two():
     assert_equal(random_graph(100, blocks=12, mix=FormatMix(2, 3, 4, POT_4, narrow=True), activation_bits=4))
 

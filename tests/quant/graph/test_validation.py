@@ -190,11 +190,36 @@ def test_residual_of_another_shape():
         )
 
 
-def test_padded_zero_point():
-    with pytest.raises(GraphError, match="layer 'conv': padding pads 'x', whose zero_point is 3"):
-        graph(tensors={"x": tensor("x", zero_point=3)})
+@pytest.mark.parametrize("zero_point", [-1, 32])
+def test_a_padded_map_has_a_code_for_zero(zero_point):
+    with pytest.raises(GraphError, match=f"layer 'conv': padding pads 'x', whose zero_point is {zero_point}"):
+        graph(tensors={"x": tensor("x", zero_point=zero_point)})
     unpadded = convolution(kernel=(1, 1), padding=Padding())
-    graph((unpadded, MaxPool("pool", "y", "z", (2, 2), (2, 2))), {"x": tensor("x", zero_point=3)})
+    graph((unpadded, MaxPool("pool", "y", "z", (2, 2), (2, 2))), {"x": tensor("x", zero_point=zero_point)})
+    graph(tensors={"x": tensor("x", zero_point=zero_point, border=(1, 2, 3, 31))})
+
+
+@pytest.mark.parametrize("border", [(1, 2, 3), (1, 2, 3, 32), (1, 2, 3, -1), (1, 2, 3, 0.5)])
+def test_borders_that_are_no_codes(border):
+    with pytest.raises(GraphError, match="tensor 'x': border must be 4 codes of 0 … 31, one a channel"):
+        graph(tensors={"x": tensor("x", border=border)})
+
+
+def test_borders_that_cannot_be_laid_around_the_image():
+    border = {"border": (1, 2, 3, 4)}
+    with pytest.raises(GraphError, match="tensor 'y': border must be empty; only the graph's input 'x' has one"):
+        graph(tensors={"y": tensor("y", **border)})
+    depthwise = convolution(weight=np.ones((4, 1, 3, 3), np.int64), groups=4)
+    pool = MaxPool("pool", "y", "z", (2, 2), (2, 2))
+    with pytest.raises(GraphError, match="layer 'conv': input 'x' has a border; only convolutions over all channels"):
+        graph((depthwise, pool), {"x": tensor("x", **border)})
+    with pytest.raises(GraphError, match="layer 'pool': input 'x' has a border; only convolutions over all channels"):
+        graph((convolution(), MaxPool("pool", "x", "z", (2, 2), (2, 2))), {"x": tensor("x", **border)})
+    with pytest.raises(GraphError, match="layer 'conv': input 'x' has a border"):
+        graph((convolution(residual="x"), pool), {"x": tensor("x", **border)})
+    both = (convolution(), convolution("half", target="z", stride=(2, 2)))
+    with pytest.raises(GraphError, match="layer 'half': stride and the size of the output must be those of the other"):
+        graph(both, {"x": tensor("x", **border)})
 
 
 def test_depthwise_with_a_multiplier_passes():

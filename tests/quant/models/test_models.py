@@ -54,6 +54,8 @@ def test_own_models(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("model.onnx", r"'model\.onnx' is a file; .* give package\.module:callable that makes it"),
+        ("weights.pth", r"'weights\.pth' is a file; .* and a file with its weights as --weights"),
         ("resnet9000", "'resnet9000' is not one of demo.*another is given as package.module:callable"),
         ("my_models_of_the_test:", "another is given as package.module:callable"),
         ("no_such_module_at_all:x", "importing no_such_module_at_all failed.*ModuleNotFoundError.*it must be in "),

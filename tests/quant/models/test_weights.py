@@ -1,4 +1,4 @@
-"""Weights from files: both formats, nothing executed, faults named; normalisation folded."""
+"""Weights from files: both formats, nothing executed, faults named."""
 
 import pickle
 from pathlib import Path
@@ -8,8 +8,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from intramix.quant.models import ModelError, WeightsError, fold_normalisation, load_model, load_weights
-from intramix.quant.models.weights import IMAGENET
+from intramix.quant.models import ModelError, WeightsError, load_model, load_weights
 
 
 def filled(seed: int) -> nn.Module:
@@ -101,23 +100,3 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("no tensors")
     with pytest.raises(WeightsError, match="cannot be read"):
         load_weights(filled(1), tmp_path / "text.safetensors")
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_normalisation_is_the_same_function_inside_the_border(bias: bool) -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=bias), nn.ReLU())
-    images = torch.rand(2, 3, 6, 6)
-    mean, deviation = (torch.tensor(values)[:, None, None] for values in IMAGENET)
-    expected = model((images - mean) / deviation)[:, :, 1:-1, 1:-1]
-    fold_normalisation(model, *IMAGENET)
-    torch.testing.assert_close(model(images)[:, :, 1:-1, 1:-1], expected, rtol=1e-4, atol=1e-5)
-
-
-def test_normalisation_that_does_not_fit() -> None:
-    with pytest.raises(WeightsError, match="3 channels: the first convolution of Demo has 1 channels"):
-        fold_normalisation(load_model("demo"), *IMAGENET)
-    with pytest.raises(WeightsError, match="no convolution"):
-        fold_normalisation(nn.Linear(2, 2), *IMAGENET)
-    with pytest.raises(WeightsError, match="there must be 3 deviations above 0"):
-        fold_normalisation(filled(1), (0, 0, 0), (1, 1, 0))

@@ -14,8 +14,17 @@ from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.assignment.methods import assign
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.formats import FIXED4, POT_4, SP2_4
-from intramix.quant.graph.graph import BIAS_BITS, MAXIMUM_SHIFT, MULTIPLIER_BITS, Convolution, IntegerGraph, TensorType
-from intramix.quant.models import Demo
+from intramix.quant.graph.graph import (
+    BIAS_BITS,
+    MAXIMUM_SHIFT,
+    MULTIPLIER_BITS,
+    Convolution,
+    IntegerGraph,
+    Layer,
+    MaxPool,
+    TensorType,
+)
+from intramix.quant.models import Demo, Normalisation, Normalised
 from intramix.quant.network.export import agreement, align_scales, export, image_codes, integer_scores, requantization
 from intramix.quant.network.model import QuantizedNetwork
 from intramix.quant.network.quantizers import QuantizationError
@@ -121,12 +130,34 @@ def exported(model: nn.Module, shape: tuple[int, int, int], mix: LaneMix) -> Cas
     return network, export(network), images
 
 
-@pytest.fixture(scope="module", params=["demo", "everything"])
+@pytest.fixture(scope="module", params=["demo", "everything", "normalised"])
 def case(request: pytest.FixtureRequest) -> Case:
     if request.param == "demo":
         torch.manual_seed(0)
         return exported(Demo().eval(), (1, 16, 16), LaneMix(1, 3, 4, POT_4))
-    return exported(everything(), (2, 9, 8), LaneMix(1, 1, 1, SP2_4))
+    model = everything()
+    if request.param == "normalised":
+        model = Normalised(model, Normalisation((0.4, 0.61), (0.25, 0.3)), 2)
+    return exported(model, (2, 9, 8), LaneMix(1, 1, 1, SP2_4))
+
+
+def test_the_border_of_a_normalised_image_is_its_mean() -> None:
+    _, graph, _ = exported(
+        Normalised(everything(), Normalisation((0.4, 0.61), (0.25, 0.3)), 2), (2, 9, 8), LaneMix(1, 1, 1, SP2_4)
+    )
+    assert graph.tensors[graph.input].border == (round(0.4 * 255), round(0.61 * 255))
+
+
+def surrounded(codes: torch.Tensor, layer: Layer, tensor: TensorType) -> torch.Tensor:
+    """N × C × H × W codes with those that the layer sees outside of the map."""
+    edges = (layer.padding.left, layer.padding.right, layer.padding.top, layer.padding.bottom)
+    code = 0 if isinstance(layer, MaxPool) else tensor.zero_point
+    around = tensor.border or [code] * tensor.channels
+    return torch.stack([functional.pad(plane, edges, value=code) for plane, code in zip(codes.unbind(1), around)], 1)
+
+
+def as_real(codes: torch.Tensor, tensor: TensorType) -> torch.Tensor:
+    return (codes.double() - tensor.zero_point) * tensor.scale
 
 
 def test_integer_graph_agrees_with_fake_quantization(case: Case) -> None:
@@ -150,16 +181,12 @@ def test_each_layer_agrees_given_equal_inputs(case: Case) -> None:
             continue
         module, target = network.convolutions[layer.name], graph.tensors[layer.output]
 
-        def real(name: str) -> torch.Tensor:
-            tensor = graph.tensors[name]
-            return (torch.from_numpy(codes[name]).double() - tensor.zero_point) * tensor.scale
-
         weight = torch.from_numpy(layer.weight).double() * module.scale.double()[:, None, None, None]
-        edges = layer.padding
-        value = functional.pad(real(layer.input), (edges.left, edges.right, edges.top, edges.bottom))
+        source = graph.tensors[layer.input]
+        value = as_real(surrounded(torch.from_numpy(codes[layer.input]), layer, source), source)
         value = functional.conv2d(value, weight, module.bias.detach().double(), layer.stride, groups=layer.groups)
         if layer.residual is not None:
-            value = value + real(layer.residual)
+            value = value + as_real(torch.from_numpy(codes[layer.residual]), graph.tensors[layer.residual])
         expected = torch.floor(value / target.scale + 0.5) + target.zero_point
         expected = expected.clamp(0, target.maximum).numpy()
         distance = np.abs(expected - codes[layer.output])
@@ -172,8 +199,7 @@ def test_integer_graph_equals_plain_torch_integers(case: Case) -> None:
     found = execute(graph, image_codes(images))
     values = {graph.input: torch.from_numpy(image_codes(images).astype(np.int64))}
     for layer in graph.layers:
-        edges = layer.padding
-        value = functional.pad(values[layer.input], (edges.left, edges.right, edges.top, edges.bottom))
+        value = surrounded(values[layer.input], layer, graph.tensors[layer.input])
         if isinstance(layer, Convolution):
             weight = torch.from_numpy(layer.weight)
             total = functional.conv2d(value.double(), weight.double(), None, layer.stride, groups=layer.groups).long()

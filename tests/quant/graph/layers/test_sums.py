@@ -7,7 +7,7 @@ import pytest
 
 from intramix.quant.graph.executor import execute
 from intramix.quant.graph.formats import FIXED8
-from intramix.quant.graph.graph import Convolution, Padding
+from intramix.quant.graph.graph import Convolution, Padding, TensorType
 from intramix.quant.graph.layers.sums import accumulator_bound, accumulator_interval
 from intramix.quant.graph.random_graph import random_codes, random_graph
 
@@ -24,8 +24,8 @@ def convolution(weight, **fields):
     return Convolution("c", "x", "y", weight, **(given | fields))
 
 
-def loops(layer, codes):
-    """Accumulators of one image by the definition, in Python integers."""
+def loops(layer, codes, around):
+    """Accumulators of one image by the definition, in Python integers; `around`: codes outside of it, one a channel."""
     padding = layer.padding
     height, width = codes.shape[1:]
     filters, depth, kernel_y, kernel_x = layer.weight.shape
@@ -36,21 +36,27 @@ def loops(layer, codes):
         first = (f // (filters // layer.groups)) * depth
         for c, ky, kx in itertools.product(range(depth), range(kernel_y), range(kernel_x)):
             row, column = y * layer.stride[0] + ky - padding.top, x * layer.stride[1] + kx - padding.left
-            if 0 <= row < height and 0 <= column < width:
-                sums[f, y, x] += int(layer.weight[f, c, ky, kx]) * int(codes[first + c, row, column])
+            inside = 0 <= row < height and 0 <= column < width
+            code = codes[first + c, row, column] if inside else around[first + c]
+            sums[f, y, x] += int(layer.weight[f, c, ky, kx]) * int(code)
     return sums
 
 
 @pytest.mark.parametrize("groups", [1, 4])
 @pytest.mark.parametrize("stride", [(1, 1), (2, 1), (3, 2)])
 @pytest.mark.parametrize("padding", [Padding(), Padding(1, 0, 2, 1), Padding(0, 2, 0, 0)])
-def test_accumulate_follows_the_definition(groups, stride, padding):
+@pytest.mark.parametrize(
+    ("around", "fields"),
+    [([0, 0, 0, 0], {}), ([7, 7, 7, 7], {"zero_point": 7}), ([1, 255, 0, 9], {"border": (1, 255, 0, 9)})],
+)
+def test_accumulate_follows_the_definition(groups, stride, padding, around, fields):
     rng = np.random.default_rng(1)
     weight = rng.integers(-127, 128, (8, 4 // groups, 3, 2))
     layer = convolution(weight, groups=groups, stride=stride, padding=padding)
     codes = rng.integers(0, 256, (2, 4, 6, 5), np.uint8)
-    expected = np.stack([loops(layer, image) for image in codes])
-    np.testing.assert_array_equal(layer.accumulate(codes, 255), expected)
+    expected = np.stack([loops(layer, image, around) for image in codes])
+    found = layer.accumulate(codes, TensorType("x", 4, 6, 5, 8, **fields))
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("magnitude", [1 << 6, 1 << 20, 1 << 48])
@@ -60,7 +66,8 @@ def test_accumulate_is_exact_beyond_float32_and_float64(magnitude, groups):
     weight = rng.integers(-magnitude, magnitude + 1, (3, 3 // groups, 3, 3)) | 1
     layer = convolution(weight, groups=groups)
     codes = rng.integers(0, 256, (1, 3, 4, 4), np.uint8) | 1
-    np.testing.assert_array_equal(layer.accumulate(codes, 255)[0], loops(layer, codes[0]))
+    found = layer.accumulate(codes, TensorType("x", 3, 4, 4, 8))
+    np.testing.assert_array_equal(found[0], loops(layer, codes[0], [0, 0, 0]))
 
 
 def test_many_images_are_cut_in_pieces_with_equal_results(monkeypatch):
