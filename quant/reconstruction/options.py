@@ -2,8 +2,7 @@
 
 import dataclasses
 
-_LEAST = (("steps", 0), ("whole_steps", 0), ("images", 2), ("batch", 1), ("positions", 1), ("whole_batch", 1),
-          ("held_out", 2))  # fmt: skip
+_LEAST = (("steps", 0), ("images", 2), ("batch", 1), ("positions", 1), ("held_out", 2))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -13,16 +12,13 @@ class ReconstructionOptions:
     Members
     -------
     steps: of Adam for each block.
-    whole_steps: of Adam for the whole network as one block, behind all others.
     images: used of those that are given, at most.
     batch: images of a step, at most; of large maps fewer, down to one, so that a step has `positions` output positions.
     positions: see there.
-    whole_batch: images of a step of the whole network, at most.
     learning_rate: of weights, in eighths of the largest weight that the filter can have if it has 4 bits (about a step
         between levels of Fixed-4), in half of that for every two bits more.
     bias_rate: of biases, in steps of the output's codes.
     range_rate: of the ends of activation ranges, relative.
-    whole_rate: by which all rates are multiplied for the whole network.
     held_out: every so-manieth image is not learned from, and judges.
     seed: of the choice of images in every step.
 
@@ -32,15 +28,12 @@ class ReconstructionOptions:
     """
 
     steps: int = 100
-    whole_steps: int = 100
     images: int = 384
     batch: int = 8
     positions: int = 3000
-    whole_batch: int = 4
     learning_rate: float = 0.1
     bias_rate: float = 0.02
     range_rate: float = 3e-3
-    whole_rate: float = 0.25
     held_out: int = 8
     seed: int = 0
 
@@ -48,7 +41,7 @@ class ReconstructionOptions:
         for field, least in _LEAST:
             if (value := getattr(self, field)) < least:
                 raise ValueError(f"reconstruction: {field} must be at least {least}, not {value!r}")
-        for field in ("learning_rate", "bias_rate", "range_rate", "whole_rate"):
+        for field in ("learning_rate", "bias_rate", "range_rate"):
             if not (value := getattr(self, field)) >= 0:
                 raise ValueError(f"reconstruction: {field} must be at least 0, not {value!r}")
 

@@ -3,12 +3,11 @@ the quantized network gives what the float model's gives, with no labels and few
 
 Blocks are learned one after the other, each with the codes that the blocks before it now make, against the float
 model's maps: a block also makes up for errors that come in. Gradients go straight through the rounding, so every format
-keeps its grid, and a weight may go to any of its levels. AdaRound's sigmoids between two levels (Nagel et al., 2020)
-and QDrop's random dropping of activation quantization (Wei et al., 2022) were tried in its place: after the same 200
-steps a block's error on other photographs was a quarter to a half larger (docs/accuracy.md).
+keeps its grid, and a weight may go to any of its levels. Two blocks of EfficientNet-Lite0 were tried otherwise, with
+the same 200 steps: AdaRound's sigmoids between two levels (Nagel et al., 2020) left errors on other photographs that
+were 43 … 46 % larger, QDrop's random dropping of activation quantization (Wei et al., 2022) 16 … 17 %.
 
-At last the whole network is one block. What was learned is kept only where it lowers the block's error on images held
-out from it.
+What was learned is kept only where it lowers the block's error on images held out from it.
 """
 
 import dataclasses
@@ -63,52 +62,26 @@ def reconstruct(
     if len(images) < 2:
         raise QuantizationError("reconstruction needs at least two images: one to learn from, one to judge by")
     run = _Run(network, image_values(images[: options.images]), options)
-    conditions: Mapping[str, Any] = {"reconstruction": str(options), "images": len(run.values)}
+    conditions: Mapping[str, Any] = {"reconstruction": str(options), "images": len(run.exact)}
     saved = checkpoint.load(conditions) if checkpoint else None
     if saved:
         network.load_state_dict(saved["network"])
         run.reports = [ReconstructedBlock(**{**it, "layers": tuple(it["layers"])}) for it in saved["reports"]]
-    stages = _stages(network, options)
-    total = sum(stage.steps for stage in stages)
+    parts = blocks(network.graph)
     with interruption(checkpoint is not None) as asked:
-        for number, stage in enumerate(stages):
-            run.go_to(stage.block)
-            targets = _in_batches(stage.block, run.exact, functools.partial(run_layers, stage.block.layers))
+        for number, block in enumerate(parts):
+            targets = _in_batches(block, run.exact, functools.partial(run_layers, block.layers))
             if number >= len(run.reports):
-                before = sum(it.steps for it in stages[:number])
-                told = functools.partial(_tell, progress, before, total)
-                run.reports.append(run.learn(number, stage, targets, asked, told))
+                told = functools.partial(_tell, progress, number * options.steps, len(parts) * options.steps)
+                run.reports.append(run.learn(number, block, targets, asked, told))
                 if checkpoint:
                     reports = [dataclasses.asdict(it) for it in run.reports]
                     checkpoint.save(conditions, {"network": network.state_dict(), "reports": reports})
-            run.go_behind(stage.block, targets)
+            run.go_behind(block, targets)
     with torch.no_grad():
         for module in network.convolutions.values():
             module.weight.copy_(fake_quantize_weight(module.weight, module.scale, module.formats))
     return tuple(run.reports)
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class _Stage:
-    """A block, the steps and the images of a step that it is learned with, and a factor of all rates."""
-
-    block: Block
-    steps: int
-    batch: int
-    rate: float = 1.0
-
-
-def _stages(network: QuantizedNetwork, options: ReconstructionOptions) -> list[_Stage]:
-    """The blocks, and then the whole network."""
-    graph, found = network.graph, []
-    for block in blocks(graph):
-        _, height, width = graph.shapes[block.layers[-1].output]
-        batch = max(1, min(options.batch, options.positions // (height * width)))
-        found.append(_Stage(block=block, steps=options.steps, batch=batch))
-    whole = Block(layers=tuple(graph.layers), input=graph.input, outputs=graph.outputs)
-    if options.whole_steps and len(found) > 1:
-        found.append(_Stage(block=whole, steps=options.whole_steps, batch=options.whole_batch, rate=options.whole_rate))
-    return found
 
 
 def _tell(progress: Progress | None, before: int, total: int, steps: int) -> None:
@@ -121,31 +94,24 @@ class _Run:
 
     Members
     -------
-    values: the images, N × C × H × W.
     exact, rounded: what leads into the next block, of the float model and of the quantized network; N × C × H × W.
     reports: of the blocks that are done.
     """
 
     def __init__(self, network: QuantizedNetwork, values: Tensor, options: ReconstructionOptions) -> None:
-        self.network, self.options, self.values = network, options, values
+        self.network, self.options = network, options
         self.reports: list[ReconstructedBlock] = []
-        self.exact = self.rounded = values
-        self._settled: set[str] = set()
+        self.exact = values
+        with torch.no_grad():
+            self.rounded = network.quantizer(network.graph.input)(values)
+        self._settled = {network.source[network.graph.input]}
         """Owners of quantizers of what is behind: codes are made with their ranges."""
         numbers = torch.arange(len(values))
         held_out = numbers % min(options.held_out, len(values)) == 0
         self._learned_from, self._held_out = numbers[~held_out], numbers[held_out]
 
-    def go_to(self, block: Block) -> None:
-        """Makes ready for a block: the one behind the last one, or one that begins with the image."""
-        if block.input == self.network.graph.input:
-            self.exact = self.values
-            with torch.no_grad():
-                self.rounded = self.network.quantizer(block.input)(self.values)
-            self._settled = {self.network.source[block.input]}
-
     def learn(
-        self, number: int, stage: _Stage, targets: Mapping[str, Tensor], asked: Interruption,
+        self, number: int, block: Block, targets: Mapping[str, Tensor], asked: Interruption,
         told: Callable[[int], None],
     ) -> ReconstructedBlock:  # fmt: skip
         """Learns a block, and undoes it unless that helped.
@@ -155,7 +121,6 @@ class _Run:
         targets: the float model's outputs of the block.
         told: the steps that are done, after each.
         """
-        block = stage.block
         for name, target in targets.items():
             if not bool(torch.isfinite(target).all()):
                 raise QuantizationError(f"tensor {name!r} is not finite; check the weights and the images")
@@ -166,11 +131,11 @@ class _Run:
         before, power = self._error(block, targets), {name: _power(target) for name, target in targets.items()}
         optimizer = Adam(self._rated(modules, ranges))
         generator = torch.Generator().manual_seed(self.options.seed * 1_000_003 + number)
-        for step in range(stage.steps):
+        for step in range(self.options.steps):
             if asked.requested:
                 raise TrainingStopped(f"reconstruction stopped, {number} blocks are done; go on with --resume")
-            self._loss(stage, targets, power, generator).backward()  # type: ignore[no-untyped-call]
-            optimizer.step(stage.rate * 0.5 * (1 + math.cos(math.pi * step / stage.steps)))
+            self._loss(block, targets, power, generator).backward()  # type: ignore[no-untyped-call]
+            optimizer.step(0.5 * (1 + math.cos(math.pi * step / self.options.steps)))
             told(step + 1)
         after = self._error(block, targets)
         kept = after < before  # not if it is NaN
@@ -193,13 +158,15 @@ class _Run:
         return _in_batches(block, value, functools.partial(self.network.run, block.layers))
 
     def _loss(
-        self, stage: _Stage, targets: Mapping[str, Tensor], power: Mapping[str, float], generator: torch.Generator
+        self, block: Block, targets: Mapping[str, Tensor], power: Mapping[str, float], generator: torch.Generator
     ) -> Tensor:
         """Of a batch of the images that are learned from: squared error over the power of all images' outputs."""
-        images = self._learned_from
-        some = images[torch.randint(len(images), (min(stage.batch, len(images)),), generator=generator)]
-        tensors = {stage.block.input: self.rounded[some]}
-        self.network.run(stage.block.layers, tensors)
+        _, height, width = self.network.graph.shapes[block.layers[-1].output]
+        images, most = self._learned_from, self.options.positions // (height * width)
+        batch = max(1, min(self.options.batch, len(images), most))
+        some = images[torch.randint(len(images), (batch,), generator=generator)]
+        tensors = {block.input: self.rounded[some]}
+        self.network.run(block.layers, tensors)
         return torch.stack([(tensors[it] - targets[it][some]).square().mean() / power[it] for it in targets]).sum()
 
     def _error(self, block: Block, targets: Mapping[str, Tensor]) -> float:

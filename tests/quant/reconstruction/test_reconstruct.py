@@ -24,7 +24,7 @@ from intramix.quant.reconstruction.reconstruct import reconstruct
 from intramix.quant.training.checkpoint import Checkpoint, TrainingStopped
 from intramix.quant.training.recipe import TrainingError
 
-OPTIONS = ReconstructionOptions(steps=30, whole_steps=20, images=24)
+OPTIONS = ReconstructionOptions(steps=30, images=24)
 
 
 class Inverted(nn.Module):
@@ -94,7 +94,7 @@ def test_nearer_to_the_float_model_on_the_grid_of_every_scheme(
 @pytest.mark.slow
 def test_what_does_not_help_is_undone(prepared: QuantizedNetwork, images: Tensor) -> None:
     network = formatted(prepared, FIXED4)
-    wild = ReconstructionOptions(steps=3, whole_steps=0, images=24, learning_rate=40, bias_rate=40, range_rate=3)
+    wild = ReconstructionOptions(steps=3, images=24, learning_rate=40, bias_rate=40, range_rate=3)
     reports = reconstruct(network, images, wild)
     undone = [report for report in reports if not report.kept]
     assert undone
@@ -109,7 +109,7 @@ def test_what_does_not_help_is_undone(prepared: QuantizedNetwork, images: Tensor
 
 def test_no_steps_change_no_code(prepared: QuantizedNetwork, images: Tensor) -> None:
     network, untouched = formatted(prepared, SP2_4), formatted(prepared, SP2_4)
-    reports = reconstruct(network, images, ReconstructionOptions(steps=0, whole_steps=0, images=8))
+    reports = reconstruct(network, images, ReconstructionOptions(steps=0, images=8))
     assert [report.kept for report in reports] == [False] * len(blocks(network.graph))
     expected, found = untouched.codes(images), network.codes(images)
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
@@ -118,7 +118,7 @@ def test_no_steps_change_no_code(prepared: QuantizedNetwork, images: Tensor) -> 
 def test_errors_are_those_of_plain_torch(prepared: QuantizedNetwork, images: Tensor) -> None:
     """The first block's, without steps, on every eighth image."""
     network = formatted(prepared, FIXED4)
-    (first, *_) = reconstruct(network, images, ReconstructionOptions(steps=0, whole_steps=0, images=24))
+    (first, *_) = reconstruct(network, images, ReconstructionOptions(steps=0, images=24))
     (block, *_) = blocks(network.graph)
     name, held_out = block.outputs[0], images[:24][::8]
     exact = run_folded(network.graph, held_out.float() / 255)[name]
@@ -132,11 +132,11 @@ def test_errors_are_those_of_plain_torch(prepared: QuantizedNetwork, images: Ten
 def test_a_stopped_run_ends_as_one_that_was_not(
     prepared: QuantizedNetwork, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ReconstructionOptions(steps=6, whole_steps=6, images=16)
+    options = ReconstructionOptions(steps=6, images=16)
     whole = formatted(prepared, FIXED4)
     told: list[tuple[int, int]] = []
     reports = reconstruct(whole, images, options, progress=lambda *it: told.append(it))
-    count = len(blocks(whole.graph)) + 1  # and the whole network
+    count = len(blocks(whole.graph))
     assert told == [(step, 6 * count) for step in range(1, 6 * count + 1)]
 
     def stop(done: int, total: int) -> None:
@@ -155,7 +155,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(
         if isinstance(value, Tensor):
             assert torch.equal(value, resumed.state_dict()[name]), name
     with pytest.raises(TrainingError, match="was made with reconstruction"):
-        reconstruct(resumed, images, ReconstructionOptions(steps=5, whole_steps=6, images=16), checkpoint=checkpoint)
+        reconstruct(resumed, images, ReconstructionOptions(steps=5, images=16), checkpoint=checkpoint)
 
 
 class _given:
