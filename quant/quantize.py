@@ -14,11 +14,14 @@ from .frontend.fold import fold
 from .frontend.folded_execution import run_folded
 from .graph.graph import IntegerGraph
 from .network.accumulators import Narrowed, fit_accumulators
-from .network.export import Agreement, agreement, align_scales, export, integer_accuracy
+from .network.export import Agreement, agreement, align_scales, export, integer_scores
+from .network.fidelity import Fidelity, fidelity
 from .network.model import QuantizedNetwork, image_values
 from .network.quantizers import Formats, QuantizationError
 from .network.refine import refine
 from .plan import QuantizationPlan
+from .reconstruction.options import ReconstructedBlock
+from .reconstruction.reconstruct import reconstruct
 from .training import parallel
 from .training.checkpoint import Checkpoint
 from .training.device import CPU, TrainingDevice
@@ -29,6 +32,8 @@ from .training.train import train
 CALIBRATION_IMAGES = 256
 ASSIGNMENT_IMAGES = 64
 AGREEMENT_IMAGES = 64
+FIDELITY_IMAGES = 256
+"""Without labels; with labels, all test images are compared."""
 REFINEMENT_IMAGES = 64
 BALANCE_IMAGES = 16
 
@@ -73,6 +78,8 @@ class QuantizationResult:
     losses: mean loss per epoch of fine-tuning.
     agreement: how far the codes of fake quantization and of the integer graph differ, by tensor, on test images.
     narrowed: filters that have fewer bits than the method gave them, so that their sums fit the accumulators.
+    reconstructed: what became of every block, if they were reconstructed.
+    fidelity: how near the integer graph's scores are to the float model's, on test images; None with several outputs.
 
     In all but the first of several processes there are no accuracies and no agreement.
     """
@@ -86,6 +93,8 @@ class QuantizationResult:
     losses: tuple[float, ...]
     agreement: tuple[Agreement, ...]
     narrowed: tuple[Narrowed, ...] = ()
+    reconstructed: tuple[ReconstructedBlock, ...] = ()
+    fidelity: Fidelity | None = None
 
 
 def quantize(
@@ -136,11 +145,27 @@ def quantize(
     if plan.refined:
         images = data.train_images[:REFINEMENT_IMAGES]
         refine(network, images, progress=lambda done, total: stage("refining layers", done, total))
+    reconstructed = _reconstruct(network, data, plan, checkpoint, stage)
     align_scales(network)
     stage("exporting", 0, 0)
     graph = export(network)
     stage("measuring", 0, 0)
-    return _measured(model, data, network, graph, losses, assignment.narrowed)
+    result = _measured(model, data, network, graph, losses, assignment.narrowed)
+    return dataclasses.replace(result, reconstructed=reconstructed)
+
+
+def _reconstruct(
+    network: QuantizedNetwork, data: Dataset, plan: QuantizationPlan, checkpoint: Checkpoint | None,
+    stage: StageCallback,
+) -> tuple[ReconstructedBlock, ...]:  # fmt: skip
+    """Reconstructs the network by the plan, if it is to be; what became of its blocks."""
+    if plan.reconstruction is None:
+        return ()
+    return reconstruct(
+        network, data.train_images[: plan.reconstruction.images], plan.reconstruction,
+        checkpoint=None if parallel.rank() else checkpoint,
+        progress=lambda done, total: stage("reconstructing blocks, steps", done, total),
+    )  # fmt: skip
 
 
 def _check_images(data: Dataset) -> None:
@@ -196,6 +221,8 @@ class _Assignment:
                 network, plan.lane_mix, method=plan.method, images=self.images, budget=plan.budget,
                 progress=lambda done, total: self.stage("assigning formats", done, total),
             )  # fmt: skip
+        if plan.kept is not None:
+            formats = plan.kept.apply(network.graph, formats)
         for layer, kinds in parallel.same_everywhere(formats).items():
             network.convolutions[layer].assigned = kinds
         self.fit()
@@ -229,18 +256,26 @@ def _measured(
     narrowed: tuple[Narrowed, ...],
 ) -> QuantizationResult:  # fmt: skip
     """The result with its accuracies and its agreement, which the first of several processes alone measures."""
-    measures = not parallel.rank()  # the others would only measure the same
-    labels = data.test_labels if measures and len(graph.outputs) == 1 else None
-    return QuantizationResult(
-        graph=graph,
-        network=network,
-        formats=_formats(network),
-        float_accuracy=None if labels is None else accuracy(model, data.test_images, labels),
-        quantized_accuracy=None if labels is None else accuracy(network, data.test_images, labels),
-        integer_accuracy=None if labels is None else integer_accuracy(graph, data.test_images, labels),
-        losses=tuple(losses),
-        agreement=agreement(network, graph, data.test_images[:AGREEMENT_IMAGES]) if measures else (),
-        narrowed=narrowed,
+    result = QuantizationResult(
+        graph=graph, network=network, formats=_formats(network), float_accuracy=None, quantized_accuracy=None,
+        integer_accuracy=None, losses=tuple(losses), agreement=(), narrowed=narrowed,
+    )  # fmt: skip
+    if parallel.rank():  # it would only measure the same
+        return result
+    result = dataclasses.replace(result, agreement=agreement(network, graph, data.test_images[:AGREEMENT_IMAGES]))
+    if len(graph.outputs) > 1:
+        return result
+    labels = data.test_labels
+    images = data.test_images if labels is not None else data.test_images[:FIDELITY_IMAGES]
+    exact, found = predict(model, images).flatten(1), integer_scores(graph, images)
+    result = dataclasses.replace(result, fidelity=fidelity(exact, found))
+    if labels is None:
+        return result
+    return dataclasses.replace(
+        result,
+        float_accuracy=float((exact.argmax(dim=1) == labels).double().mean()),
+        quantized_accuracy=accuracy(network, images, labels),
+        integer_accuracy=float((found.argmax(axis=1) == labels.numpy()).mean()),
     )
 
 

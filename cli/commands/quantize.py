@@ -13,6 +13,7 @@ from ...hdl.geometry import Geometry
 from ...lanes import lane_mix, plan_for, scheme_of
 from ...platforms.boards import Board
 from ...quant.assignment.allocation import Budget
+from ...quant.assignment.kept import KeptLayers
 from ...quant.assignment.lane_mix import LaneMix
 from ...quant.assignment.methods import METHODS, find_method
 from ...quant.data.data import Dataset, load_data
@@ -20,9 +21,11 @@ from ...quant.frontend.preflight import inspect_model
 from ...quant.models import ZOO, Normalisation, Normalised, load_model, own_model
 from ...quant.network.layer_report import layer_reports
 from ...quant.quantize import QuantizationResult
+from ...quant.reconstruction.options import ReconstructionOptions
 from ...quant.training import parallel
 from ...quant.training.recipe import TrainingOptions
 from ..figures.models import AgreementFigures, NarrowedFilters, QuantizedAccuracy, QuantizeFigures
+from ..report.fidelity import Tried, fidelity_figures, show_fidelity
 from ..report.quantization import (
     accuracy_line,
     layer_figures,
@@ -48,8 +51,8 @@ class _Command(SectionedCommand):
     sections: ClassVar = {
         "Model and data": ("data", "image_size", "images_per_class", "test_images", "classes", "weights",
                            "normalisation"),
-        "Formats": ("board_name", "method", "ratio", "budget", "hidden_bits", "activation_bits", "lut_scheme",
-                    "refine"),
+        "Formats": ("board_name", "method", "ratio", "budget", "keep", "hidden_bits", "activation_bits",
+                    "lut_scheme", "refine", "reconstruct"),
         "Training": training_options.NAMES[: training_options.NAMES.index("device")],
         "Running it": training_options.NAMES[training_options.NAMES.index("device") :],
         "Results": ("output", "report", "json_path"),
@@ -85,11 +88,18 @@ class _Command(SectionedCommand):
 @click.option("--budget", metavar="KIND=LIMIT",
               help="What the formats chosen by hbp and hawq-v3 may cost. KIND is size, bit-operations or latency, "
                    "LIMIT a share of what 8 bits everywhere cost, as in size=60%.")
+@click.option("--keep", metavar="BITS:LAYERS",
+              help="Give all filters of some layers so many bits, whatever the method gives them: 8:first,last,"
+                   "depthwise, or by name, 8:stem,blocks.0.*. Layers of 8 bits take two passes, or more tiles.")
 @click.option("--bits", "hidden_bits", type=click.IntRange(2, 8),
               help="Bits of the activations between layers (default: as many as the accelerator has for one).")
 @click.option("--refine", is_flag=True,
               help="With --epochs 0, which does not train: choose the rounding of weights so that the layers' outputs "
                    "change least, and correct biases.")
+@click.option("--reconstruct", is_flag=True,
+              help="With --epochs 0: learn rounding, biases and ranges of activations, some layers at a time, so that "
+                   "their outputs are the float model's; it needs no labels. Minutes to an hour. With --checkpoint it "
+                   "can be stopped and resumed.")
 @training_options.training_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="File of the integer model to write (.imx).")
@@ -99,8 +109,8 @@ class _Command(SectionedCommand):
 def quantize(
     model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
     test_images: int | None, classes: int | None, weights: Path | None, normalisation: str, method: str,
-    ratio: str | None, budget: str | None, hidden_bits: int | None, refine: bool, training: TrainingChoice,
-    output: Path, report: Path | None, json_path: Path | None,
+    ratio: str | None, budget: str | None, keep: str | None, hidden_bits: int | None, refine: bool,
+    reconstruct: bool, training: TrainingChoice, output: Path, report: Path | None, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
 
@@ -111,7 +121,7 @@ def quantize(
     \b
     From nothing, in minutes:   intramix quantize resnet-tiny --data procedural --float-epochs 12 --epochs 4 -o r.imx
     From trained weights:       intramix quantize resnet18 --weights resnet18.pth --normalisation imagenet
-                                    --data IMAGENET --epochs 0 --refine -o r18.imx
+                                    --data IMAGENET --epochs 0 --reconstruct -o r18.imx
     A long run that may stop:   … --checkpoint run/ --training-log run/log.jsonl; after Ctrl-C the same with --resume
     On 8 GPUs:                  torchrun --standalone --nproc-per-node 8 --no-python intramix quantize … --device cuda
 
@@ -119,6 +129,7 @@ def quantize(
     """
     started = time.monotonic()
     limit = Budget.parse(budget) if budget else None
+    kept = KeptLayers.parse(keep) if keep else None
     normalised = Normalisation.parse(normalisation)
     options = find_method(method).options(**training.recipe)
     device = training.device.find()
@@ -155,11 +166,11 @@ def quantize(
         show_findings(findings, whole=bool(report))
         conditions |= {
             "weights": fingerprint(network), "method": method, "board": board.name, "ratio": ratio, "budget": budget,
-            "bits": hidden_bits or geometry.activation_bits, "lut_scheme": geometry.lut_scheme.name,
+            "keep": keep, "bits": hidden_bits or geometry.activation_bits, "lut_scheme": geometry.lut_scheme.name,
         }  # fmt: skip
         plan = plan_for(
             geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budget=limit, training=options,
-            refined=refine, name=name,
+            kept=kept, refined=refine, reconstruction=ReconstructionOptions() if reconstruct else None, name=name,
         )  # fmt: skip
         quantized = quantize_with_progress(
             network, dataset, board, geometry, plan, log=log, checkpoint=saved("quantized"), device=training.device,
@@ -175,6 +186,10 @@ def quantize(
     layers = layer_reports(result.network, result.graph, dataset.test_images[:REPORT_IMAGES])
     show_layers(f"{name}, {method}", layers)
     show_narrowed(result.narrowed, geometry.accumulator_bits)
+    near = fidelity_figures(result.fidelity, layers)
+    if near:
+        tried = Tried(reconstructed=reconstruct, trained=bool(options.epochs), bits=plan.activation_bits)
+        show_fidelity(near, tried)
     if line := accuracy_line(accuracy):
         console.print(f"accuracy: {line}, of {len(dataset.test_images):,} test images")
     agreement = _agreement(result)
@@ -196,6 +211,7 @@ def quantize(
             for each in result.narrowed
         ),
         agreement=agreement,
+        fidelity=near,
         layers=tuple(layer_figures(entry) for entry in layers),
         seconds=round(time.monotonic() - started, 2),
     )
