@@ -12,6 +12,7 @@ from .frontend.balance import balance_concatenations
 from .frontend.capture import capture
 from .frontend.fold import fold
 from .frontend.folded_execution import run_folded
+from .graph.formats import FIXED4
 from .graph.graph import IntegerGraph
 from .network.accumulators import Narrowed, fit_accumulators
 from .network.export import Agreement, agreement, align_scales, export, integer_scores
@@ -36,6 +37,7 @@ FIDELITY_IMAGES = 256
 """Without labels; with labels, all test images are compared."""
 REFINEMENT_IMAGES = 64
 BALANCE_IMAGES = 16
+_REHEARSAL_IMAGES = 8
 
 StageCallback = Callable[[str, int, int], None]
 """Told what quantization does outside of fine-tuning: a few words, and how much of it is done and to do (0, 0: not
@@ -166,6 +168,31 @@ def _reconstruct(
         checkpoint=None if parallel.rank() else checkpoint,
         progress=lambda done, total: stage("reconstructing blocks, steps", done, total),
     )  # fmt: skip
+
+
+def rehearse(
+    model: nn.Module, data: Dataset, plan: QuantizationPlan, check: Callable[[IntegerGraph], object]
+) -> None:
+    """Finds out in seconds what would end a quantization, with a model that is still to be trained.
+
+    Parameters
+    ----------
+    check: as of `quantize`; it is given the graph with every filter Fixed-4.
+
+    Raises
+    ------
+    CaptureError, QuantizationError, GraphError, ValueError: as `quantize`, and what `check` raises.
+    """
+    _check_images(data)
+    images = data.train_images[:_REHEARSAL_IMAGES]
+    network = prepare(
+        model, images, activation_bits=plan.activation_bits, tensor_bits=plan.tensor_bits,
+        pooled_bits=plan.pooled_bits, scale_method=plan.scale_method, name=plan.name,
+    )  # fmt: skip
+    network.set_formats({name: (FIXED4,) * len(module.weight) for name, module in network.convolutions.items()})
+    if len(network.graph.outputs) == 1:
+        _check_scores(model, data)
+    check(export(network))
 
 
 def _check_images(data: Dataset) -> None:

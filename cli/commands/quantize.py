@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import click
 from click.core import ParameterSource
 
+from ...compiler.compile import compile_graph
 from ...compiler.place.lanes import LUT_FORMATS
 from ...files import write_whole
 from ...hdl.geometry import Geometry
@@ -20,7 +21,7 @@ from ...quant.data.data import Dataset, load_data
 from ...quant.frontend.preflight import inspect_model
 from ...quant.models import ZOO, Normalisation, Normalised, load_model, own_model
 from ...quant.network.layer_report import layer_reports
-from ...quant.quantize import QuantizationResult
+from ...quant.quantize import QuantizationResult, rehearse
 from ...quant.reconstruction.options import ReconstructionOptions
 from ...quant.training import parallel
 from ...quant.training.recipe import TrainingOptions
@@ -35,7 +36,7 @@ from ..report.quantization import (
     show_narrowed,
 )
 from ..shared import training_options
-from ..shared.console import console
+from ..shared.console import console, step
 from ..shared.errors import UserError
 from ..shared.options import SectionedCommand, board_options, json_option
 from ..shared.output import write_figures
@@ -104,7 +105,8 @@ class _Command(SectionedCommand):
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="File of the integer model to write (.imx).")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Also write a page (HTML) with every operator and layer, and the format of every channel.")
+              help="Also write a page (HTML) with every operator and layer, and the format of every channel; the "
+                   "operators are printed, too.")
 @json_option
 def quantize(
     model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
@@ -154,7 +156,15 @@ def quantize(
         def saved(phase: str) -> Any:
             return checkpoint_of(training.checkpoint, phase, resume=training.resume, conditions=conditions)
 
+        plan = plan_for(
+            geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budget=limit, training=options,
+            kept=kept, refined=refine, reconstruction=ReconstructionOptions() if reconstruct else None, name=name,
+        )  # fmt: skip
+        findings = inspect_model(network, dataset.image_shape)
+        show_findings(findings, whole=bool(report))
         if training.float_epochs:
+            with step("Ask whether the accelerator can run it"):
+                rehearse(network, dataset, plan, lambda graph: compile_graph(graph, geometry))
             chosen = {"epochs": training.float_epochs, "learning_rate": training.float_learning_rate,
                       "batch_size": training.recipe["batch_size"]}  # fmt: skip
             recipe = TrainingOptions(
@@ -162,16 +172,10 @@ def quantize(
                 precision=options.precision, augmentation=options.augmentation, seed=options.seed,
             )  # fmt: skip
             train_float(network, dataset, recipe, log, checkpoint=saved("float"), device=training.device)
-        findings = inspect_model(network, dataset.image_shape)
-        show_findings(findings, whole=bool(report))
         conditions |= {
             "weights": fingerprint(network), "method": method, "board": board.name, "ratio": ratio, "budget": budget,
             "keep": keep, "bits": hidden_bits or geometry.activation_bits, "lut_scheme": geometry.lut_scheme.name,
         }  # fmt: skip
-        plan = plan_for(
-            geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budget=limit, training=options,
-            kept=kept, refined=refine, reconstruction=ReconstructionOptions() if reconstruct else None, name=name,
-        )  # fmt: skip
         quantized = quantize_with_progress(
             network, dataset, board, geometry, plan, log=log, checkpoint=saved("quantized"), device=training.device,
         )  # fmt: skip
@@ -229,10 +233,26 @@ def _float_model(
         raise UserError(
             f"data {dataset.name} has no labels to train with: add labels, or use --epochs 0 to calibrate only"
         )
-    classes = classes or (10 if dataset.train_labels is None else int(dataset.train_labels.max()) + 1)
+    classes = classes or _classes_of(dataset)
     torch.manual_seed(options.seed)
     network = load_model(model, channels=dataset.image_shape[0], classes=classes, weights=weights)
     return network if normalisation is None else Normalised(network, normalisation, dataset.image_shape[0])
+
+
+def _classes_of(dataset: Dataset) -> int:
+    """As many as the labels say, 10 without; classes that no image has are said, since one label may be wrong."""
+    if dataset.train_labels is None:
+        return 10
+    found = set(dataset.train_labels.unique().tolist())
+    classes = int(max(found)) + 1
+    if missing := classes - len(found):
+        first = next(number for number in range(classes) if number not in found)
+        console.print(
+            f"[yellow]{dataset.name} has labels up to {classes - 1}, so {classes} classes, of which {missing} have no "
+            f"image to train with (the first is {first}):[/] if a label is wrong, mend it or give --classes",
+            soft_wrap=True,
+        )
+    return classes
 
 
 def _network_name(model: str, network: Any) -> str:
