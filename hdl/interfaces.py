@@ -48,11 +48,12 @@ def engine_members() -> dict[str, wiring.Member]:
     instruction: instructions in order; the engine takes one when it can begin it (or hold it as its next).
     signals: one strobe per `isa.Token`; high for one cycle gives one token.
     error: the engine's first error; afterwards it must come to rest by itself.
-    abort: level; begin no further transaction, let those under way end (data discarded), and come to rest. When
-        `idle` is high under `abort`, nothing of the engine is in flight and its synchronous reset is harmless.
+    abort: level; decide on no further transaction from the next cycle on, let those under way end (data discarded), and
+        come to rest. When `idle` is high under `abort`, nothing of the engine is in flight and its synchronous reset is
+        harmless.
     idle: nothing in flight: no accepted instruction is unfinished, no bus transaction is outstanding. (Under abort: no
         bus transaction is outstanding and no address is being offered.)
-    active: something moved in this cycle (for the watchdog).
+    active: something moved in this cycle, or the one before (for the watchdog); an instruction was taken, for one.
     """
     return {
         "instruction": In(stream.Signature(unsigned(isa.INSTRUCTION_BITS))),

@@ -115,7 +115,7 @@ class DrainControl(wiring.Component):
             "constant_tile": Out(range(g.constant_tiles)),
             "constant_row": Out(range(g.drain_cycles)),
             "constants_released": Out(range(2 * g.constant_tiles)),
-            "drained": Out(1),
+            "drained": Out(1, init=1),
             "pooling": Out(1),
             "signals": Out(8),
             "error": Out(EngineError),
@@ -127,9 +127,12 @@ class DrainControl(wiring.Component):
         residual_error = self._residuals(m, taken)
         group_written, write_error = self._writes(m)
 
-        in_flight = Signal(range(self._timing.in_flight + 1))
-        m.d.sync += in_flight.eq(in_flight + self.issue - group_written)
-        m.d.comb += self.drained.eq(in_flight == 0)
+        # Groups issued before the cycle before; `drained`, a register, knows of those since.
+        in_flight, following = (Signal(range(self._timing.in_flight + 1)) for _ in range(2))
+        issued = Signal()
+        m.d.comb += following.eq(in_flight + issued - group_written)
+        m.d.sync += [issued.eq(self.issue), in_flight.eq(following)]
+        m.d.sync += self.drained.eq((following == 0) & ~self.issue)
 
         for error in (residual_error, write_error):
             with m.If(error.valid & ~self.halt):

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ..array.array import Array
 from ..geometry import Geometry
 from ..interfaces import (
+    EngineError,
     constant_read_signature,
     engine_members,
     lane_write_signature,
@@ -74,20 +75,23 @@ class ComputeEngine(wiring.Component):
         halt = Signal()
         rest = Signal(range(self._array.LATENCY + 4))
         settled = rest == self._array.LATENCY + 3
-        with m.If(self.abort | self.error.valid):
+        error = Signal(EngineError)  # reported a cycle after it is found
+        m.d.comb += error.eq(Mux(drain.error.valid, drain.error, sequencer.error))
+        m.d.sync += self.error.eq(error)
+        with m.If(self.abort | error.valid):
             m.d.sync += halt.eq(1)
         with m.If(halt & ~settled):
             m.d.sync += rest.eq(rest + 1)
         m.d.comb += [
             sequencer.halt.eq(halt),
             drain.halt.eq(halt),
-            self.error.eq(Mux(drain.error.valid, drain.error, sequencer.error)),
             self.idle.eq(Mux(halt | self.abort, settled, ~sequencer.busy & drain.drained & ~drain.pooling)),
-            self.active.eq(
-                ~halt & (sequencer.stepping | ~drain.drained | (self.instruction.valid & self.instruction.ready))
-            ),
             self.signals.eq(drain.signals | (sequencer.input_free & ~halt) << 1),
         ]
+
+        m.d.sync += self.active.eq(
+            ~halt & (sequencer.stepping | ~drain.drained | (self.instruction.valid & self.instruction.ready))
+        )
 
         wiring.connect(m, wiring.flipped(self.instruction), sequencer.instruction)
         m.d.comb += [

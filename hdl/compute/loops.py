@@ -1,6 +1,6 @@
 """COMPUTE's loop nest: counters, the activation address, the column and the pass."""
 
-from amaranth.hdl import Array, Const, Module, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,6 +9,9 @@ from ..interfaces import LOCAL_ADDRESS_BITS, instruction_layout
 
 LOOPS = ("channels", "kernel_x", "kernel_y", "passes", "outputs_x", "outputs_y")
 """The counts of the loop nest, innermost first."""
+
+_GROUP_LOOPS = LOOPS.index("passes") + 1
+"""Loops within an accumulator group."""
 
 _COLUMN_BITS = 20
 """Σ of 4095 · 63 (x), 255 (kernel_x) and − 63 (pad_left), signed."""
@@ -24,6 +27,7 @@ class LoopNest(wiring.Component):
     -------
     instruction: In, the instruction to begin; `ones` has a bit for each of `LOOPS` whose count is 1.
     last: Out, a bit for each of `LOOPS`: it is in its last iteration.
+    group_last, final: Out, the accumulator group's last step, and the instruction's: registers of their own.
     first_of_pass, first_of_group: Out.
     number: Out, the pass.
     address: Out, activation address.
@@ -39,6 +43,8 @@ class LoopNest(wiring.Component):
             "advance": In(1),
             "current": Out(layout),
             "last": Out(len(LOOPS)),
+            "group_last": Out(1),
+            "final": Out(1),
             "first_of_pass": Out(1),
             "first_of_group": Out(1),
             "number": Out(2),
@@ -55,6 +61,7 @@ class LoopNest(wiring.Component):
 
         # Each counter holds the iterations left, this one included; whether it is the last is a register of its own.
         inner_last = Const(1)
+        following = []  # of `last`, when a step is taken
         for index, name in enumerate(LOOPS):
             count = current[name]
             left = Signal.like(count, name=f"{name}_left")
@@ -66,7 +73,13 @@ class LoopNest(wiring.Component):
                     m.d.sync += [left.eq(count), last.eq(ones[index])]
                 with m.Else():
                     m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
+            following.append(Mux(inner_last, Mux(last, ones[index], left == 2), last))
             inner_last = inner_last & last
+        for output, inner in ((self.group_last, _GROUP_LOOPS), (self.final, len(LOOPS))):
+            with m.If(self.load):
+                m.d.sync += output.eq(self.ones[:inner].all())
+            with m.Elif(self.advance):
+                m.d.sync += output.eq(Cat(following[:inner]).all())
 
         self._advance_address(m)
         self._advance_column(m)
@@ -107,21 +120,22 @@ class LoopNest(wiring.Component):
         origin = Signal(signed(_COLUMN_BITS))
         step = Signal(6)
         moved = Signal(signed(_COLUMN_BITS))
+        # What the next column would be does not depend on whether a step is taken.
         m.d.comb += [origin.eq(column), moved.eq(origin + step)]
+        with m.If(~last[1]):
+            m.d.comb += step.eq(1)
+        with m.Elif(~last[2:4].all()):
+            m.d.comb += origin.eq(window)
+        with m.Elif(~last[4]):
+            m.d.comb += [origin.eq(window), step.eq(current.stride_x)]
+        with m.Else():
+            m.d.comb += origin.eq(-current.pad_left)
         with m.If(self.load):
             first = -self.instruction.pad_left
             m.d.sync += [column.eq(first), window.eq(first)]
         with m.Elif(self.advance & last[0]):
             m.d.sync += column.eq(moved)
-            with m.If(~last[1]):
-                m.d.comb += step.eq(1)
-            with m.Elif(~last[2:4].all()):
-                m.d.comb += origin.eq(window)
-            with m.Elif(~last[4]):
-                m.d.comb += [origin.eq(window), step.eq(current.stride_x)]
-                m.d.sync += window.eq(moved)
-            with m.Else():
-                m.d.comb += origin.eq(-current.pad_left)
+            with m.If(last[1:4].all()):
                 m.d.sync += window.eq(moved)
         # A negative column is a large unsigned one.
         m.d.sync += self.outside.eq(column.as_unsigned() >= current.width)

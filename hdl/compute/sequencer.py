@@ -1,6 +1,6 @@
 """The sequencer: from COMPUTE instructions to steps."""
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,7 +17,8 @@ _PASSES, _X, _Y = LOOPS.index("passes"), LOOPS.index("outputs_x"), LOOPS.index("
 class Sequencer(wiring.Component):
     """Issues the steps of COMPUTE instructions, one a cycle while nothing is missing, without a gap in between.
 
-    One instruction is held beside the one under way; it is checked there. What belongs to the step issued in cycle t
+    One instruction is held beside the one under way; it is checked there, and the next one is taken in the cycle after
+    it begins. What belongs to the step issued in cycle t
     (`stepping`): its activation address in t, whether zeros replace the word in t + 1, the read of its weight word
     in t + 1, `step` or `pool` in t + 2.
 
@@ -75,18 +76,18 @@ class Sequencer(wiring.Component):
         g = self._geometry
         layout = instruction_layout(isa.COMPUTE)
 
-        # The instruction held: taken in one cycle, examined in the next.
+        # The instruction held: taken in one cycle, examined in the next two.
         held = Signal(layout)
         held_valid = Signal()
-        examined = Signal()
+        examining, examined = Signal(), Signal()
         load = Signal()
-        m.d.comb += self.instruction.ready.eq((~held_valid | load) & ~self.halt)
+        m.d.comb += self.instruction.ready.eq(~held_valid & ~self.halt)
         with m.If(self.instruction.ready & self.instruction.valid):
-            m.d.sync += [held.eq(self.instruction.payload), held_valid.eq(1), examined.eq(0)]
+            m.d.sync += [held.eq(self.instruction.payload), held_valid.eq(1)]
         with m.Elif(load):
-            m.d.sync += held_valid.eq(0)
+            m.d.sync += [held_valid.eq(0), examining.eq(0), examined.eq(0)]
         with m.Else():
-            m.d.sync += examined.eq(held_valid)
+            m.d.sync += [examining.eq(held_valid), examined.eq(examining)]
         held_convolves = held.mode == isa.Mode.CONVOLVE
 
         ones = Signal(len(LOOPS))
@@ -102,25 +103,24 @@ class Sequencer(wiring.Component):
         current, last = loops.current, loops.last
         go = self.stepping
         valid = Signal()
-        current_illegal = Signal()
+        runnable, current_illegal = Signal(), Signal()  # of the instruction that is `valid`
         convolves = Signal()
         pass_last = last[:_PASSES].all()
-        group_last = Signal()
-        final = Signal()
+        group_last, final = loops.group_last, loops.final
         m.d.comb += [
             loops.instruction.eq(held),
             loops.ones.eq(ones),
             loops.load.eq(load),
             loops.advance.eq(go),
-            group_last.eq(last[: _PASSES + 1].all()),
-            final.eq(group_last & last[_X] & last[_Y]),
-            load.eq(held_valid & examined & (~valid | (go & final)) & ~self.halt),
+            load.eq(examined & (~valid | (go & final)) & ~self.halt),
             self.busy.eq(held_valid | valid | delay(m, go, 1, name="stepped", reset=True)),
         ]
         with m.If(load):
-            m.d.sync += [valid.eq(1), current_illegal.eq(illegal), convolves.eq(held_convolves)]
+            m.d.sync += [
+                valid.eq(1), runnable.eq(~illegal), current_illegal.eq(illegal), convolves.eq(held_convolves),
+            ]
         with m.Elif(go & final):
-            m.d.sync += valid.eq(0)
+            m.d.sync += [valid.eq(0), runnable.eq(0)]
 
         # Constants: tiles are numbered in program order, an instruction's own from the moment it is held.
         head = Signal(range(2 * g.constant_tiles))
@@ -146,13 +146,30 @@ class Sequencer(wiring.Component):
         position = Signal.like(released)
         restart = Signal.like(released)
         restart_pass = Signal(2)
+        second_digit = Signal()
         releasing = current.release & current.final_mask.bit_select(loops.number, 1) & last[_X] & last[_Y] & convolves
         m.d.comb += [
             released_next.eq(released + (go & releasing)),
             restart_pass.eq((loops.number + 1) & ~last[_PASSES].replicate(2)),
-            restart.eq(start + Mux(current.weight_digit_mask.bit_select(restart_pass, 1), current.weight_words, 0)),
+            second_digit.eq(current.weight_digit_mask.bit_select(restart_pass, 1)),
+            restart.eq(start + Mux(second_digit, current.weight_words, 0)),
         ]
         m.d.sync += released.eq(released_next)
+        # Whether the step's word is written is known a cycle ahead: for every word that may be the next one.
+        there = Signal()
+        first_there = [_before(released + after + first_offset, self.weights_written) for after in (0, 1)]
+        with m.If(load):
+            m.d.sync += there.eq(Mux(go & releasing, first_there[1], first_there[0]))
+        with m.Elif(go & pass_last):
+            m.d.sync += there.eq(Mux(
+                second_digit,
+                _before(start + current.weight_words, self.weights_written),
+                _before(start, self.weights_written),
+            ))
+        with m.Elif(go):
+            m.d.sync += there.eq(_before(position + 1, self.weights_written))
+        with m.Else():
+            m.d.sync += there.eq(_before(position, self.weights_written))
         with m.If(load):
             m.d.sync += [start.eq(released_next + held.weight_offset), position.eq(released_next + first_offset)]
         with m.Elif(go & pass_last):
@@ -167,18 +184,19 @@ class Sequencer(wiring.Component):
 
         # Whether the step can be issued, and what it waits for.
         countdown = Signal(range(max(self._spacing, 2)))
+        spaced = Signal(init=1)  # the countdown is at 0
         with m.If(go & group_last & convolves):
-            m.d.sync += countdown.eq(self._spacing - 1)
-        with m.Elif(countdown != 0):
-            m.d.sync += countdown.eq(countdown - 1)
+            m.d.sync += [countdown.eq(self._spacing - 1), spaced.eq(self._spacing == 1)]
+        with m.Elif(~spaced):
+            m.d.sync += [countdown.eq(countdown - 1), spaced.eq(countdown == 1)]
         ready = Signal()
-        m.d.comb += ready.eq(valid & ~current_illegal & ~self.halt)
+        m.d.comb += ready.eq(runnable & ~self.halt)
         with m.If(ready & convolves):
             with m.If(~constants_ready):
                 m.d.comb += self.wait_constants.eq(1)
-            with m.Elif(~_before(position, self.weights_written)):
+            with m.Elif(~there):
                 m.d.comb += self.wait_weights.eq(1)
-            with m.Elif(group_last & (countdown != 0)):
+            with m.Elif(group_last & ~spaced):
                 m.d.comb += self.wait_drain.eq(1)
             with m.Else():
                 m.d.comb += go.eq(1)
@@ -199,29 +217,32 @@ class Sequencer(wiring.Component):
         ]
         return m
 
-    def _illegal(self, m: Module, fields: Signal) -> Signal:
-        """Whether an instruction has fields that contradict each other or the geometry."""
+    def _illegal(self, m: Module, fields: Signal) -> Value:
+        """Whether an instruction has fields that contradict each other or the geometry, a cycle later."""
         g = self._geometry
         convolves = fields.mode == isa.Mode.CONVOLVE
         several = (fields.outputs_x != 1) | (fields.outputs_y != 1)
-        words = Signal(15)
-        m.d.comb += words.eq(fields.weight_words << fields.weight_digit_mask.any())
+        words_end = Signal(16)
         # Only an accumulator group that reads every word once and frees it may use more words than the ring holds.
-        streams = fields.release & ~several & (fields.passes == 1 + fields.weight_digit_mask.any())
+        streams, counts = Signal(), Signal()
+        m.d.sync += [
+            words_end.eq(fields.weight_offset + (fields.weight_words << fields.weight_digit_mask.any())),
+            streams.eq(fields.release & ~several & (fields.passes == 1 + fields.weight_digit_mask.any())),
+            counts.eq(convolves),
+        ]
         faults = [
             *(fields[name] == 0 for name in (*LOOPS, "stride_x", "width")),
             fields.passes > isa.MAXIMUM_PASSES,
             ~convolves & (fields.channels != 1),
             convolves & fields.release & (fields.weight_offset != 0),
-            convolves & ~streams & (fields.weight_offset + words > g.weight_depth),
             convolves & (fields.constant_offset >= g.constant_tiles),
             convolves & fields.release_constants & (fields.constant_offset != 0),
             convolves & (fields.shift > isa.MAXIMUM_SHIFT),
             convolves & ~fields.output_digits & (fields.maximum > (1 << g.activation_bits) - 1),
         ]
-        illegal = Signal()
-        m.d.comb += illegal.eq(sum(fault << index for index, fault in enumerate(faults)) != 0)
-        return illegal
+        faulty = Signal()
+        m.d.sync += faulty.eq(sum(fault << index for index, fault in enumerate(faults)) != 0)
+        return faulty | counts & ~streams & (words_end > g.weight_depth)
 
     def _issue(
         self,
@@ -290,6 +311,6 @@ class Sequencer(wiring.Component):
         m.d.sync += self.input_free.eq(go & final & current.signal[isa.Token.INPUT_FREE])
 
 
-def _before(number: Signal, written: Signal) -> Signal:
+def _before(number: Value, written: Signal) -> Value:
     """Whether `number` lies before `written`; both count modulo twice the ring's depth, at most a depth apart."""
     return ~(written - number - 1)[len(written) - 1]

@@ -103,8 +103,8 @@ class Control(wiring.Component):
             fetch.start.eq(registers.start),
             fetch.program.eq(registers.program),
             fetch.instructions.eq(registers.instructions),
-            fetch.abort.eq(supervisor.abort),
         ]
+        m.d.sync += fetch.abort.eq(supervisor.abort)
 
         # Engines: queue, dispatcher, tokens.
         dispatchers: dict[isa.Engine, Dispatcher] = {}
@@ -118,11 +118,9 @@ class Control(wiring.Component):
             wiring.connect(m, beats, queue.beats)
             wiring.connect(m, queue.instruction, dispatcher.queued)
             wiring.connect(m, dispatcher.instruction, wiring.flipped(port.instruction))
-            m.d.comb += [
-                dispatcher.available.eq(tokens.available),
-                dispatcher.abort.eq(supervisor.abort),
-                port.abort.eq(supervisor.abort),
-            ]
+            # A register for each engine, for the loads that it has there.
+            m.d.sync += port.abort.eq(supervisor.abort)
+            m.d.comb += [dispatcher.available.eq(tokens.available), dispatcher.abort.eq(port.abort)]
         for token in isa.Token:
             m.d.comb += [
                 tokens.take[token].eq(dispatchers[token.target].take[token]),
@@ -150,11 +148,7 @@ class Control(wiring.Component):
                 m.d.comb += state.error.eq(port.error)
             with m.Else():
                 m.d.comb += state.error.eq(dispatcher.error)
-            accepted = port.instruction.valid & port.instruction.ready
-            m.d.comb += [
-                state.idle.eq(port.idle),
-                state.active.eq(port.active | dispatcher.take.any() | accepted),
-            ]
+            m.d.comb += [state.idle.eq(port.idle), state.active.eq(port.active | dispatcher.take.any())]
         # A deadlock is put down to the first waiting engine in the order in which data flow.
         for engine in (isa.Engine.STORE, isa.Engine.COMPUTE, isa.Engine.MAPS):
             with m.If(dispatchers[engine].waiting):
@@ -180,9 +174,11 @@ class Control(wiring.Component):
             events.store_busy.eq(busy[isa.Engine.STORE]),
             events.store_wait.eq(dispatchers[isa.Engine.STORE].waiting & ~busy[isa.Engine.STORE]),
             events.read_bytes.eq(self.events.read_bytes + ((bus.rvalid & bus.rready) * (BEAT_BITS // 8))),
+            self.cycle.eq(counters.values[0]),
+        ]
+        m.d.sync += [
             counters.clear.eq(registers.start),
             counters.enable.eq(supervisor.status.busy),
             counters.events.eq(events),
-            self.cycle.eq(counters.values[0]),
         ]
         return m

@@ -8,6 +8,7 @@ from .. import isa
 from ..dma.axi import BURST_INCR, Direction, axi4_master
 from ..geometry import Geometry
 from ..interfaces import EngineError
+from ..stream_registers import StreamRegister
 from .queue import BEAT_BITS, BEATS
 
 ENGINES = (isa.Engine.WEIGHTS, isa.Engine.MAPS, isa.Engine.COMPUTE, isa.Engine.STORE)
@@ -26,6 +27,17 @@ class ProgramHead(data.Struct):
 
     opcode: unsigned(isa.OPCODE_BITS)
     layer: unsigned(isa.LAYER_BITS)
+
+
+class RoutedBeat(data.Struct):
+    """A beat of the program, and what it means if it is an instruction's first one.
+
+    route: the queue that the instruction is for, one of `ENGINES`; none if its opcode is unknown. finish: it is FINISH.
+    """
+
+    beat: unsigned(BEAT_BITS)
+    route: unsigned(len(ENGINES))
+    finish: unsigned(1)
 
 
 class Fetch(wiring.Component):
@@ -74,8 +86,25 @@ class Fetch(wiring.Component):
         started = Signal()
         running = Signal()
         m.submodules.buffer = buffer = fifo.SyncFIFO(width=BEAT_BITS, depth=BUFFER_BEATS)
+        # Between the buffer and what reads it: the beat, with what it means if it is an instruction's first one.
+        m.submodules.routed = routed = StreamRegister(RoutedBeat)
+        buffered, head = routed.sink, Signal(ProgramHead)
+        m.d.comb += [
+            routed.source.valid.eq(buffer.r_rdy),
+            routed.source.p.beat.eq(buffer.r_data),
+            buffer.r_en.eq(routed.source.ready),
+            head.eq(buffer.r_data),
+            routed.source.p.finish.eq(head.opcode == isa.Opcode.FINISH),
+        ]
+        with m.Switch(head.opcode):
+            for opcode in isa.Opcode:
+                with m.Case(opcode):
+                    m.d.comb += routed.source.p.route.eq(1 << ENGINES.index(isa.ENGINE_OF[opcode]))
         pop = Signal()
-        m.d.comb += [pop.eq(buffer.r_en & buffer.r_rdy), self.active.eq((bus.arvalid & bus.arready) | bus.rvalid | pop)]
+        m.d.comb += [
+            pop.eq(buffered.valid & buffered.ready),
+            self.active.eq((bus.arvalid & bus.arready) | bus.rvalid | pop),
+        ]
 
         # Requests. A burst reserves its room, and counts as under way, from the moment its address is offered.
         requested = Signal(32 + bursts_per_instruction.bit_length() - 1)
@@ -120,36 +149,32 @@ class Fetch(wiring.Component):
         ]
 
         # Delivery. The first beat of an instruction chooses the queue of all eight.
-        head = Signal(ProgramHead)
         beat = Signal(range(BEATS))
         last = Signal()
         last_held = Signal()
         route = Signal(len(ENGINES))
         route_held = Signal(len(ENGINES))
         malformed = Signal(isa.Error)
-        m.d.comb += head.eq(buffer.r_data)
+        layer = data.View(ProgramHead, buffered.p.beat[: ProgramHead.as_shape().size]).layer
         m.d.sync += last.eq(self.fetched + 1 == self.instructions)  # settles while beats 1 … 7 pass
         with m.If(beat != 0):
             m.d.comb += route.eq(route_held)
         with m.Else():
-            with m.Switch(head.opcode):
-                for opcode in isa.Opcode:
-                    with m.Case(opcode):
-                        m.d.comb += route.eq(1 << ENGINES.index(isa.ENGINE_OF[opcode]))
-                        with m.If(last != (opcode is isa.Opcode.FINISH)):
-                            m.d.comb += malformed.eq(isa.Error.PROGRAM)
-                with m.Default():
-                    m.d.comb += malformed.eq(isa.Error.OPCODE)
+            m.d.comb += route.eq(buffered.p.route)
+            with m.If(buffered.p.route == 0):
+                m.d.comb += malformed.eq(isa.Error.OPCODE)
+            with m.Elif(last != buffered.p.finish):
+                m.d.comb += malformed.eq(isa.Error.PROGRAM)
 
         present = Signal()
-        m.d.comb += present.eq(running & ~self.abort & buffer.r_rdy)
+        m.d.comb += present.eq(running & ~self.abort & buffered.valid)
         for position, beats in enumerate(self.beats):
             m.d.comb += [
-                beats.payload.eq(buffer.r_data),
+                beats.payload.eq(buffered.p.beat),
                 beats.valid.eq(present & route[position] & (malformed == isa.Error.NONE)),
             ]
             with m.If(beats.valid):
-                m.d.comb += buffer.r_en.eq(beats.ready)
+                m.d.comb += buffered.ready.eq(beats.ready)
         with m.If(pop):
             m.d.sync += [beat.eq(beat + 1), route_held.eq(route)]
             with m.If(beat == 0):
@@ -159,7 +184,7 @@ class Fetch(wiring.Component):
 
         # Errors, the oldest instruction's first.
         with m.If(present & (malformed != isa.Error.NONE)):
-            m.d.comb += [self.error.valid.eq(1), self.error.code.eq(malformed), self.error.layer.eq(head.layer)]
+            m.d.comb += [self.error.valid.eq(1), self.error.code.eq(malformed), self.error.layer.eq(layer)]
         with m.Elif(bad_response):
             m.d.comb += [self.error.valid.eq(1), self.error.code.eq(isa.Error.READ_RESPONSE)]
         with m.Elif(started & self.program[:ALIGNMENT_BITS].any()):

@@ -54,8 +54,8 @@ class RegisterFile(wiring.Component):
     -------
     write, read_word, read_data: the register bus.
     status, counters: what is read.
-    start, stop, clear: commands that were accepted, for one cycle.
-    interrupt: high while DONE and INTERRUPT_ENABLE are set; a register.
+    start, stop, clear: commands that were accepted, for one cycle, the one after the write; registers.
+    interrupt: high while DONE and INTERRUPT_ENABLE are set; a register, low with the command that clears DONE.
     watchdog, program, instructions, log, bases: the configuration. It holds still from START until nothing is in
         flight.
     """
@@ -87,7 +87,10 @@ class RegisterFile(wiring.Component):
         rejected = Signal()
         interrupt_enable = Signal()
         m.d.comb += has_error.eq(status.error.code != isa.Error.NONE)
-        m.d.sync += self.interrupt.eq(status.done & interrupt_enable)
+        m.d.sync += [
+            self.interrupt.eq(status.done & interrupt_enable & ~self.start & ~self.clear),
+            self.start.eq(0), self.stop.eq(0), self.clear.eq(0),
+        ]
 
         # What can be written: a signal of at most 32 bits by register name.
         held = {"WATCHDOG": self.watchdog, "INSTRUCTIONS": self.instructions}
@@ -130,31 +133,36 @@ class RegisterFile(wiring.Component):
                     continue
                 with m.Case(register.offset // 4):
                     if register.access is Access.COMMAND:
-                        self._command(m, write.data, has_error, interrupt_enable, refused)
+                        self._command(m, write.data, has_error, interrupt_enable, rejected, refused)
                     else:
                         target = held[register.name]
                         with m.If(~status.busy & ~status.draining & ~write.data[len(target) :].any()):
                             m.d.sync += target.eq(write.data[: len(target)])
                             m.d.comb += refused.eq(0)
-        with m.If(self.clear):
-            m.d.sync += rejected.eq(0)
         with m.If(refused):
             m.d.sync += rejected.eq(1)
         return m
 
-    def _command(self, m: Module, word, has_error, interrupt_enable, refused) -> None:
-        """The effect of a complete write of `word` to CONTROL."""
+    def _command(self, m: Module, word, has_error, interrupt_enable, rejected, refused) -> None:
+        """The effect of a complete write of `word` to CONTROL.
+
+        A command shows in `status` two cycles later, when the next write may come (`AxiLiteSlave`).
+        """
         status = self.status
         start, clear = (word[bit.bit_length() - 1] for bit in (Control.START, Control.CLEAR))
         may_start = Signal()
         m.d.comb += [
-            self.stop.eq(word[Control.STOP.bit_length() - 1] & status.busy),
-            self.clear.eq(clear & ~status.busy),
             may_start.eq(~status.busy & ~status.draining & (~has_error | clear)),
-            self.start.eq(start & may_start),
             refused.eq((start & ~may_start) | (clear & status.busy)),
         ]
-        m.d.sync += interrupt_enable.eq(word[Control.INTERRUPT_ENABLE.bit_length() - 1])
+        m.d.sync += [
+            self.start.eq(start & may_start),
+            self.stop.eq(word[Control.STOP.bit_length() - 1] & status.busy),
+            self.clear.eq(clear & ~status.busy),
+            interrupt_enable.eq(word[Control.INTERRUPT_ENABLE.bit_length() - 1]),
+        ]
+        with m.If(clear & ~status.busy):
+            m.d.sync += rejected.eq(0)
 
 
 def _word(flags):

@@ -31,6 +31,16 @@ class EngineState(data.Struct):
     active: unsigned(1)
 
 
+class _Reports(data.Struct):
+    """What may end a run, as it was a cycle ago."""
+
+    errors: data.ArrayLayout(EngineError, len(REPORTERS))
+    token_overflow: unsigned(1)
+    token_engine: unsigned(4)
+    finished: unsigned(1)
+    stop: unsigned(1)
+
+
 class Blocked(data.Struct):
     """The instruction that a deadlock is put down to; engine CONTROL if none waits for tokens."""
 
@@ -44,7 +54,7 @@ class Supervisor(wiring.Component):
     A run ends when FINISH completes, on the first error, or on STOP. Then `abort` rises; when everything has been idle
     for SETTLE_CYCLES, engines, queues and tokens are reset for RESET_CYCLES, and the run is done. Causes of one cycle
     take precedence in this order: errors in the order of REPORTERS, TOKENS, the end of FINISH, STOP, DEADLOCK. Later
-    ones are not recorded.
+    ones are not recorded. All of them, and what is idle and active, take effect a cycle after they are given.
 
     The watchdog counts cycles in which nothing is `active`, from the start of the run and again from the start of
     draining. At `watchdog` cycles (0: never) a run ends with DEADLOCK; draining that stands still is reported as done
@@ -83,10 +93,18 @@ class Supervisor(wiring.Component):
         m = Module()
         status = self.status
 
-        all_idle = Signal()
-        progress = Signal()
-        m.d.sync += all_idle.eq(Cat(engine.idle for engine in self.engines).all())
-        m.d.comb += progress.eq(Cat(engine.active for engine in self.engines).any())
+        # What the engines report is looked at a cycle later, all of it: which cause came first stays as it is.
+        all_idle, progress = Signal(), Signal(init=1)
+        seen = Signal(_Reports)
+        m.d.sync += [
+            all_idle.eq(Cat(engine.idle for engine in self.engines).all()),
+            progress.eq(Cat(engine.active for engine in self.engines).any()),
+            *(error.eq(engine.error) for error, engine in zip(seen.errors, self.engines)),
+            seen.token_overflow.eq(self.token_overflow),
+            seen.token_engine.eq(self.token_engine),
+            seen.finished.eq(self.finished),
+            seen.stop.eq(self.stop),
+        ]
 
         # Watchdog.
         quiet = Signal(32)
@@ -100,7 +118,7 @@ class Supervisor(wiring.Component):
         # Why a run ends in this cycle.
         ended = Signal()
         cause = Signal(ErrorRecord)
-        self._choose_cause(m, ended, cause, expired)
+        self._choose_cause(m, seen, ended, cause, expired)
 
         settled = Signal(range(SETTLE_CYCLES + 1))
         resetting = Signal(range(RESET_CYCLES))
@@ -109,8 +127,9 @@ class Supervisor(wiring.Component):
             m.d.sync += [status.done.eq(0), status.error.eq(0), status.error_instruction.eq(0)]
         with m.FSM() as states:
             with m.State("IDLE"):
+                m.d.sync += progress.eq(1)
                 with m.If(self.start):
-                    m.d.sync += [quiet.eq(0), status.done.eq(0), status.error.eq(0), status.error_instruction.eq(0)]
+                    m.d.sync += [status.done.eq(0), status.error.eq(0), status.error_instruction.eq(0)]
                     m.next = "RUN"
             with m.State("RUN"):
                 with m.If(ended):
@@ -149,21 +168,17 @@ class Supervisor(wiring.Component):
         ]
         return m
 
-    def _choose_cause(self, m: Module, ended: Signal, cause, expired: Signal) -> None:
+    def _choose_cause(self, m: Module, seen, ended: Signal, cause, expired: Signal) -> None:
         """Drives `ended` and `cause` by the precedence that the class states."""
         m.d.comb += ended.eq(1)
-        for name, engine in zip(REPORTERS, self.engines):
-            with m.If(engine.error.valid) if name is REPORTERS[0] else m.Elif(engine.error.valid):
-                m.d.comb += [
-                    cause.code.eq(engine.error.code),
-                    cause.engine.eq(name),
-                    cause.layer.eq(engine.error.layer),
-                ]
-        with m.Elif(self.token_overflow):
-            m.d.comb += [cause.code.eq(isa.Error.TOKENS), cause.engine.eq(self.token_engine)]
-        with m.Elif(self.finished):
+        for name, error in zip(REPORTERS, seen.errors):
+            with m.If(error.valid) if name is REPORTERS[0] else m.Elif(error.valid):
+                m.d.comb += [cause.code.eq(error.code), cause.engine.eq(name), cause.layer.eq(error.layer)]
+        with m.Elif(seen.token_overflow):
+            m.d.comb += [cause.code.eq(isa.Error.TOKENS), cause.engine.eq(seen.token_engine)]
+        with m.Elif(seen.finished):
             pass
-        with m.Elif(self.stop):
+        with m.Elif(seen.stop):
             m.d.comb += [cause.code.eq(isa.Error.STOPPED), cause.engine.eq(isa.Engine.CONTROL)]
         with m.Elif(expired):
             m.d.comb += [

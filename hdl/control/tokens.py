@@ -34,14 +34,14 @@ class Tokens(wiring.Component):
         counts = Signal(data.ArrayLayout(unsigned(TOKEN_LIMIT.bit_length()), len(isa.Token)))
         lost = Signal(len(isa.Token))
         for token in isa.Token:
-            count = counts[token]
-            m.d.comb += self.available[token].eq(count != 0)
+            count, available = counts[token], self.available[token]  # the latter a register of its own
             with m.If(self.give[token] & ~self.take[token]):
                 m.d.comb += lost[token].eq(count == TOKEN_LIMIT)
+                m.d.sync += available.eq(1)
                 with m.If(count != TOKEN_LIMIT):
                     m.d.sync += count.eq(count + 1)
             with m.Elif(self.take[token] & ~self.give[token]):
-                m.d.sync += count.eq(count - 1)
+                m.d.sync += [count.eq(count - 1), available.eq(count != 1)]
 
         m.d.sync += self.overflow.eq(lost.any())
         for token in sorted(isa.Token, key=lambda token: token.source, reverse=True):

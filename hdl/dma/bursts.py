@@ -68,7 +68,7 @@ class BurstSplitter(wiring.Component):
     """Cuts requests into bursts that never cross 4 KiB and have at most `maximum_burst` full-width beats.
 
     A burst ends at a multiple of the burst size (at most 4 KiB), hence the cut needs no comparison with the boundary
-    and the memory sees aligned bursts. One burst a cycle; no cycle is lost between requests.
+    and the memory sees aligned bursts. A burst every other cycle; no more are lost between requests.
 
     Parameters
     ----------
@@ -81,6 +81,7 @@ class BurstSplitter(wiring.Component):
     -------
     requests: `request_layout`.
     bursts: `burst_layout`; the payload holds until it is taken.
+    idle: no request is held.
     """
 
     def __init__(self, *, data_bits: int, address_bits: int, maximum_burst: int, length_bits: int = 32,
@@ -95,6 +96,7 @@ class BurstSplitter(wiring.Component):
         super().__init__({
             "requests": In(stream.Signature(request)),
             "bursts": Out(stream.Signature(burst_layout(data_bits=data_bits, address_bits=address_bits, tag=tag))),
+            "idle": Out(1),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -109,9 +111,14 @@ class BurstSplitter(wiring.Component):
         low = beat_address[:self._limit.bit_length() - 1]
         room = Signal(max(1, len(low)))  # beats − 1 up to the next multiple of the burst size
         m.d.comb += room.eq(~low)
-        fits = left <= room
+        # Whether the rest fits into a burst is known in the cycle after it changes.
+        fits, settled = Signal(), Signal()
+        taken = Signal()
+        m.d.comb += taken.eq(self.bursts.valid & self.bursts.ready)
+        m.d.sync += [fits.eq(left <= room), settled.eq(busy & ~taken)]
         m.d.comb += [
-            self.bursts.valid.eq(busy),
+            self.bursts.valid.eq(settled),
+            self.idle.eq(~busy),
             burst.address.eq(Cat(Signal(lane_bits), beat_address)),
             burst.length.eq(Mux(fits, left, room)),
             burst.offset.eq(offset),
@@ -119,7 +126,6 @@ class BurstSplitter(wiring.Component):
             burst.last.eq(fits),
             Value.cast(burst.tag).eq(tag),
         ]
-        taken = self.bursts.valid & self.bursts.ready
         m.d.comb += self.requests.ready.eq(~busy | (taken & fits))
         with m.If(taken):
             m.d.sync += [

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from ..compute.pipeline import delay
 from ..isa import CRC_REGISTERS
 
 CRC_BITS = 32
@@ -24,14 +25,15 @@ def update_masks(word_bits: int) -> list[int]:
 
 
 class CrcRegisters(wiring.Component):
-    """CRC-32 and number of words, `CRC_REGISTERS` of both; one word a cycle.
+    """CRC-32 and number of words, `CRC_REGISTERS` of both; one word a cycle, added in the cycle after it is given.
 
     Members
     -------
-    register: In, the one that is read and written.
-    word, valid: In, a word that is added in this cycle.
+    register: In, the one that a word is for, or that is read.
+    word, valid: In, a word that is added.
     start: In, with `valid`: it is the first one.
-    crc, words: Out, of the register, without the word of this cycle; undefined before its first start.
+    crc, words: Out, of the register of the cycle before, without the word of that cycle; undefined before its first
+        start.
     """
 
     def __init__(self, *, word_bits: int) -> None:
@@ -50,14 +52,20 @@ class CrcRegisters(wiring.Component):
         entry = data.StructLayout({"remainder": unsigned(CRC_BITS), "words": unsigned(32)})
         m.submodules.memory = memory = Memory(shape=entry, depth=CRC_REGISTERS, init=[])
         read, write = memory.read_port(domain="comb"), memory.write_port()
-        remainder = Mux(self.start, (1 << CRC_BITS) - 1, read.data.remainder)
-        operand = Cat(remainder, self.word)
+        register, word, valid, start = (
+            delay(m, signal, 1, name=name, reset=name == "valid")
+            for name, signal in (
+                ("register", self.register), ("word", self.word), ("valid", self.valid), ("start", self.start)
+            )
+        )
+        remainder = Mux(start, (1 << CRC_BITS) - 1, read.data.remainder)
+        operand = Cat(remainder, word)
         m.d.comb += [
-            read.addr.eq(self.register),
-            write.addr.eq(self.register),
-            write.en.eq(self.valid),
+            read.addr.eq(register),
+            write.addr.eq(register),
+            write.en.eq(valid),
             write.data.remainder.eq(Cat((operand & mask).xor() for mask in update_masks(self._word_bits))),
-            write.data.words.eq(Mux(self.start, 0, read.data.words) + 1),
+            write.data.words.eq(Mux(start, 0, read.data.words) + 1),
             self.crc.eq(~read.data.remainder),
             self.words.eq(read.data.words),
         ]

@@ -48,10 +48,10 @@ class DepthwiseUnit(wiring.Component):
     rows: what comes next; taken when the words of the one before have passed.
     words: of every plane its rows; or kernels.
     results: words whose `last`, `plane_end` and `final` are together in a plane's last word.
-    wrong: a plane ends within a row, or has fewer than three rows.
+    wrong: a plane ends within a row, or has fewer than three rows; a cycle after it is seen.
     layer: of what is wrong.
     idle: nothing is under way.
-    active: something moved.
+    active: something moved, a cycle ago.
     """
 
     def __init__(self, geometry: Geometry) -> None:
@@ -82,12 +82,13 @@ class DepthwiseUnit(wiring.Component):
         ending = Signal()  # results held are a plane's last ones
         m.d.comb += [
             # The kernel store follows the instruction: a plane's kernels are there as soon as its rows.
-            self.rows.ready.eq((~busy | done) & store.idle),
+            self.rows.ready.eq((~busy | done) & store.idle & ~store.planes.valid),
+        ]
+        m.d.sync += [self.layer.eq(rows.layer), self.wrong.eq(former.wrong)]
+        m.d.sync += [
             store.planes.valid.eq(self.rows.valid & self.rows.ready & self.rows.p.depthwise),
             store.planes.p.row.eq(self.rows.p.row),
             store.planes.p.planes.eq(self.rows.p.planes),
-            self.layer.eq(rows.layer),
-            self.wrong.eq(former.wrong),
         ]
         with m.If(self.rows.ready):
             m.d.sync += busy.eq(self.rows.valid)
@@ -99,16 +100,17 @@ class DepthwiseUnit(wiring.Component):
         # Words: they pass, are kernels, or are rows.
         convolving = busy & rows.depthwise
         passing = busy & ~rows.depthwise & ~rows.kernels & ~ending
-        taken, keep = Signal(), Signal()
+        taken, passed, keep = Signal(), Signal(), Signal()  # any word; one that is not convolved; one of kernels
         m.d.comb += [
             former.source.eq(rows.source),
             former.words.p.eq(word),
             former.words.valid.eq(convolving & self.words.valid),
+            keep.eq(busy & rows.kernels & self.words.valid),
+            passed.eq(keep | passing & self.results.ready & self.words.valid),
             self.words.ready.eq(
                 Mux(convolving, former.words.ready, busy & rows.kernels | passing & self.results.ready)
             ),
             taken.eq(self.words.valid & self.words.ready),
-            keep.eq(taken & rows.kernels),
             store.write.eq(keep),
             store.row.eq(rows.row),
             *(digit.eq(code[: len(digit)])
@@ -121,12 +123,15 @@ class DepthwiseUnit(wiring.Component):
         begun, armed, draining = Signal(), Signal(), Signal()
         final, drained, formed = Signal(), Signal(), Signal()
         pending = Signal(range(RESULTS + 1))  # results held or under way
+        full = Signal()  # as many as there can be
         phases = g.word_channels // g.depthwise_channels
         phase = Signal(range(phases))
-        landed = pending == buffer.level
+        at_first = Signal(init=1)  # phase is 0: a register of its own, for the lanes that that one drives
+        flying = Signal(range(RESULTS + 1))  # windows whose result is not in the buffer yet
+        landed = Signal(init=1)  # there is none
         m.d.comb += [
             former.begin.eq(convolving & ~begun & (rows.planes != 0)),
-            formed.eq(begun & armed & former.idle & (phase == 0)),
+            formed.eq(begun & armed & former.idle & at_first),
             store.take.eq(begun & ~armed & store.there & ~draining & ~ending & landed),
             drained.eq(draining & landed),
         ]
@@ -143,15 +148,26 @@ class DepthwiseUnit(wiring.Component):
         launch, last_phase = Signal(), Signal()
         held = Signal.like(former.window.p, reset_less=True)
         m.d.comb += [
-            former.window.ready.eq(armed & (phase == 0) & (pending != RESULTS)),
-            launch.eq((former.window.valid & former.window.ready) | (phase != 0)),
+            former.window.ready.eq(armed & at_first & ~full),
+            launch.eq((former.window.valid & former.window.ready) | ~at_first),
             last_phase.eq(launch & (phase == phases - 1)),
         ]
         with m.If(launch):
-            m.d.sync += phase.eq(Mux(last_phase, 0, phase + 1))
+            m.d.sync += [phase.eq(Mux(last_phase, 0, phase + 1)), at_first.eq(last_phase)]
         with m.If(former.window.valid & former.window.ready):
             m.d.sync += held.eq(former.window.p)
-        m.d.sync += pending.eq(pending + (former.window.valid & former.window.ready) - buffer.r_en)
+        flying_next = Signal.like(flying)
+        pending_next = Signal.like(pending)
+        windows = former.window.valid & former.window.ready
+        m.d.comb += [
+            pending_next.eq(pending + windows - buffer.r_en), flying_next.eq(flying + windows - buffer.w_en),
+        ]
+        m.d.sync += [
+            pending.eq(pending_next),
+            full.eq(pending_next == RESULTS),
+            flying.eq(flying_next),
+            landed.eq(flying_next == 0),
+        ]
         codes = []
         for index in range(g.depthwise_channels):
             lane = DepthwiseLane(g)
@@ -192,11 +208,11 @@ class DepthwiseUnit(wiring.Component):
             done.eq(Mux(
                 convolving,
                 drained & ~begun & (rows.planes == 0),
-                taken & word.last & word.tag.plane_end & word.tag.final,
+                passed & word.last & word.tag.plane_end & word.tag.final,
             )),
             self.idle.eq(~busy & ~ending),
-            self.active.eq(taken | former.active | launch | store.load),
         ]
+        m.d.sync += self.active.eq(taken | former.active | launch | store.load)
         with m.If(buffer.r_en & only & ending):
             m.d.sync += ending.eq(0)
         return m

@@ -68,8 +68,8 @@ class WindowFormer(wiring.Component):
         beyond = Signal(len(column) + 1)
         over = Signal()  # the plane's last word was taken
         ready, move, read_end, plane_end = Signal(), Signal(), Signal(), Signal()
-        row_end = column == source.last_column
-        zero = (phase != Phase.READ) | (source.left & (column == 0)) | (source.right & row_end)
+        row_begin, row_end = Signal(init=1), Signal()  # the first and the last column: registers of their own
+        zero = (phase != Phase.READ) | (source.left & row_begin) | (source.right & row_end)
         # Numbers of row and column: 0, 1, 2, 3, 2, 3, …; from 2 on a window ends there.
         row_number, column_number = Signal(2), Signal(2)
         m.d.comb += [
@@ -85,7 +85,10 @@ class WindowFormer(wiring.Component):
         with m.If(read_end):
             m.d.sync += over.eq(1)
         with m.If(move):
-            m.d.sync += [column.eq(beyond), column_number.eq(_following(column_number))]
+            m.d.sync += [
+                column.eq(beyond), column_number.eq(_following(column_number)), row_begin.eq(row_end),
+                row_end.eq(~row_end & (beyond == source.last_column)),
+            ]
             with m.If(row_end):
                 m.d.sync += [column.eq(0), column_number.eq(0), row_number.eq(_following(row_number))]
                 with m.Switch(phase):

@@ -19,16 +19,19 @@ def report_first(m: Module, engine: Any, causes: Iterable[tuple[ValueLike, isa.E
 
     Returns
     -------
-    `stop`: high under abort and from the cycle of the report on, until reset; the engine then begins nothing.
+    `stop`: a register: high from the cycle after abort and from that of the report on, until reset; the engine then
+        begins nothing.
     """
     failed = Signal()
     fault = Signal(EngineError)
     stop = Signal()
-    m.d.comb += [engine.error.eq(fault), stop.eq(engine.abort | failed)]
-    m.d.sync += fault.valid.eq(0)
+    m.d.comb += engine.error.eq(fault)
+    m.d.sync += [fault.valid.eq(0), stop.eq(engine.abort | failed)]
     taken: ValueLike = stop
     for condition, code, layer in causes:
         with m.If(condition & ~taken):
-            m.d.sync += [failed.eq(1), fault.valid.eq(1), fault.code.eq(code), fault.layer.eq(layer)]
+            m.d.sync += [
+                failed.eq(1), stop.eq(1), fault.valid.eq(1), fault.code.eq(code), fault.layer.eq(layer),
+            ]
         taken = taken | condition
     return stop

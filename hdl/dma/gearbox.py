@@ -5,12 +5,14 @@ the lane (modulo the piece's size) where it belongs; an output byte then chooses
 one rotated lane, and what is left over goes to the held bytes by fixed wires.
 """
 
+from collections.abc import Callable
 from math import gcd
 
-from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, ShapeLike, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..stream_registers import SkidBuffer
 from .reader import beat_layout
 
 
@@ -33,6 +35,23 @@ def _cut(value: Value, count: int) -> list[Value]:
     return [value[k * width:(k + 1) * width] for k in range(count)]
 
 
+def look_up(index: Signal, entry: Callable[[int], bool]) -> Value:
+    """A bit for each value of a narrow signed signal: a LUT, where an adder or a comparison would be a carry chain."""
+    size = 1 << len(index)
+    table = sum(bool(entry(value - size if value >= size // 2 else value)) << value for value in range(size))
+    return Const(table, size).bit_select(index.as_unsigned(), 1)
+
+
+def _above(place: int) -> Callable[[int], bool]:
+    """More is held than reaches to a place."""
+    return lambda held: held > place
+
+
+def _either(full: Callable[[int], bool], place: int) -> Callable[[int], bool]:
+    """What is held becomes a whole one with the next, or ends before a place: the place is written anew."""
+    return lambda held: full(held) or held <= place
+
+
 def check_word(word_bits: int) -> None:
     """Refuses words that are not whole bytes.
 
@@ -49,6 +68,21 @@ def word_layout(*, word_bits: int, tag: ShapeLike = 0) -> data.StructLayout:
     return data.StructLayout({"data": word_bits, "last": 1, "tag": tag})
 
 
+def _fill_shape(beat_bytes: int, word_bytes: int) -> Shape:
+    """Of the bytes held, or, negative, to skip."""
+    return signed(max(beat_bytes, word_bytes).bit_length() + 1)
+
+
+def unpacked_layout(*, data_bits: int, word_bits: int, tag: ShapeLike = 0) -> data.StructLayout:
+    """A beat as `Unpacker` takes it: `reader.beat_layout`, with − `offset` as `begin`.
+
+    The negation is done before the beat is registered.
+    """
+    beat = beat_layout(data_bits=data_bits, tag=tag)
+    begin = _fill_shape(data_bits // 8, word_bits // 8)
+    return data.StructLayout({"begin": begin, **{name: beat[name].shape for name in ("data", "end", "last", "tag")}})
+
+
 class Unpacker(wiring.Component):
     """Beats of requests (`BurstReader.beats`) into words. A request is whole words and may begin at any byte.
 
@@ -63,7 +97,7 @@ class Unpacker(wiring.Component):
 
     Members
     -------
-    beats: `reader.beat_layout`.
+    beats: `unpacked_layout`.
     words: `word_layout`.
 
     Raises
@@ -76,7 +110,7 @@ class Unpacker(wiring.Component):
         self._beat = data_bits // 8
         self._word = word_bits // 8
         super().__init__({
-            "beats": In(stream.Signature(beat_layout(data_bits=data_bits, tag=tag))),
+            "beats": In(stream.Signature(unpacked_layout(data_bits=data_bits, word_bits=word_bits, tag=tag))),
             "words": Out(stream.Signature(word_layout(word_bits=word_bits, tag=tag))),
         })
 
@@ -84,28 +118,46 @@ class Unpacker(wiring.Component):
         m = Module()
         beat_bytes, word_bytes = self._beat, self._word
         beat, word = self.beats.p, self.words.p
-        level = signed(max(beat_bytes, word_bytes).bit_length() + 1)
+        level = _fill_shape(beat_bytes, word_bytes)
         first = Signal(init=1)  # the next beat is a request's first one
         held_fill = Signal(level)
+        held_completes, held_exceeds = Signal(), Signal()  # what `held_fill` means for the next beat
         held = [Signal(8, name=f"held_{k}") for k in range(word_bytes - 1)]
 
-        # Bytes of the word that are held; negative: bytes of the beat to skip.
+        # Bytes of the word that are held; negative: bytes of the beat to skip. What depends on it alone is looked up.
         fill = Signal(level)
-        m.d.comb += fill.eq(Mux(first, -beat.offset, held_fill))
+        m.d.comb += fill.eq(Mux(first, beat.begin, held_fill))
         lanes = rotate(m, _cut(beat.data, beat_bytes), fill, "turned")
         m.d.comb += word.data.eq(Cat(
-            Mux(fill > k, held[k], lanes[k % beat_bytes]) if k < word_bytes - 1 else lanes[k % beat_bytes]
+            Mux(look_up(fill, _above(k)), held[k], lanes[k % beat_bytes])
+            if k < word_bytes - 1 else lanes[k % beat_bytes]
             for k in range(word_bytes)
         ))
+
+        def completes(held: int) -> bool:
+            """The next beat completes a word."""
+            return held + beat_bytes >= word_bytes
+
+        def exceeds(held: int) -> bool:
+            """The next beat completes a word, and holds as many bytes as another one has."""
+            return held + beat_bytes >= 2 * word_bytes
+
+        def after(held: int) -> int:
+            """Bytes held once the beat is taken."""
+            return held + beat_bytes - (word_bytes if completes(held) else 0)
+
+        def bit_after(bit: int) -> Callable[[int], bool]:
+            return lambda held: bool(after(held) >> bit & 1)
+
         complete = Signal()
         finished = Signal()
         again = Signal()  # the beat holds one more word
         m.d.comb += [
-            complete.eq(fill + beat_bytes >= word_bytes),
+            complete.eq(Mux(first, look_up(beat.begin, completes), held_completes)),
             finished.eq(beat.last & (fill + beat.end == word_bytes - 1)),
         ]
         if beat_bytes > word_bytes:
-            m.d.comb += again.eq((fill + beat_bytes >= 2 * word_bytes) & ~finished)
+            m.d.comb += again.eq(Mux(first, look_up(beat.begin, exceeds), held_exceeds) & ~finished)
         m.d.comb += [
             self.words.valid.eq(self.beats.valid & complete),
             self.beats.ready.eq(~complete | (self.words.ready & ~again)),
@@ -113,14 +165,21 @@ class Unpacker(wiring.Component):
             Value.cast(word.tag).eq(Value.cast(beat.tag)),
         ]
         with m.If(self.words.valid & self.words.ready & again):
-            m.d.sync += [held_fill.eq(fill - word_bytes), first.eq(0)]
+            m.d.sync += [
+                held_fill.eq(fill - word_bytes), first.eq(0), held_completes.eq(1),
+                held_exceeds.eq(look_up(fill, lambda held: exceeds(held - word_bytes))),
+            ]
         with m.If(self.beats.valid & self.beats.ready):
             m.d.sync += [
                 first.eq(beat.last),
-                held_fill.eq(fill + Mux(complete, beat_bytes - word_bytes, beat_bytes)),
+                held_fill.eq(Cat(
+                    look_up(fill, bit_after(bit)) for bit in range(len(fill))
+                )),
+                held_completes.eq(look_up(fill, lambda held: completes(after(held)))),
+                held_exceeds.eq(look_up(fill, lambda held: exceeds(after(held)))),
             ]
             for k in range(word_bytes - 1):
-                with m.If(complete | (fill <= k)):
+                with m.If(look_up(fill, _either(completes, k))):
                     rest = lanes[(k + word_bytes) % beat_bytes]
                     m.d.sync += held[k].eq(Mux(complete, rest, lanes[k % beat_bytes]))
         return m
@@ -169,17 +228,27 @@ class _Densifier(wiring.Component):
         flush = Signal()
 
         lanes = rotate(m, _cut(word.data, word_units), turn, "turned")
+
+        def fills(held: int) -> bool:
+            """The next word fills a beat."""
+            return held + word_units >= beat_units
+
+        def ends(held: int) -> bool:
+            """And it ends with it."""
+            return held + word_units == beat_units
+
         full, again = Signal(), Signal()
         m.d.comb += [
-            full.eq(fill + word_units >= beat_units),
-            again.eq(fill + word_units >= 2 * beat_units),
+            full.eq(look_up(fill, fills)),
+            again.eq(look_up(fill, lambda held: held + word_units >= 2 * beat_units)),
             beat.data.eq(Cat(
-                Mux(fill > k, held[k], lanes[k % word_units]) if k < beat_units - 1 else lanes[k % word_units]
+                Mux(look_up(fill, _above(k)), held[k], lanes[k % word_units])
+                if k < beat_units - 1 else lanes[k % word_units]
                 for k in range(beat_units)
             )),
             beat.count.eq(Mux(flush, fill[:len(beat.count)], beat_units)),
             beat.offset.eq(Mux(flush, offset, word.offset)),
-            beat.last.eq(flush | (word.last & (fill + word_units == beat_units))),
+            beat.last.eq(flush | (word.last & look_up(fill, ends))),
             self.beats.valid.eq(flush | (self.words.valid & full)),
             self.words.ready.eq(~flush & (~full | (self.beats.ready & ~again))),
         ]
@@ -195,10 +264,10 @@ class _Densifier(wiring.Component):
             m.d.sync += [
                 fill.eq(fill + Mux(full, word_units - beat_units, word_units)),
                 offset.eq(word.offset),
-                flush.eq(word.last & (fill + word_units != beat_units)),
+                flush.eq(word.last & ~look_up(fill, ends)),
             ]
             for k in range(beat_units - 1):
-                with m.If(full | (fill <= k)):
+                with m.If(look_up(fill, _either(fills, k))):
                     m.d.sync += held[k].eq(Mux(full, lanes[(k + beat_units) % word_units], lanes[k % word_units]))
         return m
 
@@ -242,12 +311,10 @@ class Packer(wiring.Component):
         unit_bytes = gcd(self._data_bits, self._word_bits) // 8
 
         # A register between the two shifters.
-        dense = Signal(densifier.beats.p.shape())
-        dense_valid, dense_ready = Signal(), Signal()
+        m.submodules.between = between = SkidBuffer(densifier.beats.p.shape())
+        wiring.connect(m, densifier.beats, between.source)
+        dense, dense_valid, dense_ready = between.sink.p, between.sink.valid, between.sink.ready
         started = Signal()  # words of an unfinished chunk are held in the densifier
-        m.d.comb += densifier.beats.ready.eq(~dense_valid | dense_ready)
-        with m.If(densifier.beats.ready):
-            m.d.sync += [dense_valid.eq(densifier.beats.valid), dense.eq(densifier.beats.p)]
         with m.If(densifier.beats.valid & densifier.beats.ready & densifier.beats.p.last):
             m.d.sync += started.eq(0)
         with m.Elif(self.words.valid & self.words.ready):
@@ -276,7 +343,7 @@ class Packer(wiring.Component):
             )),
             self.beats.valid.eq(flush | dense_valid),
             dense_ready.eq(~flush & self.beats.ready),
-            self.idle.eq(~started & ~dense_valid & ~flush),
+            self.idle.eq(~started & between.empty & ~flush),
         ]
         with m.If(flush & self.beats.ready):
             m.d.sync += flush.eq(0)

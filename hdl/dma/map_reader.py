@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..geometry import Geometry
 from ..isa import LAYER_BITS
+from ..stream_registers import SkidBuffer
 from .axi import Direction, axi4_master
 from .bursts import request_layout
 from .gearbox import Unpacker, word_layout
@@ -39,7 +40,7 @@ class MapReader(wiring.Component):
     axi: the read master.
     requests: `map_request_layout`.
     words: `gearbox.word_layout` with the tag's `place`.
-    error: a strobe: a beat answered SLVERR or DECERR, for the layer in `error_layer`.
+    error: a strobe: a beat answered SLVERR or DECERR, for the layer in `error_layer`; a cycle after it.
     abort, idle: as `BurstReader`'s.
     """
 
@@ -67,12 +68,15 @@ class MapReader(wiring.Component):
         m.submodules.words = words = SyncFIFO(width=unpacker.words.p.shape().size, depth=BUFFERED_WORDS)
         wiring.connect(m, wiring.flipped(self.axi), reader.axi)
         wiring.connect(m, wiring.flipped(self.requests), reader.requests)
-        beat, source = unpacker.beats.p, reader.beats.p
+        m.submodules.beats = beats = SkidBuffer(unpacker.beats.p.shape())
+        wiring.connect(m, beats.sink, unpacker.beats)
+        beat, source = beats.source.p, reader.beats.p
         m.d.comb += [
-            *(beat[name].eq(source[name]) for name in ("data", "offset", "end", "last")),
+            *(beat[name].eq(source[name]) for name in ("data", "end", "last")),
+            beat.begin.eq(-source.offset),
             Value.cast(beat.tag).eq(Value.cast(source.tag.place)),
-            unpacker.beats.valid.eq(reader.beats.valid),
-            reader.beats.ready.eq(unpacker.beats.ready),
+            beats.source.valid.eq(reader.beats.valid),
+            reader.beats.ready.eq(beats.source.ready),
             words.w_data.eq(unpacker.words.p),
             words.w_en.eq(unpacker.words.valid),
             unpacker.words.ready.eq(words.w_rdy),
@@ -81,7 +85,6 @@ class MapReader(wiring.Component):
             words.r_en.eq(self.words.ready),
             reader.abort.eq(self.abort),
             self.idle.eq(reader.idle),
-            self.error.eq(reader.error),
-            self.error_layer.eq(reader.error_tag.layer),
         ]
+        m.d.sync += [self.error.eq(reader.error), self.error_layer.eq(reader.error_tag.layer)]
         return m

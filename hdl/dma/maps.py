@@ -1,18 +1,22 @@
 """The maps engine: LOAD_MAP, from DDR into the pixel lanes' activation or residual memories."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
 from ..geometry import Geometry
 from ..interfaces import bases_layout, engine_members, instruction_layout, lane_write_signature, struct_layout
+from ..stream_registers import StreamRegister
 from .axi import Direction, axi4_master
 from .bursts import times
 from .depthwise import DepthwiseRows, DepthwiseUnit
 from .faults import report_first
 from .map_reader import MapReader, map_request_layout
 from .placer import LanePlacer, MapRows
+
+EXAMINATION_CYCLES = 2
+"""Cycles for which an instruction is held up before its faults are known, where none was before it."""
 
 
 class MapRequester(wiring.Component):
@@ -55,29 +59,32 @@ class MapRequester(wiring.Component):
         load = data.View(instruction_layout(isa.LOAD_MAP), self.instruction.p)
         shapes = struct_layout(isa.LOAD_MAP).members
         held, asking, passing = Signal(), Signal(), Signal()
-        opcode = Signal(isa.OPCODE_BITS)
         planes, chunks, chunks_left = Signal(shapes["planes"]), Signal(shapes["chunks"]), Signal(shapes["chunks"])
         plane_stride, chunk_stride, chunk_words = (
             Signal(shapes["plane_stride"]), Signal(shapes["chunk_stride"]), Signal(shapes["chunk_words"])
         )
         plane_address, address = Signal(g.address_bits), Signal(g.address_bits)
         rows = Signal(MapRows)
-        unsound = Signal()
+        # An instruction is examined while it waits to be taken: what is wrong with it is known when it is held.
+        examined = Signal(EXAMINATION_CYCLES)
+        foreign, faulty = Signal(), Signal()
+        unknown, wrong = Signal(), Signal()
+        with m.If(self.instruction.valid & ~self.instruction.ready):
+            m.d.sync += examined.eq(Cat(1, examined))
+        with m.Else():
+            m.d.sync += examined.eq(0)
 
         m.d.comb += [
             self.held.eq(held),
             self.layer.eq(rows.layer),
-            self.unknown.eq(held & (opcode != isa.Opcode.LOAD_MAP)),
-            self.wrong.eq(held & (
-                (planes == 0) & asking | (chunks == 0) | (chunk_words == 0) | (rows.row_words == 0)
-                | (rows.lane_rows == 0) | (rows.lane_mask == 0) | rows.lane_mask[g.pixel_lanes:].any()
-                | unsound
-            )),
+            self.unknown.eq(held & unknown),
+            self.wrong.eq(held & wrong),
         ]
-        sound = held & ~self.unknown & ~self.wrong & ~self.stop
+        sound = Signal()
+        m.d.comb += sound.eq(held & ~unknown & ~wrong & ~self.stop)
         last_chunk, last_plane = chunks_left == 1, planes == 1
         m.d.comb += [
-            self.instruction.ready.eq(~held & ~self.stop),
+            self.instruction.ready.eq(~held & examined[-1] & ~self.stop),
             self.requests.valid.eq(asking & sound),
             self.requests.p.address.eq(address),
             self.requests.p.bytes.eq(times(chunk_words, g.word_bytes)),
@@ -98,21 +105,26 @@ class MapRequester(wiring.Component):
                     m.d.sync += asking.eq(0)
         with m.If(self.rows.valid & self.rows.ready):
             m.d.sync += passing.eq(0)
-        taken = self.instruction.valid & self.instruction.ready
-        if g.depthwise_channels:
-            convolving = self._depthwise_rows(m, load, taken, sound)
-            m.d.comb += unsound.eq(self._unsound(m, load, taken, rows.row_words))
-        else:
-            convolving = Const(0)
-            with m.If(taken):
-                m.d.sync += unsound.eq(load.depthwise | load.kernels)
+        taken = Signal()
+        m.d.comb += taken.eq(self.instruction.valid & self.instruction.ready)
+        convolving: Value = self._depthwise_rows(m, load, taken, sound) if g.depthwise_channels else Const(0)
+        unsound = self._unsound(m, load) if g.depthwise_channels else load.depthwise | load.kernels
+        fields = Signal()
+        m.d.sync += [
+            fields.eq(
+                (load.planes == 0) | (load.chunks == 0) | (load.chunk_words == 0) | (load.row_words == 0)
+                | (load.lane_rows == 0) | (load.lane_mask == 0) | load.lane_mask[g.pixel_lanes:].any()
+            ),
+            foreign.eq(load.opcode != isa.Opcode.LOAD_MAP),
+            faulty.eq(fields | unsound),
+        ]
         with m.If(held & ~asking & ~passing & ~convolving):
             m.d.sync += held.eq(0)
         with m.If(taken):
             start = Signal(g.address_bits)
             m.d.comb += start.eq(self.bases[load.region] + load.address)
             m.d.sync += [
-                held.eq(1), asking.eq(1), passing.eq(~load.kernels), opcode.eq(load.opcode),
+                held.eq(1), asking.eq(1), passing.eq(~load.kernels), unknown.eq(foreign), wrong.eq(faulty),
                 planes.eq(load.planes), plane_stride.eq(load.plane_stride),
                 chunks.eq(load.chunks), chunks_left.eq(load.chunks), chunk_stride.eq(load.chunk_stride),
                 chunk_words.eq(load.chunk_words), plane_address.eq(start), address.eq(start),
@@ -139,28 +151,28 @@ class MapRequester(wiring.Component):
             ]
         return passing
 
-    def _unsound(self, m: Module, load: data.View, taken: Value, row_words: Signal) -> Value:
-        """Whether the fields for the depthwise unit are out of range, or disagree with `row_words`."""
+    def _unsound(self, m: Module, load: data.View) -> Value:
+        """Whether the fields for the depthwise unit are out of range, or disagree with `row_words`, a cycle later."""
         beyond_window = Signal(signed(len(load.source_words) + 2))  # a row's columns after its first window
-        stride, shift, planes = (Signal.like(load[name]) for name in ("source_stride", "shift", "planes"))
-        depthwise, kernels, alone = Signal(), Signal(), Signal()
-        first_row, kernel_words = Signal.like(load.base), Signal.like(load.chunk_words)
-        with m.If(taken):
-            m.d.sync += [
-                beyond_window.eq(load.source_words + load.source_left + load.source_right - isa.KERNEL_SIZE),
-                stride.eq(load.source_stride), shift.eq(load.shift), planes.eq(load.planes),
-                depthwise.eq(load.depthwise), kernels.eq(load.kernels),
-                alone.eq((load.planes == 1) & (load.chunks == 1)
-                         & ~(load.depthwise | load.residual | load.signal.any())),
-                first_row.eq(Mux(load.kernels, load.base, load.kernel_base)), kernel_words.eq(load.chunk_words),
-            ]
-        steps = Mux(stride[1], beyond_window >> 1, beyond_window)
-        last_row = first_row + Mux(kernels, kernel_words, times(planes, isa.KERNEL_WORDS))
+        depthwise, kernels, alone, odd = Signal(), Signal(), Signal(), Signal()
+        skips = Signal()
+        row_words, last_row = Signal.like(load.row_words), Signal(len(load.chunk_words) + 2)
+        kernel_rows = Mux(load.kernels, load.chunk_words, times(load.planes, isa.KERNEL_WORDS))
+        m.d.sync += [
+            beyond_window.eq(load.source_words + load.source_left + load.source_right - isa.KERNEL_SIZE),
+            depthwise.eq(load.depthwise), kernels.eq(load.kernels), skips.eq(load.source_stride[1]),
+            row_words.eq(load.row_words),
+            alone.eq((load.planes == 1) & (load.chunks == 1)
+                     & ~(load.depthwise | load.residual | load.signal.any())),
+            odd.eq((load.source_stride == 0) | (load.source_stride == 3) | (load.shift > isa.MAXIMUM_SHIFT)),
+            last_row.eq(Mux(load.kernels, load.base, load.kernel_base) + kernel_rows),
+        ]
+        steps = Mux(skips, beyond_window >> 1, beyond_window)
         return (
             (depthwise | kernels) & (last_row > isa.KERNEL_ROWS) | kernels & ~alone
             | depthwise & (
                 (beyond_window < 0) | (beyond_window > isa.DEPTHWISE_COLUMNS - isa.KERNEL_SIZE)
-                | (steps + 1 != row_words) | (stride == 0) | (stride == 3) | (shift > isa.MAXIMUM_SHIFT)
+                | (steps + 1 != row_words) | odd
             )
         )
 
@@ -204,7 +216,9 @@ class MapsEngine(wiring.Component):
         wiring.connect(m, requester.rows, placer.rows)
         wiring.connect(m, wiring.flipped(self.lane_write), placer.lane_write)
 
-        words = placer.words
+        m.submodules.results = results = StreamRegister(placer.words.p.shape())
+        wiring.connect(m, results.sink, placer.words)
+        words = results.source
         causes = [
             (requester.unknown, isa.Error.OPCODE, requester.layer),
             (requester.wrong, isa.Error.FIELD, requester.layer),
@@ -214,7 +228,7 @@ class MapsEngine(wiring.Component):
         if g.depthwise_channels:
             m.submodules.depthwise = unit = DepthwiseUnit(g)
             wiring.connect(m, requester.depthwise_rows, unit.rows)
-            wiring.connect(m, unit.results, placer.words)
+            wiring.connect(m, unit.results, results.source)
             words = unit.words
             causes.append((unit.wrong, isa.Error.FIELD, unit.layer))
             computing, rests = unit.active, unit.idle
@@ -231,8 +245,9 @@ class MapsEngine(wiring.Component):
             placer.stop.eq(stop),
             self.signals.eq(placer.signals),
             self.idle.eq(reader.idle & (stop | (~requester.held & rests & placer.idle))),
-            self.active.eq((self.axi.arvalid & self.axi.arready) | (self.axi.rvalid & self.axi.rready)
-                           | self.lane_write.enable.any() | computing
-                           | (self.instruction.valid & self.instruction.ready)),
         ]
+        m.d.sync += self.active.eq(
+            (self.axi.arvalid & self.axi.arready) | (self.axi.rvalid & self.axi.rready) | self.lane_write.enable.any()
+            | computing | (self.instruction.valid & self.instruction.ready)
+        )
         return m

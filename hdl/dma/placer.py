@@ -5,6 +5,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
+from ..compute.pipeline import delay
 from ..geometry import Geometry
 from ..interfaces import LOCAL_ADDRESS_BITS, field_shape, lane_write_signature
 from .bursts import times
@@ -45,9 +46,10 @@ class LanePlacer(wiring.Component):
     -------
     rows: what comes next; taken when the words of the one before are all placed.
     words: the words read, `last` of their chunks, tagged with their place in the instruction.
-    lane_write: registered; three cycles after a word is taken.
+    lane_write: registered; four cycles after a word is taken.
     signals: the instruction's tokens, the cycle after its last write.
-    wrong: rows do not end with their plane, or a lane's address is beyond its memory (the write is suppressed).
+    wrong: rows do not end with their plane, or a lane's address is beyond its memory (the write is suppressed); a cycle
+        after it is seen.
     layer: of what is wrong.
     stop: no word is taken, and no token given.
     idle: nothing is under way.
@@ -79,18 +81,21 @@ class LanePlacer(wiring.Component):
         column, row, pad = Signal(12), Signal(row_bits), Signal(6)
         plane_base = Signal(LOCAL_ADDRESS_BITS)
         first, final = Signal(), Signal()
-        move, row_end, plane_end, done, ragged = Signal(), Signal(), Signal(), Signal(), Signal()
+        single, row_end = Signal(), Signal()  # rows have one word; it is the row's last word: a step ahead
+        move, plane_end, done, ragged = Signal(), Signal(), Signal(), Signal()
         reading = phase == Phase.READ
         read_end = self.words.p.last & self.words.p.tag.plane_end
         m.d.comb += [
             self.words.ready.eq(busy & reading & ~self.stop),
             move.eq(busy & ~self.stop & (~reading | self.words.valid)),
-            row_end.eq(column == rows.row_words - 1),
             ragged.eq(move & reading & read_end & ~row_end),
         ]
         m.d.comb += done.eq(plane_end & Mux(reading, self.words.p.tag.final, final))
         with m.If(move):
-            m.d.sync += [column.eq(Mux(row_end, 0, column + 1)), first.eq(0)]
+            m.d.sync += [
+                column.eq(Mux(row_end, 0, column + 1)), first.eq(0),
+                row_end.eq(Mux(row_end, single, column + 2 == rows.row_words)),
+            ]
             with m.If(row_end):
                 m.d.sync += row.eq(row + 1)
                 with m.Switch(phase):
@@ -116,7 +121,10 @@ class LanePlacer(wiring.Component):
         with m.If(self.rows.ready):
             m.d.sync += busy.eq(self.rows.valid)
             with m.If(self.rows.valid):
-                m.d.sync += [rows.eq(self.rows.p), plane_base.eq(self.rows.p.base)]
+                of_one = self.rows.p.row_words == 1
+                m.d.sync += [
+                    rows.eq(self.rows.p), plane_base.eq(self.rows.p.base), single.eq(of_one), row_end.eq(of_one),
+                ]
 
         # Cycle 1: the word with its row number; the lanes' windows, which lag behind `rows` by a cycle like the word.
         word = Signal(g.word_bits)
@@ -134,26 +142,38 @@ class LanePlacer(wiring.Component):
         m.d.sync += [window.eq(rows.lane_rows), mask.eq(rows.lane_mask)]
         m.d.sync += [start.eq(times(rows.lane_step, lane)) for lane, start in enumerate(starts)]
 
-        # Cycle 2: who takes it, and where.
+        # Cycle 2: how far the row is from the first one of each lane's window.
+        distance_bits = max(row_bits, start_bits) + 1
+        distances = [Signal(distance_bits, name=f"distance_{lane}") for lane in range(lanes)]
+        m.d.sync += [distance.eq(word_row - start) for distance, start in zip(distances, starts)]
+
+        def far(signal: Signal) -> Signal:
+            return delay(m, signal, 1, name=f"{signal.name}_far", reset=True)
+
+        far_window, far_mask = far(window), far(mask)
+        far_word, far_valid, far_first, far_done = far(word), far(word_valid), far(word_first), far(word_done)
+        far_base, far_residual, far_signal, far_layer = (
+            far(word_base), far(word_residual), far(word_signal), far(word_layer)
+        )  # fmt: skip
+
+        # Cycle 3: who takes it, and where. A distance is above every window when the row is before it.
         write = self.lane_write
         takes = Signal(lanes)
         enable = Signal(lanes)
-        distance_bits = max(row_bits, start_bits) + 1
-        for lane, start in enumerate(starts):
-            distance = Signal(distance_bits, name=f"distance_{lane}")  # above every window when the row is before it
+        for lane, distance in enumerate(distances):
             pointer = Signal(LOCAL_ADDRESS_BITS, name=f"pointer_{lane}")
-            place = Mux(word_first, word_base, pointer)
-            m.d.comb += [distance.eq(word_row - start), takes[lane].eq(mask[lane] & (distance < window))]
-            with m.If(word_valid):
+            place = Mux(far_first, far_base, pointer)
+            m.d.comb += takes[lane].eq(far_mask[lane] & (distance < far_window))
+            with m.If(far_valid):
                 m.d.sync += [pointer.eq(place + takes[lane]), write.address[lane].eq(place)]
         given, given_valid = Signal(isa.TOKEN_MASK_BITS), Signal()
         write_layer = Signal(isa.LAYER_BITS)
         m.d.sync += [
-            enable.eq(Mux(word_valid, takes, 0)), write.data.eq(word), write.residual.eq(word_residual),
-            write_layer.eq(word_layer), given.eq(word_signal), given_valid.eq(word_done & word_valid),
+            enable.eq(Mux(far_valid, takes, 0)), write.data.eq(far_word), write.residual.eq(far_residual),
+            write_layer.eq(far_layer), given.eq(far_signal), given_valid.eq(far_done & far_valid),
         ]
 
-        # Cycle 3: the write, unless it is beyond the memory; the tokens follow it.
+        # Cycle 4: the write, unless it is beyond the memory; the tokens follow it.
         beyond = Signal(lanes)
         m.d.comb += [
             beyond.eq(Cat(
@@ -161,9 +181,11 @@ class LanePlacer(wiring.Component):
                 for lane, address in enumerate(write.address)
             )),
             write.enable.eq(enable & ~beyond),
+            self.idle.eq(~busy & ~word_valid & ~far_valid & ~given_valid & ~enable.any() & ~self.signals.any()),
+        ]
+        m.d.sync += [
             self.wrong.eq(beyond.any() | ragged),
             self.layer.eq(Mux(beyond.any(), write_layer, rows.layer)),
-            self.idle.eq(~busy & ~word_valid & ~given_valid & ~enable.any() & ~self.signals.any()),
+            self.signals.eq(Mux(given_valid & ~self.stop & ~self.wrong & ~beyond.any(), given, 0)),
         ]
-        m.d.sync += self.signals.eq(Mux(given_valid & ~self.stop & ~beyond.any(), given, 0))
         return m

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
+from ..stream_registers import HalfRateRegister
 from .axi import BURST_INCR, Direction, axi4_master
 from .bursts import BurstSplitter, check_bus, request_layout
 
@@ -25,7 +26,8 @@ class BurstReader(wiring.Component):
     """Reads any bytes through an AXI4 read master, several bursts ahead.
 
     Requests are served in order; their beats come in order. A request may be taken while beats of earlier ones are
-    under way, so the bus does not idle between requests. The address channel is registered and never withdrawn. Beats
+    under way, so the bus does not idle between bursts of two beats or more: one begins every other cycle at most.
+    The address channel is registered and never withdrawn. Beats
     are not buffered here: `beats.ready` is the bus's RREADY.
 
     Parameters
@@ -77,7 +79,10 @@ class BurstReader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.splitter = splitter = BurstSplitter(**self._split)
-        axi, burst, beat = self.axi, splitter.bursts.p, self.beats.p
+        m.submodules.ahead = ahead = HalfRateRegister(splitter.bursts.p.shape())
+        wiring.connect(m, splitter.bursts, ahead.source)
+        bursts = ahead.sink
+        axi, burst, beat = self.axi, bursts.p, self.beats.p
         note = data.StructLayout({
             "offset": beat.shape()["offset"].shape, "end": beat.shape()["end"].shape, "last": 1,
             "tag": beat.shape()["tag"].shape,
@@ -94,12 +99,12 @@ class BurstReader(wiring.Component):
             axi.arcache.eq(0b0011),
         ]
         m.d.comb += [
-            self.waiting.eq(splitter.bursts.valid),
+            self.waiting.eq(bursts.valid),
             self.next_length.eq(burst.length),
             Value.cast(self.next_tag).eq(Value.cast(burst.tag)),
-            self.begin.eq(splitter.bursts.valid & self.permit & notes.w_rdy
+            self.begin.eq(bursts.valid & self.permit & notes.w_rdy
                           & (~axi.arvalid | axi.arready) & ~self.abort),
-            splitter.bursts.ready.eq(self.begin),
+            bursts.ready.eq(self.begin),
             notes.w_en.eq(self.begin),
             written.offset.eq(burst.offset),
             written.end.eq(burst.end),
@@ -124,6 +129,6 @@ class BurstReader(wiring.Component):
             notes.r_en.eq(taken & axi.rlast),
             self.error.eq(taken & axi.rresp[1]),
             Value.cast(self.error_tag).eq(Value.cast(current.tag)),
-            self.idle.eq(~notes.r_rdy & ~axi.arvalid & (self.abort | ~splitter.bursts.valid)),
+            self.idle.eq(~notes.r_rdy & ~axi.arvalid & (self.abort | (splitter.idle & ahead.empty))),
         ]
         return m

@@ -103,7 +103,7 @@ class StoreReader(wiring.Component):
         held, fresh, recording = Signal(), Signal(), Signal()
         kept = Signal(data.StructLayout({
             name: shape for name, shape in shapes.items()
-            if name not in ("wait", "region", "address", "base", "planes")
+            if name not in ("opcode", "wait", "region", "address", "base", "planes")
         }))
         planes, chunks_left, words_left = Signal(12), Signal(shapes["chunks"]), Signal(shapes["chunk_words"])
         plane_address, address = Signal(g.address_bits), Signal(g.address_bits)
@@ -111,16 +111,24 @@ class StoreReader(wiring.Component):
         chunk_begins = Signal()
         under_way = Signal(range(BUFFERED_WORDS + 1))
 
-        storing = held & (kept.opcode == isa.Opcode.STORE) & ~recording
-        beyond = local >= g.output_depth
+        # An instruction is examined while it waits to be taken: what is wrong with it is known when it is held.
+        examined, foreign, faulty = Signal(), Signal(), Signal()
+        storing_held, finishing_held, unknown, wrong = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [
+            examined.eq(self.instruction.valid & ~self.instruction.ready),
+            foreign.eq((store.opcode != isa.Opcode.STORE) & (store.opcode != isa.Opcode.FINISH)),
+            faulty.eq(
+                (store.planes == 0) | (store.chunks == 0) | (store.chunk_words == 0) | (store.lane >= g.pixel_lanes)
+            ),
+        ]
+        storing = held & storing_held & ~recording
+        beyond = Signal()  # `local` lies beyond the output memory
         m.d.comb += [
             self.held.eq(held),
             self.layer.eq(kept.layer),
-            self.finishing.eq(held & (kept.opcode == isa.Opcode.FINISH)),
-            self.unknown.eq(held & ~self.finishing & (kept.opcode != isa.Opcode.STORE)),
-            self.wrong.eq(storing & (
-                beyond | (planes == 0) | (kept.chunks == 0) | (kept.chunk_words == 0) | (kept.lane >= g.pixel_lanes)
-            )),
+            self.finishing.eq(held & finishing_held),
+            self.unknown.eq(held & unknown),
+            self.wrong.eq(storing & (beyond | wrong)),
         ]
         last_word, last_chunk, last_plane = words_left == 1, chunks_left == 1, planes == 1
         chunk_end = Signal()
@@ -146,7 +154,8 @@ class StoreReader(wiring.Component):
             self.output_free.eq(read & store_end & kept.signal[isa.Token.OUTPUT_FREE]),
         ]
         with m.If(read):
-            m.d.sync += [chunk_begins.eq(last_word), words_left.eq(words_left - 1), local.eq(local + 1), fresh.eq(0)]
+            m.d.sync += [chunk_begins.eq(last_word), words_left.eq(words_left - 1), fresh.eq(0)]
+            m.d.sync += [local.eq(local + 1), beyond.eq(local >= g.output_depth - 1)]
         with m.If(chunk_end):
             following, local_following = Signal(g.address_bits), Signal(13)
             m.d.comb += [
@@ -158,7 +167,7 @@ class StoreReader(wiring.Component):
             with m.If(last_chunk):
                 m.d.sync += [
                     plane_address.eq(following), plane_local.eq(local_following), local.eq(local_following),
-                    planes.eq(planes - 1), chunks_left.eq(kept.chunks),
+                    beyond.eq(local_following >= g.output_depth), planes.eq(planes - 1), chunks_left.eq(kept.chunks),
                 ]
             with m.If(store_end):
                 m.d.sync += [recording.eq(kept.crc_emit), held.eq(kept.crc_emit)]
@@ -167,14 +176,17 @@ class StoreReader(wiring.Component):
         with m.If(self.finish):
             m.d.sync += held.eq(0)
 
-        m.d.comb += self.instruction.ready.eq(~held & ~self.stop)
+        m.d.comb += self.instruction.ready.eq(~held & examined & ~self.stop)
         with m.If(self.instruction.valid & self.instruction.ready):
             start = Signal(g.address_bits)
             m.d.comb += start.eq(self.bases[store.region] + store.address)
             m.d.sync += [
                 held.eq(1), fresh.eq(1), chunk_begins.eq(1), planes.eq(store.planes), chunks_left.eq(store.chunks),
                 words_left.eq(store.chunk_words), plane_address.eq(start), address.eq(start),
-                plane_local.eq(store.base), local.eq(store.base),
+                plane_local.eq(store.base), local.eq(store.base), beyond.eq(store.base >= g.output_depth),
+                unknown.eq(foreign), wrong.eq(faulty),
+                storing_held.eq(store.opcode == isa.Opcode.STORE),
+                finishing_held.eq(store.opcode == isa.Opcode.FINISH),
                 *(kept[name].eq(store[name]) for name, _ in kept.shape()),
             ]
 

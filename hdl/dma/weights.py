@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -79,21 +79,32 @@ class _Credit(wiring.Component):
     Members
     -------
     release: a unit (word or tile) of `unit` beats is free again.
-    spend: `length` + 1 beats are asked for.
-    enough: so many are free.
+    waiting, length: a burst waits, and how many beats it has, − 1.
+    begin: it begins. spend: and its beats are this ring's.
+    enough, short: so many are free, or not, for the burst that has waited since the cycle before; registers.
     """
 
     def __init__(self, *, unit: int, units: int) -> None:
         self._unit = unit
         self._units = units
-        super().__init__({"release": In(1), "spend": In(1), "length": In(8), "enough": Out(1)})
+        super().__init__({
+            "release": In(1), "waiting": In(1), "length": In(8), "begin": In(1), "spend": In(1),
+            "enough": Out(1), "short": Out(1),
+        })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         most = self._unit * self._units
         free = Signal(range(most + 1), init=most)
-        m.d.comb += self.enough.eq(free > self.length)
-        m.d.sync += free.eq(free + Mux(self.release, self._unit, 0) - Mux(self.spend, self.length + 1, 0))
+        grown = Signal.like(free)
+        # What is left behind the waiting burst, negative if it does not fit: known before it begins.
+        rest, left = (Signal(signed(len(free) + 1)) for _ in range(2))
+        m.d.comb += [grown.eq(free + Mux(self.release, self._unit, 0)), rest.eq(grown - self.length - 1)]
+        m.d.sync += [
+            free.eq(Mux(self.spend, left + Mux(self.release, self._unit, 0), grown)), left.eq(rest),
+            self.enough.eq((rest >= 0) & self.waiting & ~self.begin),
+            self.short.eq((rest < 0) & self.waiting & ~self.begin),
+        ]
         return m
 
 
@@ -110,7 +121,7 @@ class WeightsEngine(wiring.Component):
     bases: base address by region.
     weights, constants: the rings, as COMPUTE reads them.
     axi: one read master per weight port; the first also loads constants.
-    stalled: a burst waits for room in a ring.
+    stalled: a burst waited for room in a ring, a cycle ago.
     """
 
     def __init__(self, geometry: Geometry) -> None:
@@ -150,7 +161,6 @@ class WeightsEngine(wiring.Component):
             self.active.eq(reduce(or_, (
                 (axi.arvalid & axi.arready) | (axi.rvalid & axi.rready) for axi in (r.axi for r in readers)
             )) | (self.instruction.valid & self.instruction.ready)),
-            self.stalled.eq(reduce(or_, (reader.waiting & ~reader.permit for reader in readers)) & ~stop),
         ]
         at_rest = ~reduce(or_, (~reader.idle for reader in readers))
         m.d.comb += self.idle.eq(at_rest & (stop | (~self._held & ~filling)))
@@ -165,7 +175,7 @@ class WeightsEngine(wiring.Component):
         load = data.View(instruction_layout(isa.LOAD_WEIGHTS), raw)
         tiles = data.View(instruction_layout(isa.LOAD_CONSTANTS), raw).tiles
         self._held = held = Signal()  # an instruction whose requests are not all handed over
-        fresh = Signal()  # no request of it is handed over yet
+        checked, unknown, wrong = Signal(), Signal(), Signal()  # it was examined, and what is wrong with it
         opcode = Signal(isa.OPCODE_BITS)
         layer = Signal(isa.LAYER_BITS)
         address = Signal(g.address_bits)
@@ -174,22 +184,25 @@ class WeightsEngine(wiring.Component):
         turn = Signal(len(readers), init=1)  # one-hot: the port whose request is next
 
         constants = opcode == isa.Opcode.LOAD_CONSTANTS
-        unknown = held & ~constants & (opcode != isa.Opcode.LOAD_WEIGHTS)
         lane_bits = (bus_bytes - 1).bit_length()
         askew = Mux(constants, address[:6].any(), (address[:lane_bits] | stride[:lane_bits]).any())
-        wrong = held & fresh & (askew | (count == 0))
+        done = Signal()
         m.d.comb += self.instruction.ready.eq(~held)
+        m.d.sync += [
+            checked.eq(held & ~done),
+            unknown.eq(~constants & (opcode != isa.Opcode.LOAD_WEIGHTS)),
+            wrong.eq(askew | (count == 0)),
+        ]
         with m.If(self.instruction.valid & self.instruction.ready):
             m.d.sync += [
-                held.eq(1), fresh.eq(1), opcode.eq(load.opcode), layer.eq(load.layer), stride.eq(load.port_stride),
+                held.eq(1), opcode.eq(load.opcode), layer.eq(load.layer), stride.eq(load.port_stride),
                 address.eq(self.bases[load.region] + load.address),
                 count.eq(Mux(load.opcode == isa.Opcode.LOAD_CONSTANTS, tiles, load.words)),
             ]
-        done = Signal()
         for index, reader in enumerate(readers):
             request = reader.requests
             m.d.comb += [
-                request.valid.eq(held & turn[index] & ~unknown & ~wrong),
+                request.valid.eq(checked & turn[index] & ~unknown & ~wrong),
                 request.p.address.eq(address),
                 request.p.tag.layer.eq(layer),
                 request.p.bytes.eq(times(count, g.weight_slice_bits // 8)),
@@ -199,7 +212,7 @@ class WeightsEngine(wiring.Component):
                 with m.If(constants):
                     m.d.comb += request.p.bytes.eq(times(count[:8], tile_bytes))
             with m.If(request.valid & request.ready):
-                m.d.sync += [address.eq(address + stride), fresh.eq(0)]
+                m.d.sync += address.eq(address + stride)
                 if index == len(readers) - 1:
                     m.d.comb += done.eq(1)
                 else:
@@ -207,7 +220,7 @@ class WeightsEngine(wiring.Component):
                     m.d.sync += turn.eq(Mux(constants, 1, turn << 1))
         with m.If(done):
             m.d.sync += [held.eq(0), turn.eq(1)]
-        return [(unknown, isa.Error.OPCODE, layer), (wrong, isa.Error.FIELD, layer)]
+        return [(checked & unknown, isa.Error.OPCODE, layer), (checked & wrong, isa.Error.FIELD, layer)]
 
     def _fill(self, m: Module, platform: object, readers: list[BurstReader], stop: Signal) -> Signal:
         """Writes beats into the rings and keeps their counts; high while what was read is not yet visible."""
@@ -224,6 +237,7 @@ class WeightsEngine(wiring.Component):
         m.submodules.tile_credit = tile_credit = _Credit(unit=g.drain_cycles * row_columns, units=g.constant_tiles)
         m.submodules.row_fill = row_fill = _PortFill(columns=row_columns, depth=2)  # its rows are counted below
         words, fills, pending = [], [], Signal(len(readers))
+        short = Signal(len(readers))  # a port's burst waits for room
         for index, reader in enumerate(readers):
             m.submodules[f"credit_{index}"] = credit = _Credit(unit=columns, units=g.weight_depth)
             m.submodules[f"fill_{index}"] = fill = _PortFill(columns=columns, depth=g.weight_depth)
@@ -231,9 +245,12 @@ class WeightsEngine(wiring.Component):
             with_constants = reader.next_tag.constants if index == 0 else 0
             m.d.comb += [
                 credit.release.eq(freed),
+                credit.waiting.eq(reader.waiting),
                 credit.length.eq(reader.next_length),
+                credit.begin.eq(reader.begin),
                 credit.spend.eq(reader.begin & ~with_constants),
                 reader.permit.eq(credit.enough),
+                short[index].eq(credit.short),
                 reader.beats.ready.eq(1),
             ]
             # A register between the bus and the memories' many inputs.
@@ -259,14 +276,16 @@ class WeightsEngine(wiring.Component):
             if index == 0:
                 m.d.comb += [
                     tile_credit.release.eq(tile_freed),
+                    tile_credit.waiting.eq(reader.waiting),
                     tile_credit.length.eq(reader.next_length),
+                    tile_credit.begin.eq(reader.begin),
                     tile_credit.spend.eq(reader.begin & with_constants),
                     row_fill.take.eq(pending[0] & constants),
                 ]
                 with m.If(with_constants):
-                    m.d.comb += reader.permit.eq(tile_credit.enough)
+                    m.d.comb += [reader.permit.eq(tile_credit.enough), short[index].eq(tile_credit.short)]
                 first_beat = beat
-        m.d.comb += self.weights.data.eq(Cat(words))
+        m.d.comb += [self.weights.data.eq(Cat(words)), self.stalled.eq(short.any() & ~stop)]
         complete = ~reduce(or_, (fill.filled == self.weights.written for fill in fills))
         m.d.sync += self.weights.written.eq(self.weights.written + complete)
 

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
+from ..stream_registers import HalfRateRegister
 from .axi import BURST_INCR, Direction, axi4_master
 from .bursts import BurstSplitter, check_bus, request_layout
 from .gearbox import strobed_beat_layout
@@ -60,7 +61,10 @@ class BurstWriter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.splitter = splitter = BurstSplitter(**self._split)
-        axi, burst, beat = self.axi, splitter.bursts.p, self.beats.p
+        m.submodules.ahead = ahead = HalfRateRegister(splitter.bursts.p.shape())
+        wiring.connect(m, splitter.bursts, ahead.source)
+        bursts = ahead.sink
+        axi, burst, beat = self.axi, bursts.p, self.beats.p
         note = data.StructLayout({"last": 1, "tag": burst.shape()["tag"].shape})
         m.submodules.notes = notes = SyncFIFO(width=note.size, depth=self._outstanding)  # one of every burst under way
         written, current = data.View(note, notes.w_data), data.View(note, notes.r_data)
@@ -77,13 +81,13 @@ class BurstWriter(wiring.Component):
             axi.awcache.eq(0b0011),
             axi.bready.eq(1),
         ]
-        startable = splitter.bursts.valid & notes.w_rdy & (~axi.awvalid | axi.awready) & ~self.abort
+        startable = bursts.valid & notes.w_rdy & (~axi.awvalid | axi.awready) & ~self.abort
         m.d.comb += [
             room.eq(~axi.wvalid | axi.wready),
             begin.eq(~sending & startable & room & self.beats.valid),
             self.beats.ready.eq(room & ~self.abort & (sending | startable)),
             move.eq(begin | (sending & room & (self.beats.valid | self.abort))),
-            splitter.bursts.ready.eq(begin),
+            bursts.ready.eq(begin),
             notes.w_en.eq(begin),
             written.last.eq(burst.last),
             Value.cast(written.tag).eq(Value.cast(burst.tag)),
@@ -109,6 +113,9 @@ class BurstWriter(wiring.Component):
             self.acknowledged.eq(axi.bvalid & current.last),
             self.error.eq(axi.bvalid & axi.bresp[1]),
             Value.cast(self.answer_tag).eq(Value.cast(current.tag)),
-            self.idle.eq(~notes.r_rdy & ~sending & ~axi.awvalid & ~axi.wvalid & (self.abort | ~splitter.bursts.valid)),
+            self.idle.eq(
+                ~notes.r_rdy & ~sending & ~axi.awvalid & ~axi.wvalid
+                & (self.abort | (splitter.idle & ahead.empty))
+            ),
         ]
         return m

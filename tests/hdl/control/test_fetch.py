@@ -7,7 +7,7 @@ from amaranth.sim import Simulator
 
 from intramix.hdl.control.fetch import BUFFER_BEATS, ENGINES, Fetch
 from intramix.hdl.geometry import Geometry
-from intramix.hdl.isa import ENGINE_OF, INSTRUCTION_BYTES, Engine, Error, Opcode
+from intramix.hdl.isa import ENGINE_OF, FETCH_BITS, INSTRUCTION_BYTES, Engine, Error, Opcode
 from intramix.sim.axi_memory import AxiMemory
 from tests.support.raw_instructions import encode
 
@@ -216,7 +216,10 @@ def test_bus_error(burst):
 
     bench.run(testbench)
     assert bench.errors == [(Error.READ_RESPONSE, 0)]
-    assert bench.received == expected(program[:burst])
+    # Beats before the error arrive, but for those that are still between bus and queue.
+    complete = expected(program[:burst])
+    assert all(complete[engine].startswith(received) for engine, received in bench.received.items())
+    assert sum(map(len, complete.values())) - sum(map(len, bench.received.values())) <= 2 * FETCH_BITS // 8
 
 
 @pytest.mark.parametrize("seed", range(12))

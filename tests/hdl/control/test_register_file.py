@@ -27,12 +27,13 @@ def simulate(dut, testbench):
 
 
 async def write(ctx, dut, register, value, *, strobes=0b1111):
-    """A write; the commands (start, stop, clear) that it raised."""
+    """A write; the commands (start, stop, clear) that it raised in the cycle after it, for that cycle."""
     offset = OFFSET[register] if isinstance(register, str) else register
     ctx.set(dut.write, {"valid": 1, "word": offset // 4, "data": value, "strobes": strobes})
-    commands = ctx.get(dut.start), ctx.get(dut.stop), ctx.get(dut.clear)
     await ctx.tick()
     ctx.set(dut.write.valid, 0)
+    commands = ctx.get(dut.start), ctx.get(dut.stop), ctx.get(dut.clear)
+    await ctx.tick()
     assert not ctx.get(dut.start) | ctx.get(dut.stop) | ctx.get(dut.clear)
     return commands
 

@@ -76,6 +76,7 @@ def test_precedence_of_causes():
                 bench.engines(ctx, active=0)
                 await ctx.tick().repeat(2)
             await bench.pulse(ctx, *(strobe for bit, strobe in enumerate(strobes) if causes >> bit & 1))
+            await ctx.tick()  # all are looked at a cycle later
             ctx.set(dut.watchdog, 0)
             assert ctx.get(dut.abort)
             error = ctx.get(dut.status.error)
@@ -124,7 +125,7 @@ def test_watchdog_counts_quiet_cycles(watchdog):
             await bench.pulse(ctx, dut.engines[1].active)
             assert not ctx.get(dut.abort)
         bench.engines(ctx, active=0)
-        await ctx.tick().repeat(watchdog)
+        await ctx.tick().repeat(watchdog + 1)
         assert not ctx.get(dut.abort)
         await ctx.tick()
         assert ctx.get(dut.abort)
@@ -141,9 +142,12 @@ def test_later_errors_and_commands_change_nothing():
         await bench.begin(ctx)
         ctx.set(dut.engines[2].error, {"code": Error.FIELD, "layer": 9})
         await bench.pulse(ctx, dut.engines[2].error.valid)
+        await ctx.tick()
         record = ctx.get(dut.status.error)
+        assert record.code == Error.FIELD
         ctx.set(dut.engines[0].error.code, Error.OPCODE)
         await bench.pulse(ctx, dut.engines[0].error.valid, dut.finished, dut.token_overflow, dut.stop)
+        await ctx.tick()
         assert ctx.get(dut.status.error) == record
         await bench.end(ctx)
         assert ctx.get(dut.status.error) == record

@@ -9,7 +9,7 @@ def abort_and_rest():
 
     async def run(ctx, bench):
         ctx.set(bench.dut.abort, 1)
-        await ctx.tick().repeat(2)
+        await ctx.tick().repeat(3)  # what was decided on in the cycle of the abort is offered in the next one
         bench.memory.quiet = True
         for _ in range(2000):
             if ctx.get(bench.dut.idle):

@@ -21,6 +21,8 @@ def test_registers_take_turns(word_bits):
             register, word = dice.randrange(CRC_REGISTERS), dice.randbytes(word_bits // 8)
             start = register not in expected or dice.random() < 0.05
             ctx.set(dut.register, register)
+            ctx.set(dut.valid, 0)
+            await ctx.tick()
             if register in expected:
                 assert (ctx.get(dut.crc), ctx.get(dut.words)) == expected[register]
             valid = dice.random() < 0.8

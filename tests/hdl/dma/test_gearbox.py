@@ -65,7 +65,7 @@ def test_unpacks_chunks_at_any_offset(bits, word, stall):
         padded = dice.randbytes(offset) + content + dice.randbytes(-total % lanes)
         for start in range(0, len(padded), lanes):
             beats.append({
-                "data": int.from_bytes(padded[start:start + lanes], "little"), "offset": offset,
+                "data": int.from_bytes(padded[start:start + lanes], "little"), "begin": -offset,
                 "end": (total - 1) % lanes, "last": start + lanes == len(padded), "tag": tag % 4,
             })
         expected += [(int.from_bytes(content[k * size:(k + 1) * size], "little"), k == words - 1, tag % 4)
@@ -96,7 +96,7 @@ def test_packs_chunks_at_any_offset(bits, word, stall):
 
 def test_full_rate():
     dice = random.Random(0)
-    beats = [{"data": dice.getrandbits(64), "offset": 3, "end": (3 + 799) % 8, "last": n % 101 == 100}
+    beats = [{"data": dice.getrandbits(64), "begin": -3, "end": (3 + 799) % 8, "last": n % 101 == 100}
              for n in range(404)]
     unpacker = Unpacker(data_bits=64, word_bits=80)
     _, cycles = pipe(unpacker, unpacker.beats, unpacker.words, beats, ("data",), 320, stall=0.0, seed=0)

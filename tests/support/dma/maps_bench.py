@@ -175,10 +175,12 @@ class Bench:
         return [self.watch, self.memory.reader(self.dut.axi)]
 
     async def rest(self, ctx) -> None:
+        resting = 0  # cycles: an instruction that is offered may still be examined
         for _ in range(30000):
             await ctx.tick()
             tokens = sum(load["signal"] != 0 for load in self.loads)
-            if ctx.get(self.dut.idle) and (len(self.tokens) == tokens or self.errors):
+            resting = resting + 1 if ctx.get(self.dut.idle) else 0
+            if resting > 4 and (len(self.tokens) == tokens or self.errors):
                 break
         await ctx.tick()
         assert ctx.get(self.dut.idle), "the engine hangs"
