@@ -183,7 +183,7 @@ def test_program_of_a_batch(folder):
     (["run", "net.imp", "--data", "signed.npz"], "floating-point images must be in 0 … 1, not -0.5 … "),
     (["run", "net.imp", "--data", "nameless.npz"], "no array 'images'; it has x"),
     (["run", "net.imp", "--data", "short.npz"], "labels must be one number per image, 3"),
-    (["run", "net.imp", "--device", "interpreted", "--data", "beyond.npz"], "go up to 8, but the network gives 8 scores"),
+    (["run", "net.imp", "--device", "interpreted", "--data", "beyond.npz"], "up to 8, but the network gives 8 scores"),
     pytest.param(["run", "net.imp", "--data", "transposed.npy"], "channels first", marks=pytest.mark.simulator),
     (["run", "net.imp", "--data", "images.npz", "--board", "zybo"], "board 'zybo' is unknown"),
     (["run", "small.imp", "--data", "images.npz", "--board", "zcu102"],
