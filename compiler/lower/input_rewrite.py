@@ -7,8 +7,8 @@ are left: ResNet's 7 × 7 window of stride 2 on 3 channels, 49 steps as it is, b
 space-to-depth, or a row of 4 taps of 42, which are 12 steps of 16 channels.
 
 What a tap's position holds twice gets its weight once, and pixels outside the image are code 0, as padding is; so every
-sum is the original one. An image with a border of other codes is always stored so, with its border: what reads it then
-pads nothing.
+sum is the original one. An image that is padded with other codes is always stored so, with its border: what reads it
+then pads nothing.
 """
 
 import dataclasses
@@ -132,6 +132,8 @@ def choose_input_rewrite(graph: IntegerGraph, geometry: Geometry) -> InputRewrit
     image = graph.tensors[graph.input]
     (((stride_y, stride_x), height, width),) = shapes
     kernels, pads = [layer.kernel for layer in layers], [layer.padding for layer in layers]
+    if image.zero_point and any(pads):
+        image = dataclasses.replace(image, border=image.padding_codes)
     bordered = bool(image.border)
     rows = _united([k[0] for k in kernels], [pad.top for pad in pads], stride_y, image.height, height, bordered)
     columns = _united([k[1] for k in kernels], [pad.left for pad in pads], stride_x, image.width, width, bordered)
