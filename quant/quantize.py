@@ -26,7 +26,7 @@ from .reconstruction.reconstruct import reconstruct
 from .training import parallel
 from .training.checkpoint import Checkpoint
 from .training.device import CPU, TrainingDevice
-from .training.predict import accuracy, predict
+from .training.predict import PredictionError, accuracy, predict
 from .training.progress import EpochCallback, ProgressCallback
 from .training.train import train
 
@@ -294,7 +294,7 @@ def _measured(
         return result
     labels = data.test_labels
     images = data.test_images if labels is not None else data.test_images[:FIDELITY_IMAGES]
-    exact, found = predict(model, images).flatten(1), integer_scores(graph, images)
+    exact, found = _scores(model, images, labelled=labels is not None), integer_scores(graph, images)
     result = dataclasses.replace(result, fidelity=fidelity(exact, found))
     if labels is None:
         return result
@@ -304,6 +304,16 @@ def _measured(
         quantized_accuracy=accuracy(network, images, labels),
         integer_accuracy=float((found.argmax(axis=1) == labels.numpy()).mean()),
     )
+
+
+def _scores(model: nn.Module, images: torch.Tensor, *, labelled: bool) -> torch.Tensor:
+    """The float model's, N × scores; without labels one image at a time, if it takes no more."""
+    try:
+        return predict(model, images).flatten(1)
+    except PredictionError:
+        if labelled:
+            raise
+        return predict(model, images, batch=1).flatten(1)
 
 
 def prepare(

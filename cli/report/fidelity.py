@@ -64,7 +64,7 @@ def advice(tried: Tried) -> list[str]:
         found.append("--reconstruct, which costs minutes and nothing on the board")
     found.append("--keep 8:first,last,depthwise, or the layers of the lowest SQNR above")
     if tried.bits < _MOST_BITS:
-        found.append(f"--bits {min(tried.bits + 1, _MOST_BITS)} … {_MOST_BITS}, activations in two passes")
+        found.append(f"--bits {tried.bits + 1} … {_MOST_BITS}, in two passes beyond a slot of the accelerator")
     found.append("--method fixed-8, twice the weights")
     if not tried.trained:
         found.append("--epochs 8 with labels")
