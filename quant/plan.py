@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from .assignment.allocation import Budget
+from .assignment.kept import KeptLayers
 from .assignment.lane_mix import LaneMix
 from .assignment.methods import Method, check_budget, find_method
 from .graph.tensors import TENSOR_BITS, is_integer
 from .network.quantizers import SCALE_METHODS
+from .reconstruction.options import ReconstructionOptions
 from .training.recipe import TrainingOptions
 
 
@@ -25,6 +27,7 @@ class QuantizationPlan:
     lane_mix: of the accelerator's tiles, or the ratio of formats instead.
     method: of the assignment, a name in `methods.METHODS`; it says when formats are assigned anew.
     budget: for methods with an integer program; None: the size that `lane_mix` gives.
+    kept: layers whose filters get their own bits, whatever the method gives them; None: none.
     activation_bits: of hidden maps, 2 … 8.
     tensor_bits: of single tensors, 2 … 8, by name; see `QuantizedNetwork`.
     pooled_bits: of what a max pool reads, at most: those of the accelerator's slots, 2 … 8.
@@ -34,6 +37,8 @@ class QuantizationPlan:
     training: of the fine-tuning, for instance by the method's recipe, `find_method(method).options(epochs=8)`. None, or
         0 epochs: only calibrated.
     refined: without fine-tuning, round the weights by the layers' outputs and correct the biases (`refine.py`).
+    reconstruction: without fine-tuning, learn weights, biases and ranges block by block (`reconstruction/`);
+        None: do not.
     name: of the integer graph; None: the model's class.
 
     Raises
@@ -45,6 +50,7 @@ class QuantizationPlan:
     lane_mix: LaneMix
     method: str = "variance"
     budget: Budget | None = None
+    kept: KeptLayers | None = None
     activation_bits: int = 5
     tensor_bits: Mapping[str, int] = dataclasses.field(default_factory=dict)
     pooled_bits: int = 8
@@ -52,6 +58,7 @@ class QuantizationPlan:
     accumulator_bits: int | None = None
     training: TrainingOptions | None = None
     refined: bool = False
+    reconstruction: ReconstructionOptions | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -73,11 +80,11 @@ class QuantizationPlan:
             self._refuse("accumulator_bits", "None or an integer of at least 2", self.accumulator_bits)
         if self.training is not None and not isinstance(self.training, TrainingOptions):
             self._refuse("training", "None or TrainingOptions", self.training)
-        if self.epochs and self.refined:
-            raise PlanError(
-                f"plan: refined networks are not fine-tuned, but training has {self.epochs} epochs; leave out one of "
-                "refined and training"
-            )
+        chosen = {"refined": self.refined, "reconstruction": self.reconstruction is not None,
+                  "training": bool(self.epochs)}  # fmt: skip
+        if sum(chosen.values()) > 1:
+            several = " and ".join(field for field, given in chosen.items() if given)
+            raise PlanError(f"plan: {several} exclude each other; leave out all but one")
 
     @property
     def preset(self) -> Method:

@@ -12,25 +12,32 @@ from .frontend.balance import balance_concatenations
 from .frontend.capture import capture
 from .frontend.fold import fold
 from .frontend.folded_execution import run_folded
+from .graph.formats import FIXED4
 from .graph.graph import IntegerGraph
 from .network.accumulators import Narrowed, fit_accumulators
-from .network.export import Agreement, agreement, align_scales, export, integer_accuracy
+from .network.export import Agreement, agreement, align_scales, export, integer_scores
+from .network.fidelity import Fidelity, fidelity
 from .network.model import QuantizedNetwork, image_values
 from .network.quantizers import Formats, QuantizationError
 from .network.refine import refine
 from .plan import QuantizationPlan
+from .reconstruction.options import ReconstructedBlock
+from .reconstruction.reconstruct import reconstruct
 from .training import parallel
 from .training.checkpoint import Checkpoint
 from .training.device import CPU, TrainingDevice
-from .training.predict import accuracy, predict
+from .training.predict import PredictionError, accuracy, predict
 from .training.progress import EpochCallback, ProgressCallback
 from .training.train import train
 
 CALIBRATION_IMAGES = 256
 ASSIGNMENT_IMAGES = 64
 AGREEMENT_IMAGES = 64
+FIDELITY_IMAGES = 256
+"""Without labels; with labels, all test images are compared."""
 REFINEMENT_IMAGES = 64
 BALANCE_IMAGES = 16
+_REHEARSAL_IMAGES = 8
 
 StageCallback = Callable[[str, int, int], None]
 """Told what quantization does outside of fine-tuning: a few words, and how much of it is done and to do (0, 0: not
@@ -73,6 +80,8 @@ class QuantizationResult:
     losses: mean loss per epoch of fine-tuning.
     agreement: how far the codes of fake quantization and of the integer graph differ, by tensor, on test images.
     narrowed: filters that have fewer bits than the method gave them, so that their sums fit the accumulators.
+    reconstructed: what became of every block, if they were reconstructed.
+    fidelity: how near the integer graph's scores are to the float model's, on test images; None with several outputs.
 
     In all but the first of several processes there are no accuracies and no agreement.
     """
@@ -86,6 +95,8 @@ class QuantizationResult:
     losses: tuple[float, ...]
     agreement: tuple[Agreement, ...]
     narrowed: tuple[Narrowed, ...] = ()
+    reconstructed: tuple[ReconstructedBlock, ...] = ()
+    fidelity: Fidelity | None = None
 
 
 def quantize(
@@ -136,11 +147,52 @@ def quantize(
     if plan.refined:
         images = data.train_images[:REFINEMENT_IMAGES]
         refine(network, images, progress=lambda done, total: stage("refining layers", done, total))
+    reconstructed = _reconstruct(network, data, plan, checkpoint, stage)
     align_scales(network)
     stage("exporting", 0, 0)
     graph = export(network)
     stage("measuring", 0, 0)
-    return _measured(model, data, network, graph, losses, assignment.narrowed)
+    result = _measured(model, data, network, graph, losses, assignment.narrowed)
+    return dataclasses.replace(result, reconstructed=reconstructed)
+
+
+def _reconstruct(
+    network: QuantizedNetwork, data: Dataset, plan: QuantizationPlan, checkpoint: Checkpoint | None,
+    stage: StageCallback,
+) -> tuple[ReconstructedBlock, ...]:  # fmt: skip
+    """Reconstructs the network by the plan, if it is to be; what became of its blocks."""
+    if plan.reconstruction is None:
+        return ()
+    return reconstruct(
+        network, data.train_images[: plan.reconstruction.images], plan.reconstruction,
+        checkpoint=None if parallel.rank() else checkpoint,
+        progress=lambda done, total: stage("reconstructing blocks, steps", done, total),
+    )  # fmt: skip
+
+
+def rehearse(
+    model: nn.Module, data: Dataset, plan: QuantizationPlan, check: Callable[[IntegerGraph], object]
+) -> None:
+    """Finds out in seconds what would end a quantization, with a model that is still to be trained.
+
+    Parameters
+    ----------
+    check: as of `quantize`; it is given the graph with every filter Fixed-4.
+
+    Raises
+    ------
+    CaptureError, QuantizationError, GraphError, ValueError: as `quantize`, and what `check` raises.
+    """
+    _check_images(data)
+    images = data.train_images[:_REHEARSAL_IMAGES]
+    network = prepare(
+        model, images, activation_bits=plan.activation_bits, tensor_bits=plan.tensor_bits,
+        pooled_bits=plan.pooled_bits, scale_method=plan.scale_method, name=plan.name,
+    )  # fmt: skip
+    network.set_formats({name: (FIXED4,) * len(module.weight) for name, module in network.convolutions.items()})
+    if len(network.graph.outputs) == 1:
+        _check_scores(model, data)
+    check(export(network))
 
 
 def _check_images(data: Dataset) -> None:
@@ -196,6 +248,8 @@ class _Assignment:
                 network, plan.lane_mix, method=plan.method, images=self.images, budget=plan.budget,
                 progress=lambda done, total: self.stage("assigning formats", done, total),
             )  # fmt: skip
+        if plan.kept is not None:
+            formats = plan.kept.apply(network.graph, formats)
         for layer, kinds in parallel.same_everywhere(formats).items():
             network.convolutions[layer].assigned = kinds
         self.fit()
@@ -229,19 +283,37 @@ def _measured(
     narrowed: tuple[Narrowed, ...],
 ) -> QuantizationResult:  # fmt: skip
     """The result with its accuracies and its agreement, which the first of several processes alone measures."""
-    measures = not parallel.rank()  # the others would only measure the same
-    labels = data.test_labels if measures and len(graph.outputs) == 1 else None
-    return QuantizationResult(
-        graph=graph,
-        network=network,
-        formats=_formats(network),
-        float_accuracy=None if labels is None else accuracy(model, data.test_images, labels),
-        quantized_accuracy=None if labels is None else accuracy(network, data.test_images, labels),
-        integer_accuracy=None if labels is None else integer_accuracy(graph, data.test_images, labels),
-        losses=tuple(losses),
-        agreement=agreement(network, graph, data.test_images[:AGREEMENT_IMAGES]) if measures else (),
-        narrowed=narrowed,
+    result = QuantizationResult(
+        graph=graph, network=network, formats=_formats(network), float_accuracy=None, quantized_accuracy=None,
+        integer_accuracy=None, losses=tuple(losses), agreement=(), narrowed=narrowed,
+    )  # fmt: skip
+    if parallel.rank():  # it would only measure the same
+        return result
+    result = dataclasses.replace(result, agreement=agreement(network, graph, data.test_images[:AGREEMENT_IMAGES]))
+    if len(graph.outputs) > 1:
+        return result
+    labels = data.test_labels
+    images = data.test_images if labels is not None else data.test_images[:FIDELITY_IMAGES]
+    exact, found = _scores(model, images, labelled=labels is not None), integer_scores(graph, images)
+    result = dataclasses.replace(result, fidelity=fidelity(exact, found))
+    if labels is None:
+        return result
+    return dataclasses.replace(
+        result,
+        float_accuracy=float((exact.argmax(dim=1) == labels).double().mean()),
+        quantized_accuracy=accuracy(network, images, labels),
+        integer_accuracy=float((found.argmax(axis=1) == labels.numpy()).mean()),
     )
+
+
+def _scores(model: nn.Module, images: torch.Tensor, *, labelled: bool) -> torch.Tensor:
+    """The float model's, N × scores; without labels one image at a time, if it takes no more."""
+    try:
+        return predict(model, images).flatten(1)
+    except PredictionError:
+        if labelled:
+            raise
+        return predict(model, images, batch=1).flatten(1)
 
 
 def prepare(

@@ -39,7 +39,7 @@ ORDERS = {
         ("frontend",),
         ("network",),
         ("training",),
-        ("assignment",),
+        ("assignment", "reconstruction"),
         ("plan",),
         ("quantize",),
     ),

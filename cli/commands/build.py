@@ -69,6 +69,7 @@ def build(
     with step("Write the project") as note:
         note("the first run compiles yosys itself: up to 2 minutes")
         project = _PREPARE[toolchain, flow](board, geometry, output)
+        note("")
     prepared = time.monotonic() - started
     asked = "" if project.clock_hz == board.clock_hz else f" (of {board.clock_hz / 1e6:g} asked for)"
     part = board.part.name if board.part else ""

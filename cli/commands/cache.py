@@ -33,8 +33,8 @@ def cache(clear: bool, json_path: Path | None) -> None:
              time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.last_used))]
             for entry in figures.kinds
         ]  # fmt: skip
-        footer = ["all", str(len(held)), _megabytes(figures.bytes), f"of {_megabytes(limit)} MB"]
-        table("The cache, cleared" if clear else "The cache", columns, rows, footer)
+        footer = ["all", str(len(held)), _megabytes(figures.bytes), "" if clear else f"of {_megabytes(limit)} MB"]
+        table("What was removed from the cache" if clear else "The cache", columns, rows, footer)
     state = ("cleared" if clear else "") if held else "empty"
     console.print(f"{figures.folder}{': ' if state else ''}{state}", soft_wrap=True)
     console.print(f"[dim]{ENVIRONMENT_VARIABLE} moves it, {LIMIT_VARIABLE} limits it, --clear empties it.[/]")

@@ -7,22 +7,26 @@ from typing import Any, ClassVar
 import click
 from click.core import ParameterSource
 
+from ...compiler.compile import compile_graph
 from ...compiler.place.lanes import LUT_FORMATS
 from ...files import write_whole
 from ...hdl.geometry import Geometry
 from ...lanes import lane_mix, plan_for, scheme_of
 from ...platforms.boards import Board
 from ...quant.assignment.allocation import Budget
+from ...quant.assignment.kept import KeptLayers
 from ...quant.assignment.lane_mix import LaneMix
 from ...quant.assignment.methods import METHODS, find_method
 from ...quant.data.data import Dataset, load_data
 from ...quant.frontend.preflight import inspect_model
 from ...quant.models import ZOO, Normalisation, Normalised, load_model, own_model
 from ...quant.network.layer_report import layer_reports
-from ...quant.quantize import QuantizationResult
+from ...quant.quantize import QuantizationResult, rehearse
+from ...quant.reconstruction.options import ReconstructionOptions
 from ...quant.training import parallel
 from ...quant.training.recipe import TrainingOptions
 from ..figures.models import AgreementFigures, NarrowedFilters, QuantizedAccuracy, QuantizeFigures
+from ..report.fidelity import Tried, fidelity_figures, show_fidelity
 from ..report.quantization import (
     accuracy_line,
     layer_figures,
@@ -32,7 +36,7 @@ from ..report.quantization import (
     show_narrowed,
 )
 from ..shared import training_options
-from ..shared.console import console
+from ..shared.console import console, step
 from ..shared.errors import UserError
 from ..shared.options import SectionedCommand, board_options, json_option
 from ..shared.output import write_figures
@@ -48,8 +52,8 @@ class _Command(SectionedCommand):
     sections: ClassVar = {
         "Model and data": ("data", "image_size", "images_per_class", "test_images", "classes", "weights",
                            "normalisation"),
-        "Formats": ("board_name", "method", "ratio", "budget", "hidden_bits", "activation_bits", "lut_scheme",
-                    "refine"),
+        "Formats": ("board_name", "method", "ratio", "budget", "keep", "hidden_bits", "activation_bits",
+                    "lut_scheme", "refine", "reconstruct"),
         "Training": training_options.NAMES[: training_options.NAMES.index("device")],
         "Running it": training_options.NAMES[training_options.NAMES.index("device") :],
         "Results": ("output", "report", "json_path"),
@@ -85,22 +89,30 @@ class _Command(SectionedCommand):
 @click.option("--budget", metavar="KIND=LIMIT",
               help="What the formats chosen by hbp and hawq-v3 may cost. KIND is size, bit-operations or latency, "
                    "LIMIT a share of what 8 bits everywhere cost, as in size=60%.")
+@click.option("--keep", metavar="BITS:LAYERS",
+              help="Give all filters of some layers so many bits, whatever the method gives them: 8:first,last,"
+                   "depthwise, or by name, 8:stem,blocks.0.*. Layers of 8 bits take two passes, or more tiles.")
 @click.option("--bits", "hidden_bits", type=click.IntRange(2, 8),
               help="Bits of the activations between layers (default: as many as the accelerator has for one).")
 @click.option("--refine", is_flag=True,
               help="With --epochs 0, which does not train: choose the rounding of weights so that the layers' outputs "
                    "change least, and correct biases.")
+@click.option("--reconstruct", is_flag=True,
+              help="With --epochs 0: learn rounding, biases and ranges of activations, some layers at a time, so that "
+                   "their outputs are the float model's; it needs no labels. Minutes to an hour. With --checkpoint it "
+                   "can be stopped and resumed.")
 @training_options.training_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="File of the integer model to write (.imx).")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Also write a page (HTML) with every operator and layer, and the format of every channel.")
+              help="Also write a page (HTML) with every operator and layer, and the format of every channel; the "
+                   "operators are printed, too.")
 @json_option
 def quantize(
     model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
     test_images: int | None, classes: int | None, weights: Path | None, normalisation: str, method: str,
-    ratio: str | None, budget: str | None, hidden_bits: int | None, refine: bool, training: TrainingChoice,
-    output: Path, report: Path | None, json_path: Path | None,
+    ratio: str | None, budget: str | None, keep: str | None, hidden_bits: int | None, refine: bool,
+    reconstruct: bool, training: TrainingChoice, output: Path, report: Path | None, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
 
@@ -111,7 +123,7 @@ def quantize(
     \b
     From nothing, in minutes:   intramix quantize resnet-tiny --data procedural --float-epochs 12 --epochs 4 -o r.imx
     From trained weights:       intramix quantize resnet18 --weights resnet18.pth --normalisation imagenet
-                                    --data IMAGENET --epochs 0 --refine -o r18.imx
+                                    --data IMAGENET --epochs 0 --reconstruct -o r18.imx
     A long run that may stop:   … --checkpoint run/ --training-log run/log.jsonl; after Ctrl-C the same with --resume
     On 8 GPUs:                  torchrun --standalone --nproc-per-node 8 --no-python intramix quantize … --device cuda
 
@@ -119,6 +131,7 @@ def quantize(
     """
     started = time.monotonic()
     limit = Budget.parse(budget) if budget else None
+    kept = KeptLayers.parse(keep) if keep else None
     normalised = Normalisation.parse(normalisation)
     options = find_method(method).options(**training.recipe)
     device = training.device.find()
@@ -143,7 +156,15 @@ def quantize(
         def saved(phase: str) -> Any:
             return checkpoint_of(training.checkpoint, phase, resume=training.resume, conditions=conditions)
 
+        plan = plan_for(
+            geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budget=limit, training=options,
+            kept=kept, refined=refine, reconstruction=ReconstructionOptions() if reconstruct else None, name=name,
+        )  # fmt: skip
+        findings = inspect_model(network, dataset.image_shape)
+        show_findings(findings, whole=bool(report))
         if training.float_epochs:
+            with step("Ask whether the accelerator can run it"):
+                rehearse(network, dataset, plan, lambda graph: compile_graph(graph, geometry))
             chosen = {"epochs": training.float_epochs, "learning_rate": training.float_learning_rate,
                       "batch_size": training.recipe["batch_size"]}  # fmt: skip
             recipe = TrainingOptions(
@@ -151,16 +172,10 @@ def quantize(
                 precision=options.precision, augmentation=options.augmentation, seed=options.seed,
             )  # fmt: skip
             train_float(network, dataset, recipe, log, checkpoint=saved("float"), device=training.device)
-        findings = inspect_model(network, dataset.image_shape)
-        show_findings(findings, whole=bool(report))
         conditions |= {
             "weights": fingerprint(network), "method": method, "board": board.name, "ratio": ratio, "budget": budget,
-            "bits": hidden_bits or geometry.activation_bits, "lut_scheme": geometry.lut_scheme.name,
+            "keep": keep, "bits": hidden_bits or geometry.activation_bits, "lut_scheme": geometry.lut_scheme.name,
         }  # fmt: skip
-        plan = plan_for(
-            geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budget=limit, training=options,
-            refined=refine, name=name,
-        )  # fmt: skip
         quantized = quantize_with_progress(
             network, dataset, board, geometry, plan, log=log, checkpoint=saved("quantized"), device=training.device,
         )  # fmt: skip
@@ -175,6 +190,10 @@ def quantize(
     layers = layer_reports(result.network, result.graph, dataset.test_images[:REPORT_IMAGES])
     show_layers(f"{name}, {method}", layers)
     show_narrowed(result.narrowed, geometry.accumulator_bits)
+    near = fidelity_figures(result.fidelity, layers)
+    if near:
+        tried = Tried(reconstructed=reconstruct, trained=bool(options.epochs), bits=plan.activation_bits)
+        show_fidelity(near, tried)
     if line := accuracy_line(accuracy):
         console.print(f"accuracy: {line}, of {len(dataset.test_images):,} test images")
     agreement = _agreement(result)
@@ -196,6 +215,7 @@ def quantize(
             for each in result.narrowed
         ),
         agreement=agreement,
+        fidelity=near,
         layers=tuple(layer_figures(entry) for entry in layers),
         seconds=round(time.monotonic() - started, 2),
     )
@@ -213,10 +233,26 @@ def _float_model(
         raise UserError(
             f"data {dataset.name} has no labels to train with: add labels, or use --epochs 0 to calibrate only"
         )
-    classes = classes or (10 if dataset.train_labels is None else int(dataset.train_labels.max()) + 1)
+    classes = classes or _classes_of(dataset)
     torch.manual_seed(options.seed)
     network = load_model(model, channels=dataset.image_shape[0], classes=classes, weights=weights)
     return network if normalisation is None else Normalised(network, normalisation, dataset.image_shape[0])
+
+
+def _classes_of(dataset: Dataset) -> int:
+    """As many as the labels say, 10 without; classes that no image has are said, since one label may be wrong."""
+    if dataset.train_labels is None:
+        return 10
+    found = set(dataset.train_labels.unique().tolist())
+    classes = int(max(found)) + 1
+    if missing := classes - len(found):
+        first = next(number for number in range(classes) if number not in found)
+        console.print(
+            f"[yellow]{dataset.name} has labels up to {classes - 1}, so {classes} classes, of which {missing} have no "
+            f"image to train with (the first is {first}):[/] if a label is wrong, mend it or give --classes",
+            soft_wrap=True,
+        )
+    return classes
 
 
 def _network_name(model: str, network: Any) -> str:

@@ -1,5 +1,6 @@
 """`intramix run`: images through a program, on a board or in simulation."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ...runtime.device import DeviceKind
 from ...runtime.figures.run import PredictionFigures, prediction_figures
 from ..shared.console import console, table
 from ..shared.device import device_options, images_option, load_images, run_images
+from ..shared.labels import check_labels
 from ..shared.output import write_figures
 from ..shared.schemes import warn_of_schemes
 from ..shared.tables import counted, percent, show_latency
@@ -46,6 +48,8 @@ def run(
     images, labels = whole.images[:limit], None if whole.labels is None else whole.labels[:limit]
     console.print(f"{data}: {len(images):,} of {len(whole.images):,} test images (--images N for another number)")
     warn_of_schemes(program.program)
+    if len(program.program.outputs) == 1:
+        check_labels(data, labels, math.prod(program.program.outputs[0].shape[-3:]))
     with opened() as driver:
         result = run_images(driver, images, counters=False)
         kind = driver.device.kind

@@ -1,6 +1,7 @@
 """`intramix simulate`: a program on the simulated accelerator."""
 
 import dataclasses
+import math
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ..shared.console import console, step
 from ..shared.device import images_option
 from ..shared.errors import EXIT_MISMATCH, UserError
 from ..shared.explanation import show_explain_command
+from ..shared.labels import check_labels
 from ..shared.options import batch_option, board_options, json_option
 from ..shared.output import write_figures
 from ..shared.schemes import warn_of_model
@@ -70,6 +72,9 @@ def simulate(
         program = quantized.compile(batch=batch, selftest=False)
     seconds["compile"] = time.monotonic() - started
     warn_of_model(quantized, program.program)
+    if len(quantized.graph.outputs) == 1:
+        scores = quantized.graph.tensors[quantized.graph.outputs[0]]
+        check_labels(dataset.name, dataset.test_labels, math.prod(scores.shape))
     conditions = program.conditions(
         efficiency=efficiency, latency_cycles=latency, stall_probability=stalls, seed=seed
     )

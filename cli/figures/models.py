@@ -55,6 +55,20 @@ class AgreementFigures:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class FidelityFigures:
+    """The integer model's scores against the float model's, on test images; no labels are asked."""
+
+    top1_agreement: Annotated[Share | None, Means("share of the images whose largest score is the float model's; null "
+                                                  "with a single score")]  # fmt: skip
+    sqnr_db: Annotated[float | None, Means("signal over quantization noise of the scores; null where it is infinite",
+                                           "dB")]  # fmt: skip
+    images: Annotated[int, Means("images that were compared")]
+    weight_bytes: Annotated[float, Means("of all weights, at the bits that filters have", "bytes")]
+    poor: Annotated[bool, Means("whether the scores have under 8 dB, or under 70 % of the decisions are the float "
+                                "model's")]  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class QuantizeFigures:
     """What `quantize` writes."""
 
@@ -67,6 +81,8 @@ class QuantizeFigures:
                                                            "accumulators")]  # fmt: skip
     agreement: Annotated[AgreementFigures, Means("the integer model against the fake quantization of the training, on "
                                                  "test images")]  # fmt: skip
+    fidelity: Annotated[FidelityFigures | None, Means("the integer model against the float model; null with several "
+                                                      "outputs")]  # fmt: skip
     layers: Annotated[tuple[QuantizedLayer, ...], Means("in order of execution")]
     seconds: Annotated[float, Means("wall-clock time", "s")]
 

@@ -1,14 +1,14 @@
 """Runs the layers of a folded graph in floating point."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..graph.graph import Padding
-from .folded import FoldedConcatenation, FoldedConvolution, FoldedGraph, FoldedPool
+from .folded import FoldedConcatenation, FoldedConvolution, FoldedGraph, FoldedLayer, FoldedPool
 
 
 def convolve(layer: FoldedConvolution, value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -46,14 +46,19 @@ def max_pool(layer: FoldedPool, value: Tensor) -> Tensor:
 def run_folded(graph: FoldedGraph, images: Tensor) -> dict[str, Tensor]:
     """Every tensor of a folded graph in floating point of the images' type (N × C × H × W)."""
     tensors = {graph.input: images}
-    for layer in graph.layers:
+    run_layers(graph.layers, tensors)
+    return tensors
+
+
+def run_layers(layers: Sequence[FoldedLayer], tensors: dict[str, Tensor]) -> None:
+    """Runs some of the layers, which follow one another: adds their outputs to `tensors`, which has what they read."""
+    for layer in layers:
         if isinstance(layer, FoldedConvolution):
             value = tensors[layer.input]
             result = convolve(layer, value, layer.weight.to(value.dtype), layer.bias.to(value.dtype))
             tensors[layer.output] = finish(layer, result, tensors)
         else:
             tensors[layer.output] = rearrange(layer, tensors)
-    return tensors
 
 
 def rearrange(layer: FoldedPool | FoldedConcatenation, tensors: Mapping[str, Tensor]) -> Tensor:

@@ -109,6 +109,13 @@ class ActivationQuantizer(nn.Module):
         return QuantizeActivation.apply(value, low, high, self.maximum, relu, factor)  # type: ignore[no-any-return,no-untyped-call]
 
     @torch.no_grad()
+    def set_codes(self, scale: float, zero_point: int) -> None:
+        """Sets the range so that code q is scale · (q − zero_point)."""
+        self.log_high.fill_(math.log(scale * (self.maximum - zero_point)))
+        if self.signed:
+            self.log_low.fill_(math.log(scale * zero_point) if zero_point else -math.inf)
+
+    @torch.no_grad()
     def initialise(self, samples: Tensor, *, method: str = "mse", percentile: float = 99.9) -> None:
         """Sets the range from values that the tensor takes.
 

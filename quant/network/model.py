@@ -10,14 +10,14 @@ maps are only put side by side.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..frontend.folded import FoldedConvolution, FoldedGraph, padding_fault
-from ..frontend.folded_execution import add_residual, finish, rearrange, run_folded
+from ..frontend.folded import FoldedConvolution, FoldedGraph, FoldedLayer, padding_fault
+from ..frontend.folded_execution import rearrange, run_folded
 from .activation_quantizer import SAMPLES, ActivationQuantizer, sample
 from .quantized_convolution import QuantizedConvolution
 from .quantizers import Formats, QuantizationError
@@ -86,6 +86,11 @@ class QuantizedNetwork(nn.Module):
         """Where the weights are."""
         return next(module.weight.device for module in self.convolutions.values())
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return next(module.weight.dtype for module in self.convolutions.values())
+
     def quantizer(self, tensor: str) -> ActivationQuantizer:
         """The quantizer of a tensor."""
         return self._by_owner[self.source[tensor]]
@@ -142,15 +147,29 @@ class QuantizedNetwork(nn.Module):
         """Every tensor, dequantised, by name; with `keep`, only those (the others are dropped after their last use)."""
         if missing := [name for name, quantizer in self._by_owner.items() if not quantizer.calibrated]:
             raise QuantizationError(f"tensor {missing[0]!r} has no range yet; call calibrate before the network runs")
-        last_use = {name: index for index, layer in enumerate(self.graph.layers) for name in layer.inputs}
-        tensors = {self.graph.input: self.quantizer(self.graph.input)(image_values(images))}
-        for index, layer in enumerate(self.graph.layers):
+        tensors = {self.graph.input: self.quantizer(self.graph.input)(image_values(images).to(self.dtype))}
+        self.run(self.graph.layers, tensors, keep=keep)
+        return tensors
+
+    def run(
+        self, layers: Sequence[FoldedLayer], tensors: dict[str, Tensor], *, keep: Collection[str] | None = None
+    ) -> None:
+        """Runs some of the layers, which follow one another: adds their outputs to `tensors`, which has what they read.
+
+        With `keep`, tensors that are not in it leave `tensors` after their last use.
+        """
+        last_use = {name: index for index, layer in enumerate(layers) for name in layer.inputs}
+        for index, layer in enumerate(layers):
             if isinstance(layer, FoldedConvolution):
-                result = self.convolutions[layer.name](tensors[layer.input])
+                module = self.convolutions[layer.name]
+                result = module(tensors[layer.input])
                 quantizer = self.quantizer(layer.output)
                 # The quantizer clips to the ReLU's range by itself, unless it has other tensors' range too.
                 clips = layer.relu and not quantizer.signed and quantizer.ceiling <= layer.ceiling
-                result = (add_residual if clips else finish)(layer, result, tensors)
+                if layer.residual is not None:
+                    result = result + tensors[layer.residual] * module.residual_factor
+                if layer.relu and not clips:
+                    result = result.clamp(0.0, layer.ceiling)
                 tensors[layer.output] = quantizer(result, relu=clips)
             else:
                 tensors[layer.output] = rearrange(layer, tensors)
@@ -158,7 +177,6 @@ class QuantizedNetwork(nn.Module):
                 for name in set(layer.inputs) - set(keep):
                     if last_use[name] == index:
                         del tensors[name]
-        return tensors
 
     @torch.no_grad()
     def codes(self, images: Tensor) -> dict[str, np.ndarray]:

@@ -19,11 +19,14 @@ class QuantizedConvolution(nn.Module):
     weight, bias: float32; parameters, or buffers where the layer is exact.
     formats: per filter; `assigned`: those that were asked for, where accumulators take fewer bits (`accumulators.py`).
     scale: per filter; the real weight of integer weight 1. Updated by `update_scale`, not by gradients.
+    residual_factor: what a residual is multiplied by; 1 but for the rounding of its integer multiplier
+        (`export.align_scales`).
     """
 
     weight: Tensor
     bias: Tensor
     scale: Tensor
+    residual_factor: Tensor
 
     def __init__(self, layer: FoldedConvolution, scale_method: str = "maximum") -> None:
         super().__init__()
@@ -36,6 +39,7 @@ class QuantizedConvolution(nn.Module):
         else:
             self.weight, self.bias = nn.Parameter(layer.weight.float()), nn.Parameter(layer.bias.float())
         self.register_buffer("scale", torch.ones(len(layer.weight)))
+        self.register_buffer("residual_factor", torch.ones(()), persistent=False)
         self.scale_method = scale_method
         self.update_scale()
 
@@ -53,6 +57,7 @@ class QuantizedConvolution(nn.Module):
 
     def update_scale(self, filters: Tensor | None = None) -> None:
         """Sets the scales that fit the weights and formats; of all filters, or of those (indices)."""
+        self.residual_factor.fill_(1.0)
         if self.layer.exact:
             magnitude = self.weight.flatten(1).abs().amax(dim=1)
             self.scale.copy_(torch.where(magnitude > 0, magnitude, torch.ones_like(magnitude)))

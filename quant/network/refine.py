@@ -6,7 +6,8 @@ Rounding to the nearest level minimises ‖w − ŵ‖², but what matters is th
 grid of levels, and what each rounding costs is made up for by the weights still to come. Layers are done in order of
 execution, each with the codes that the layers before it now make.
 
-What then is left of the mean error goes into the bias (Nagel et al., 2019, section 4.2).
+What then is left of the mean error goes into the bias (Nagel et al., 2019, section 4.2). A layer that is no nearer to
+its exact sums then, on every eighth image, keeps the nearest levels and its bias.
 """
 
 import functools
@@ -29,6 +30,8 @@ WINDOWS = 32768
 """Windows that H is averaged over, about."""
 _DAMPING = 0.01
 _BATCH = 16
+_HELD_OUT = 8
+"""Every so-manieth image only judges."""
 
 LayerCallback = Callable[[int, int], None]
 """Called with (layers done, layers in all)."""
@@ -59,14 +62,10 @@ def refine(network: QuantizedNetwork, images: Tensor, *, progress: LayerCallback
     for index, layer in enumerate(graph.layers):
         if isinstance(layer, FoldedConvolution):
             module = network.convolutions[layer.name]
-            if not layer.exact:
-                _round_weights(module, rounded[layer.input])
             sums = _in_batches(functools.partial(_exact_sums, layer), exact[layer.input])
-            found = _in_batches(module, rounded[layer.input])
             if not layer.exact:
-                offset = (sums - found).mean(dim=(0, 2, 3))
-                module.bias += offset
-                found += offset[:, None, None]
+                _refine_layer(module, rounded[layer.input], sums)
+            found = _in_batches(module, rounded[layer.input])
             exact[layer.output] = finish(layer, sums, exact)
             rounded[layer.output] = network.quantizer(layer.output)(finish(layer, found, rounded))
         else:
@@ -76,6 +75,19 @@ def refine(network: QuantizedNetwork, images: Tensor, *, progress: LayerCallback
                 del exact[name], rounded[name]
         if progress is not None:
             progress(index + 1, len(graph.layers))
+
+
+def _refine_layer(module: QuantizedConvolution, value: Tensor, sums: Tensor) -> None:
+    """Rounds a layer's weights and corrects its biases, if that brings it nearer to its exact sums on other images."""
+    held_out = torch.arange(len(value)) % _HELD_OUT == 0
+    seen = ~held_out if len(value) > 1 else held_out
+    weight, bias, plain = module.weight.clone(), module.bias.clone(), _in_batches(module, value[held_out])
+    _round_weights(module, value[seen])
+    module.bias += (sums[seen] - _in_batches(module, value[seen])).mean(dim=(0, 2, 3))
+    found, exact = _in_batches(module, value[held_out]), sums[held_out]
+    if not (found - exact).square().sum() < (plain - exact).square().sum():
+        module.weight.copy_(weight)
+        module.bias.copy_(bias)
 
 
 def round_compensated(weight: Tensor, moments: Tensor, scale: Tensor, formats: tuple[WeightFormat, ...]) -> Tensor:

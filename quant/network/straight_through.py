@@ -9,6 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_HALF_IN_DOUBLE = 0.5 + 2.0**-36
+"""The requantizer's sums are multiples of 2^−S, S often 15 … 20, so that one in 2^S lies exactly between two codes. In
+float64 it is off by some 2^−45, and this lets it go up all the same."""
+
 
 def round_half_up(value: Tensor) -> Tensor:
     """⌊v + ½⌋, the rounding of the requantizer."""
@@ -17,7 +21,7 @@ def round_half_up(value: Tensor) -> Tensor:
 
 def steps(value: Tensor, scale: Tensor, zero: Tensor | None, maximum: int) -> Tensor:
     """Codes less the zero point (None is 0), clip(⌊v / s + ½⌋, −z, maximum − z), as floats."""
-    result = torch.div(value, scale).add_(0.5).floor_()
+    result = torch.div(value, scale).add_(_HALF_IN_DOUBLE if value.dtype == torch.float64 else 0.5).floor_()
     if zero is None:
         return result.clamp_(0, maximum)
     if value.is_cpu:  # clamping by tensors is slow there; elsewhere, numbers would have to be waited for

@@ -49,7 +49,8 @@ def folder(graph, tmp_path_factory):
     np.savez(folder / "empty.npz", images=images[:0])
     np.savez(folder / "signed.npz", test_images=images / 32 - 0.5)
     many = random_codes(graph, 2, images=75)
-    np.savez(folder / "many.npz", images=many, labels=np.arange(75))
+    np.savez(folder / "many.npz", images=many, labels=np.arange(75) % 8)
+    np.savez(folder / "beyond.npz", test_images=images, test_labels=np.full(3, 8))
     np.savez(folder / "nameless.npz", x=images)
     np.savez(folder / "short.npz", images=images, labels=np.zeros(2, np.int64))
     np.save(folder / "transposed.npy", images.transpose(0, 2, 3, 1))
@@ -182,6 +183,7 @@ def test_program_of_a_batch(folder):
     (["run", "net.imp", "--data", "signed.npz"], "floating-point images must be in 0 … 1, not -0.5 … "),
     (["run", "net.imp", "--data", "nameless.npz"], "no array 'images'; it has x"),
     (["run", "net.imp", "--data", "short.npz"], "labels must be one number per image, 3"),
+    (["run", "net.imp", "--device", "interpreted", "--data", "beyond.npz"], "up to 8, but the network gives 8 scores"),
     pytest.param(["run", "net.imp", "--data", "transposed.npy"], "channels first", marks=pytest.mark.simulator),
     (["run", "net.imp", "--data", "images.npz", "--board", "zybo"], "board 'zybo' is unknown"),
     (["run", "small.imp", "--data", "images.npz", "--board", "zcu102"],

@@ -1,6 +1,7 @@
 """What `quantize` says of the model that it is given."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -72,3 +73,44 @@ def test_the_report_shows_the_format_of_every_channel(folder):
     assert sorted(legend) == ["fixed-4", "fixed-8", "sp2-4"]
     assert page.count("<image") == 2
     assert "--ink" in page
+
+
+def refused(*arguments):
+    """What the command prints instead of training, its lines joined."""
+    result = CliRunner().invoke(
+        quantize, [*arguments, "--board", "small", "--data", "data.npz", "-o", "x.imx", "--float-epochs", "1"]
+    )
+    assert isinstance(result.exception, ValueError)
+    assert "Train in float" not in result.output
+    return str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ("nn.SiLU(), nn.Flatten(), nn.Linear(8 * 16, classes)", "1 × silu"),
+        ("One(), nn.Linear(8 * 16, classes)", "cannot compute 2 images at once"),
+        ("nn.Flatten(), nn.Linear(8 * 16, 2)", "the labels go up to 3, but the model gives 2 scores"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_the_float_model_is_trained(folder, layers, message):
+    (folder / "refused_net.py").write_text(
+        "from torch import nn\n"
+        "class One(nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        return x.view(1, -1)\n"
+        "def build(channels, classes):\n"
+        f"    return nn.Sequential(nn.Conv2d(channels, 8, 3), {layers})\n"
+    )
+    sys.modules.pop("refused_net", None)
+    assert message in refused("refused_net:build")
+
+
+def test_classes_without_an_image_are_said(folder):
+    with np.load("data.npz") as data:
+        labels = data["labels"].copy()
+        labels[:2] = 9
+        np.savez("data.npz", images=data["images"], labels=labels)
+    text = said("--epochs", "0")
+    assert "data has labels up to 9, so 10 classes, of which" in text
+    assert "(the first is 4): if a label is wrong, mend it or give --classes" in text

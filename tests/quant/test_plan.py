@@ -33,7 +33,7 @@ def test_a_plan_of_lanes_alone_only_calibrates() -> None:
         ({"training": 8}, "training must be None or TrainingOptions, not 8"),
         (
             {"refined": True, "training": TrainingOptions(epochs=2)},
-            "refined networks are not fine-tuned, but training has 2 epochs; leave out one",
+            "refined and training exclude each other; leave out all but one",
         ),
     ],
 )

@@ -13,7 +13,7 @@ from torch.nn import functional
 from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.assignment.methods import assign
 from intramix.quant.graph.executor import execute
-from intramix.quant.graph.formats import POT_4, SP2_4
+from intramix.quant.graph.formats import FIXED4, POT_4, SP2_4
 from intramix.quant.graph.graph import (
     BIAS_BITS,
     MAXIMUM_SHIFT,
@@ -254,3 +254,25 @@ def test_values_that_are_not_finite_name_the_layer(spoil: object, message: str) 
     spoil(network)  # type: ignore[operator]
     with pytest.raises(QuantizationError, match=message):
         export(network)
+
+
+def test_aligned_networks_differ_in_no_code_however_deep() -> None:
+    """Sums that lie exactly between two codes are as common as 2^−S; 12 residual layers would spread each of them."""
+
+    class Deep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Conv2d(3 if not index else 8, 8, 3, padding=1) for index in range(12))
+
+        def forward(self, value: torch.Tensor) -> torch.Tensor:
+            value = torch.relu(self.layers[0](value))
+            for layer in self.layers[1:]:
+                value = torch.relu(value + layer(value))
+            return value
+
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (4, 3, 20, 20), dtype=torch.uint8)
+    network = prepare(Deep().eval(), images, activation_bits=5)
+    network.set_formats({name: (FIXED4,) * len(it.weight) for name, it in network.convolutions.items()})
+    align_scales(network)
+    assert all(entry.differing == 0 for entry in agreement(network, export(network), images))
