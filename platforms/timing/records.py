@@ -32,8 +32,7 @@ def analysed_clock(geometry: Geometry, part: Part | None) -> AnalysedClock | Non
 
 
 ANALYSED: dict[int, AnalysedClock] = {
-    0xEF1D29EA: AnalysedClock("7-series, Artix fabric, -1", 12.95),  # pynq-z2, yosys 0.70; before 0014
+    0xEF1D29EA: AnalysedClock("7-series, Artix fabric, -1", 8.82),  # pynq-z2, yosys 0.23
     0x3444FEDE: AnalysedClock("7-series, Artix fabric, -1", 8.46),  # small, yosys 0.70
 }
-"""Whole accelerators by signature: `intramix timing`, hierarchy kept, neither placed nor routed. "Before 0014": the
-RTL before docs/decisions/0014-clock.md."""
+"""Whole accelerators by signature: `intramix timing`, hierarchy kept, neither placed nor routed."""
