@@ -19,6 +19,7 @@ MEASURED = {
     ("docs/figures.md", "Whole networks", "benchmarks.networks"): "hours of simulation; rates against cycles: below",
     ("docs/figures.md", "A lane", "benchmarks.lane_cost"): "a quarter of an hour of yosys",
     ("docs/accuracy.md", "Accuracy of the methods", "benchmarks.accuracy"): "half an hour, and a GPU",
+    ("docs/accuracy.md", "A trained network, not trained again", "benchmarks.trained_network"): "hours, and an extra",
     ("docs/timing.md", "What is found today", "intramix timing"): "minutes of yosys: tests/platforms/timing",
     ("docs/running.md", "What the driver costs", "benchmarks.driver"): "milliseconds of a machine, after minutes",
     ("docs/boards.md", "Figures", "intramix build"): "seconds of a machine",
