@@ -71,8 +71,8 @@ ELSEWHERE = {
     r"intramix (elaborate|synthesize|timing) ": "minutes of yosys: tests/cli, tests/platforms",
     r"intramix build ": "minutes of yosys, and Vivado or the open tools: tests/cli/test_build.py, tests/platforms",
     r"intramix .*--device pynq": BOARD,
-    r"intramix quantize resnet18 |torchrun |python -m benchmarks\.accuracy": HOURS,
-    r"git clone |make setup|\. \.venv/bin/activate|cd ": SETUP,
+    r"intramix quantize resnet18 |torchrun |python -m benchmarks\.(accuracy|trained_network)": HOURS,
+    r"git clone |make setup|python -m pip install |\. \.venv/bin/activate|cd ": SETUP,
 }
 """Patterns of the beginnings of commands, and why they are not run here."""
 WHOLE = {
