@@ -48,7 +48,7 @@ def run(
     images, labels = whole.images[:limit], None if whole.labels is None else whole.labels[:limit]
     console.print(f"{data}: {len(images):,} of {len(whole.images):,} test images (--images N for another number)")
     warn_of_schemes(program.program)
-    if len(program.program.outputs) == 1:
+    if len(program.program.outputs) == 1 and images.shape[1:] == program.program.input.shape[-3:]:
         check_labels(data, labels, math.prod(program.program.outputs[0].shape[-3:]))
     with opened() as driver:
         result = run_images(driver, images, counters=False)

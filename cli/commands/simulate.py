@@ -72,8 +72,9 @@ def simulate(
         program = quantized.compile(batch=batch, selftest=False)
     seconds["compile"] = time.monotonic() - started
     warn_of_model(quantized, program.program)
-    if len(quantized.graph.outputs) == 1:
-        scores = quantized.graph.tensors[quantized.graph.outputs[0]]
+    tensors = quantized.graph.tensors
+    if len(quantized.graph.outputs) == 1 and dataset.image_shape == tensors[quantized.graph.input].shape:
+        scores = tensors[quantized.graph.outputs[0]]
         check_labels(dataset.name, dataset.test_labels, math.prod(scores.shape))
     conditions = program.conditions(
         efficiency=efficiency, latency_cycles=latency, stall_probability=stalls, seed=seed
