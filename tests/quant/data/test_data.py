@@ -76,7 +76,7 @@ BAD = [
     ({"images": GOOD[:1]}, "at least 2"),
     ({"images": GOOD[:, :, :0]}, r"not of shape \(4, 1, 0, 2\)"),
     ({"images": GOOD.astype(np.int32)}, r"must be uint8, or floating point in 0 … 1, not int32"),
-    ({"images": GOOD + 1.5}, "must be in 0 … 1, not 1.5 … 1.5; divide them"),
+    ({"images": GOOD + 1.5}, "must be in 0 … 1, not 1.5 … 1.5; give them as they are before any normalisation"),
     ({"images": GOOD + np.nan}, "must be in 0 … 1"),
     ({"images": GOOD, "labels": np.zeros(3, int)}, r"labels must be one number per image, 4, not of shape \(3,\)"),
     ({"images": GOOD, "labels": np.zeros(4)}, "labels must be integers from 0, not float64"),
