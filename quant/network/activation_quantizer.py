@@ -111,7 +111,8 @@ class ActivationQuantizer(nn.Module):
     @torch.no_grad()
     def set_codes(self, scale: float, zero_point: int) -> None:
         """Sets the range so that code q is scale · (q − zero_point)."""
-        self.log_high.fill_(math.log(scale * (self.maximum - zero_point)))
+        above = self.maximum - zero_point
+        self.log_high.fill_(math.log(scale * above) if above else -math.inf)
         if self.signed:
             self.log_low.fill_(math.log(scale * zero_point) if zero_point else -math.inf)
 
