@@ -88,7 +88,8 @@ class ActivationQuantizer(nn.Module):
     def zero_point(self) -> int:
         """The code of 0."""
         low, high = self.range()
-        return int(round_half_up(-low * self.maximum / (high - low)).item())
+        scale = (high - low) / self.maximum  # as `codes` and the training have it: a tie must not fall otherwise here
+        return int(round_half_up(-low / scale).item())
 
     def codes(self, value: Tensor) -> Tensor:
         """Integer codes, int64, clipped to 0 … 2^bits − 1."""
