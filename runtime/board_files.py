@@ -13,7 +13,9 @@ FOLDERS: Mapping[str, str | tuple[str, ...]] = {
     "runtime/figures": "*.py",
     "cli": "*.py",
     "cli/commands": ("__init__.py", "run.py", "selftest.py", "profile.py"),
-    "cli/shared": ("__init__.py", "console.py", "device.py", "errors.py", "labels.py", "output.py", "schemes.py", "tables.py"),
+    "cli/shared": (
+        "__init__.py", "console.py", "device.py", "errors.py", "labels.py", "output.py", "schemes.py", "tables.py",
+    ),
 }
 """All Python files of a folder, or those that are named: of the generator the encodings, of the commands those that run
 on a board."""
