@@ -11,6 +11,7 @@ from .data.data import Dataset, Images
 from .frontend.balance import balance_concatenations
 from .frontend.capture import capture
 from .frontend.fold import fold
+from .frontend.folded import FoldedConcatenation
 from .frontend.folded_execution import run_folded
 from .graph.formats import FIXED4
 from .graph.graph import IntegerGraph
@@ -127,15 +128,11 @@ def quantize(
     """
     if plan.epochs and data.train_labels is None:
         raise ValueError(f"data {data.name!r} has no labels to fine-tune with; add labels, or use epochs=0 (calibrate)")
-    _check_images(data)
-    stage = callbacks.stage
-    network = prepare(
-        model, data.train_images, activation_bits=plan.activation_bits, tensor_bits=plan.tensor_bits,
-        pooled_bits=plan.pooled_bits, scale_method=plan.scale_method, stage=stage, name=plan.name,
-    )  # fmt: skip
+    images, stage = _calibration_images(data), callbacks.stage
+    network = _planned(model, images, plan, stage)
     if len(network.graph.outputs) == 1:
         _check_scores(model, data)
-    assignment = _Assignment(network, plan, data.train_images[:ASSIGNMENT_IMAGES], device.find(), stage)
+    assignment = _Assignment(network, plan, images[:ASSIGNMENT_IMAGES], device.find(), stage)
     assignment.renew()
     if check is not None:
         stage("asking whether the accelerator can run it", 0, 0)
@@ -145,7 +142,7 @@ def quantize(
     if losses:  # the weights are others now
         assignment.fit()
     if plan.refined:
-        images = data.train_images[:REFINEMENT_IMAGES]
+        images = images[:REFINEMENT_IMAGES]
         refine(network, images, progress=lambda done, total: stage("refining layers", done, total))
     reconstructed = _reconstruct(network, data, plan, checkpoint, stage)
     align_scales(network)
@@ -183,25 +180,31 @@ def rehearse(
     ------
     CaptureError, QuantizationError, GraphError, ValueError: as `quantize`, and what `check` raises.
     """
-    _check_images(data)
-    images = data.train_images[:_REHEARSAL_IMAGES]
-    network = prepare(
-        model, images, activation_bits=plan.activation_bits, tensor_bits=plan.tensor_bits,
-        pooled_bits=plan.pooled_bits, scale_method=plan.scale_method, name=plan.name,
-    )  # fmt: skip
+    network = _planned(model, _calibration_images(data)[:_REHEARSAL_IMAGES], plan)
     network.set_formats({name: (FIXED4,) * len(module.weight) for name, module in network.convolutions.items()})
     if len(network.graph.outputs) == 1:
         _check_scores(model, data)
     check(export(network))
 
 
-def _check_images(data: Dataset) -> None:
+def _planned(
+    model: nn.Module, images: torch.Tensor, plan: QuantizationPlan, stage: StageCallback = _untold
+) -> QuantizedNetwork:
+    return prepare(
+        model, images, activation_bits=plan.activation_bits, tensor_bits=plan.tensor_bits,
+        pooled_bits=plan.pooled_bits, scale_method=plan.scale_method, stage=stage, name=plan.name,
+    )  # fmt: skip
+
+
+def _calibration_images(data: Dataset) -> torch.Tensor:
+    """Read once: they may be files. Refused where they are all of one value."""
     images = data.train_images[:CALIBRATION_IMAGES]
     if len(images) > 1 and bool((images == images.reshape(-1)[0]).all()):
         raise ValueError(
             f"data {data.name!r}: all {len(images)} images to calibrate with have one value everywhere; give images "
             "like those that the network will see"
         )
+    return images
 
 
 def _check_scores(model: nn.Module, data: Dataset) -> None:
@@ -342,8 +345,9 @@ def prepare(
                     f"layer {layer.name!r}: {bad} of its {values.numel()} {what} (with batch norm folded in) are not "
                     "finite; load other weights, or train with a lower learning rate"
                 )
-    ranges = run_folded(graph, image_values(images[:BALANCE_IMAGES]))
-    balance_concatenations(graph, {tensor: float(values.abs().max()) for tensor, values in ranges.items()})
+    if any(isinstance(layer, FoldedConcatenation) for layer in graph.layers):
+        ranges = run_folded(graph, image_values(images[:BALANCE_IMAGES]))
+        balance_concatenations(graph, {tensor: float(values.abs().max()) for tensor, values in ranges.items()})
     network = QuantizedNetwork(
         graph, activation_bits=activation_bits, tensor_bits=tensor_bits, pooled_bits=pooled_bits,
         scale_method=scale_method,

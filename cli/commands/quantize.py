@@ -160,8 +160,9 @@ def quantize(
             geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budget=limit, training=options,
             kept=kept, refined=refine, reconstruction=ReconstructionOptions() if reconstruct else None, name=name,
         )  # fmt: skip
-        findings = inspect_model(network, dataset.image_shape)
-        show_findings(findings, whole=bool(report))
+        findings = inspect_model(network, dataset.image_shape) if report else ()
+        if findings:
+            show_findings(findings)
         if training.float_epochs:
             with step("Ask whether the accelerator can run it"):
                 rehearse(network, dataset, plan, lambda graph: compile_graph(graph, geometry))

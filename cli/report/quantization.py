@@ -24,10 +24,8 @@ _LAYER_COLUMNS = [
 ]  # fmt: skip
 
 
-def show_findings(findings: Sequence[Finding], *, whole: bool) -> None:
-    """The table of operators; unless it shall be `whole`, nothing: an error lists those that are rejected."""
-    if not whole:
-        return
+def show_findings(findings: Sequence[Finding]) -> None:
+    """The table of operators."""
     rows = [
         [f"[{_COLOURS[entry.status]}]{cell}[/]" if entry.status in _COLOURS else cell for cell in _finding_row(entry)]
         for entry in findings

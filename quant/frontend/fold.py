@@ -32,7 +32,7 @@ from .folded import (
 )
 from .image_affine import absorb_image_affine
 from .large_windows import LARGEST_WINDOW, in_two_steps
-from .operand_copies import OperandCopies
+from .operand_copies import OperandCopies, copy_layer
 from .operations import Add, Affine, CapturedGraph, Clamp, Concatenate, Conv, Operation, Pool
 
 
@@ -178,12 +178,7 @@ class _Folder:
         """The image with fewer bits, for pools."""
         name = f"{self.captured.input}.copy"
         if name not in self.layers:
-            channels = self.captured.input_shape[0]
-            self.layers[name] = FoldedConvolution(
-                name=name, input=self.captured.input, output=name, shape=self.captured.input_shape, groups=channels,
-                exact=True, kind="copy", weight=torch.ones(channels, 1, 1, 1, dtype=torch.float64),
-                bias=torch.zeros(channels, dtype=torch.float64),
-            )  # fmt: skip
+            self.layers[name] = copy_layer(name, self.captured.input, self.captured.input_shape)
         return name
 
     def _joins_stride(self, operation: Pool, source: str) -> bool:

@@ -85,8 +85,14 @@ class OperandCopies:
         shape = self.layers[source].shape if source in self.layers else self.input_shape
         names = (f"{reader.name}.copy{number}" for number in itertools.count(1))
         name = next(name for name in names if name not in self.taken and name not in self.layers)
-        self.layers[name] = layer = FoldedConvolution(
-            name=name, input=source, output=name, shape=shape, groups=shape[0], exact=True, kind="copy",
-            weight=torch.ones(shape[0], 1, 1, 1, dtype=torch.float64), bias=torch.zeros(shape[0], dtype=torch.float64),
-        )  # fmt: skip
+        self.layers[name] = layer = copy_layer(name, source, shape)
         return layer
+
+
+def copy_layer(name: str, source: str, shape: tuple[int, int, int]) -> FoldedConvolution:
+    """A layer that copies a tensor: for a quantizer, or a place in memory, of its own."""
+    ones, zeros = torch.ones(shape[0], 1, 1, 1, dtype=torch.float64), torch.zeros(shape[0], dtype=torch.float64)
+    return FoldedConvolution(
+        name=name, input=source, output=name, shape=shape, groups=shape[0], exact=True, kind="copy", weight=ones,
+        bias=zeros,
+    )  # fmt: skip

@@ -41,6 +41,12 @@ def fidelity(exact: Tensor, found: np.ndarray) -> Fidelity:
     """
     target = exact.double().cpu().numpy()
     power, noise = float((target**2).sum()), float(((found - target) ** 2).sum())
-    sqnr = math.inf if noise == 0 else 10 * math.log10(power / noise) if power else -math.inf
     agreement = float((found.argmax(axis=1) == target.argmax(axis=1)).mean()) if target.shape[1] > 1 else None
-    return Fidelity(top1_agreement=agreement, sqnr=sqnr, images=len(target))
+    return Fidelity(top1_agreement=agreement, sqnr=decibels(power, noise), images=len(target))
+
+
+def decibels(power: float, noise: float) -> float:
+    """The ratio of two powers in dB; infinite where there is no noise."""
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(power / noise) if power else -math.inf

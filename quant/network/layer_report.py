@@ -11,6 +11,7 @@ from ..frontend.folded_execution import run_folded
 from ..graph.executor import execute
 from ..graph.graph import Convolution, IntegerGraph
 from .export import image_codes
+from .fidelity import decibels
 from .model import QuantizedNetwork, image_values
 
 _BATCH = 4
@@ -82,10 +83,4 @@ def _distances(network: QuantizedNetwork, graph: IntegerGraph, images: Tensor) -
             value = (torch.from_numpy(found[name]).double() - tensor.zero_point) * tensor.scale
             power[name] += float(signal.square().sum())
             noise[name] += float((value - signal).square().sum())
-    return {name: _decibels(power[name], noise[name]) for name in names}
-
-
-def _decibels(power: float, noise: float) -> float:
-    if noise == 0:
-        return math.inf
-    return 10 * math.log10(power / noise) if power else -math.inf
+    return {name: decibels(power[name], noise[name]) for name in names}
