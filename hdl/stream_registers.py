@@ -1,7 +1,7 @@
 """Registers in streams."""
 
-from amaranth.hdl import Module, ShapeLike, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, Shape, ShapeLike, Signal, Value
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 
@@ -78,3 +78,59 @@ class HalfRateRegister(StreamRegister):
     @property
     def _room(self) -> Value:
         return ~self.sink.valid
+
+
+class StreamFIFO(_StreamBuffer):
+    """Holds up to `depth` payloads, in LUT memory. Neither `valid` nor `ready` goes through it: both are registers.
+
+    Parameters
+    ----------
+    shape: of the payload.
+    depth: a power of two, at least 2.
+
+    Members
+    -------
+    `source`, `sink`, `empty`; the payload is that of a register and a LUT memory behind it.
+
+    Raises
+    ------
+    ValueError: `depth` is not a power of two, or below 2.
+    """
+
+    def __init__(self, shape: ShapeLike, depth: int) -> None:
+        if depth < 2 or depth & (depth - 1):
+            raise ValueError(f"depth must be a power of two of at least 2, not {depth}")
+        self._depth = depth
+        super().__init__(shape)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        source, sink, depth = self.source, self.sink, self._depth
+        m.submodules.entries = entries = memory.Memory(shape=Shape.cast(source.p.shape()), depth=depth, init=[])
+        write, read = entries.write_port(), entries.read_port(domain="comb")
+        written, taken = Signal(range(2 * depth)), Signal(range(2 * depth))
+        next_written, next_taken = Signal.like(written), Signal.like(taken)
+        full, put, get = Signal(), Signal(), Signal()
+        m.d.comb += [
+            source.ready.eq(~full),
+            self.empty.eq(~sink.valid),
+            put.eq(source.valid & ~full),
+            get.eq(sink.valid & sink.ready),
+            next_written.eq(written + 1),
+            next_taken.eq(taken + 1),
+            write.en.eq(put),
+            write.addr.eq(written),
+            write.data.eq(Value.cast(source.payload)),
+            read.addr.eq(taken),
+            Value.cast(sink.payload).eq(read.data),
+        ]
+        # Whether one payload is held, or all but one, needs the pointers alone.
+        m.d.sync += [
+            full.eq(~get & (full | (put & (next_written ^ depth == taken)))),
+            sink.valid.eq(put | (sink.valid & ~(get & (next_taken == written)))),
+        ]
+        with m.If(put):
+            m.d.sync += written.eq(next_written)
+        with m.If(get):
+            m.d.sync += taken.eq(next_taken)
+        return m

@@ -71,10 +71,10 @@ class ComputeEngine(wiring.Component):
         m.submodules.sequencer = sequencer = Sequencer(g, spacing=self.timing.spacing)
         m.submodules.drain = drain = DrainControl(g, self.timing)
 
-        # Errors and rest. The array, which no halt reaches, is empty `settled` cycles after the last step.
+        # Errors and rest. The last step is issued as the halt begins; the array, which no halt reaches, runs empty.
         halt = Signal()
-        rest = Signal(range(self._array.LATENCY + 4))
-        settled = rest == self._array.LATENCY + 3
+        rest = Signal(range(self._array.LATENCY + 5))
+        settled = rest == self._array.LATENCY + 4
         error = Signal(EngineError)  # reported a cycle after it is found
         m.d.comb += error.eq(Mux(drain.error.valid, drain.error, sequencer.error))
         m.d.sync += self.error.eq(error)

@@ -1,6 +1,6 @@
 """Parameters of accumulator groups in flight."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.data import Layout
 from amaranth.lib.wiring import In, Out
@@ -18,7 +18,7 @@ class GroupQueue(wiring.Component):
     -------
     push, entry: append an entry.
     pop: drop the oldest entry; only while `waiting`.
-    waiting: there is an entry, in `head`.
+    waiting: there is an entry, in `head`; a register.
     """
 
     def __init__(self, layout: Layout, depth: int) -> None:
@@ -37,13 +37,18 @@ class GroupQueue(wiring.Component):
         m.submodules.entries = entries = memory.Memory(shape=self._layout, depth=self._depth, init=[])
         write, read = entries.write_port(), entries.read_port(domain="comb")
         pushed, popped = Signal(range(2 * self._depth)), Signal(range(2 * self._depth))
-        m.d.sync += [pushed.eq(pushed + self.push), popped.eq(popped + self.pop)]
+        following = Signal.like(popped)
+        m.d.comb += following.eq(popped + 1)
+        m.d.sync += [
+            pushed.eq(pushed + self.push),
+            popped.eq(popped + self.pop),
+            self.waiting.eq(self.push | Mux(self.pop, pushed != following, self.waiting)),
+        ]
         m.d.comb += [
             write.addr.eq(pushed),
             write.data.eq(self.entry),
             write.en.eq(self.push),
             read.addr.eq(popped),
             self.head.eq(read.data),
-            self.waiting.eq(pushed != popped),
         ]
         return m

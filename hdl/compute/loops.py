@@ -18,14 +18,17 @@ _COLUMN_BITS = 20
 
 
 class LoopNest(wiring.Component):
-    """Walks an instruction's loop nest, a step in every cycle with `advance`; all outputs are registers.
+    """Walks an instruction's loop nest, a step in every cycle with `step`; all outputs are registers.
 
-    `load` begins `instruction`, in the cycle of the last `advance` of the one before, or later. From the next cycle on
-    `current` is that instruction, and the outputs describe its first step.
+    With `load`, the last step of an instruction begins `instruction`; without one, `start` does. From the next cycle on
+    `current` is that instruction, and the outputs describe its first step. `load` and `start` come early in a cycle and
+    only `step` late, so that the way to the many registers here is short.
 
     Members
     -------
     instruction: In, the instruction to begin; `ones` has a bit for each of `LOOPS` whose count is 1.
+    load: In, `instruction` follows; with a last step, and with `start`.
+    step, start: In, a step is taken; `instruction` begins though none is.
     last: Out, a bit for each of `LOOPS`: it is in its last iteration.
     group_last, final: Out, the accumulator group's last step, and the instruction's: registers of their own.
     first_of_pass, first_of_group: Out.
@@ -40,7 +43,8 @@ class LoopNest(wiring.Component):
             "instruction": In(layout),
             "ones": In(len(LOOPS)),
             "load": In(1),
-            "advance": In(1),
+            "step": In(1),
+            "start": In(1),
             "current": Out(layout),
             "last": Out(len(LOOPS)),
             "group_last": Out(1),
@@ -56,7 +60,9 @@ class LoopNest(wiring.Component):
         m = Module()
         current = self.current
         ones = Signal(len(LOOPS))
-        with m.If(self.load):
+        self._advance = Signal()
+        m.d.comb += self._advance.eq(self.step | self.start)
+        with m.If(self.load & (self.step | self.start)):
             m.d.sync += [current.eq(self.instruction), ones.eq(self.ones)]
 
         # Each counter holds the iterations left, this one included; whether it is the last is a register of its own.
@@ -66,29 +72,30 @@ class LoopNest(wiring.Component):
             count = current[name]
             left = Signal.like(count, name=f"{name}_left")
             last = self.last[index]
-            with m.If(self.load):
-                m.d.sync += [left.eq(self.instruction[name]), last.eq(self.ones[index])]
-            with m.Elif(self.advance & inner_last):
-                with m.If(last):
+            with m.If(self._advance & (self.load | inner_last)):
+                with m.If(self.load):
+                    m.d.sync += [left.eq(self.instruction[name]), last.eq(self.ones[index])]
+                with m.Elif(last):
                     m.d.sync += [left.eq(count), last.eq(ones[index])]
                 with m.Else():
                     m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
             following.append(Mux(inner_last, Mux(last, ones[index], left == 2), last))
             inner_last = inner_last & last
         for output, inner in ((self.group_last, _GROUP_LOOPS), (self.final, len(LOOPS))):
-            with m.If(self.load):
-                m.d.sync += output.eq(self.ones[:inner].all())
-            with m.Elif(self.advance):
-                m.d.sync += output.eq(Cat(following[:inner]).all())
+            with m.If(self._advance):
+                m.d.sync += output.eq(Mux(self.load, self.ones[:inner].all(), Cat(following[:inner]).all()))
 
         self._advance_address(m)
         self._advance_column(m)
-        with m.If(self.load):
-            m.d.sync += [self.number.eq(0), self.first_of_pass.eq(1), self.first_of_group.eq(1)]
-        with m.Elif(self.advance):
+        with m.If(self._advance):
             pass_end = self.last[:3].all()
-            m.d.sync += [self.first_of_pass.eq(pass_end), self.first_of_group.eq(pass_end & self.last[3])]
-            with m.If(pass_end):
+            m.d.sync += [
+                self.first_of_pass.eq(self.load | pass_end),
+                self.first_of_group.eq(self.load | (pass_end & self.last[3])),
+            ]
+            with m.If(self.load):
+                m.d.sync += self.number.eq(0)
+            with m.Elif(pass_end):
                 m.d.sync += self.number.eq((self.number + 1) & ~self.last[3].replicate(2))
         return m
 
@@ -108,10 +115,8 @@ class LoopNest(wiring.Component):
             m.d.comb += delta.eq(current.delta_x)
         with m.Else():
             m.d.comb += delta.eq(current.delta_y)
-        with m.If(self.load):
-            m.d.sync += self.address.eq(self.instruction.base)
-        with m.Elif(self.advance):
-            m.d.sync += self.address.eq(self.address + delta)
+        with m.If(self._advance):
+            m.d.sync += self.address.eq(Mux(self.load, self.instruction.base, self.address + delta))
 
     def _advance_column(self, m: Module) -> None:
         current, last = self.current, self.last
@@ -130,12 +135,10 @@ class LoopNest(wiring.Component):
             m.d.comb += [origin.eq(window), step.eq(current.stride_x)]
         with m.Else():
             m.d.comb += origin.eq(-current.pad_left)
-        with m.If(self.load):
-            first = -self.instruction.pad_left
-            m.d.sync += [column.eq(first), window.eq(first)]
-        with m.Elif(self.advance & last[0]):
-            m.d.sync += column.eq(moved)
-            with m.If(last[1:4].all()):
-                m.d.sync += window.eq(moved)
+        first = -self.instruction.pad_left
+        with m.If(self._advance & (self.load | last[0])):
+            m.d.sync += column.eq(Mux(self.load, first, moved))
+        with m.If(self._advance & (self.load | last[:4].all())):
+            m.d.sync += window.eq(Mux(self.load, first, moved))
         # A negative column is a large unsigned one.
         m.d.sync += self.outside.eq(column.as_unsigned() >= current.width)

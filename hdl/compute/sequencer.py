@@ -29,7 +29,7 @@ class Sequencer(wiring.Component):
     Members
     -------
     instruction: the engine's.
-    halt: take and issue nothing any more.
+    halt: take nothing any more, and issue nothing from the next cycle on.
     drained: every accumulator group issued is written.
     weights_written, weights_released, weight_enable, weight_address: the ring of weights.
     constants_written: the ring of constants; tiles are released elsewhere, and counted here in program order.
@@ -80,14 +80,14 @@ class Sequencer(wiring.Component):
         held = Signal(layout)
         held_valid = Signal()
         examining, examined = Signal(), Signal()
-        load = Signal()
+        armed, load = Signal(), Signal()  # the next step is its first one; and that step comes next
         m.d.comb += self.instruction.ready.eq(~held_valid & ~self.halt)
         with m.If(self.instruction.ready & self.instruction.valid):
             m.d.sync += [held.eq(self.instruction.payload), held_valid.eq(1)]
         with m.Elif(load):
             m.d.sync += [held_valid.eq(0), examining.eq(0), examined.eq(0)]
         with m.Else():
-            m.d.sync += [examining.eq(held_valid), examined.eq(examining)]
+            m.d.sync += [examining.eq(held_valid), examined.eq(examining & ~self.halt)]
         held_convolves = held.mode == isa.Mode.CONVOLVE
 
         ones = Signal(len(LOOPS))
@@ -103,16 +103,18 @@ class Sequencer(wiring.Component):
         current, last = loops.current, loops.last
         go = self.stepping
         valid = Signal()
-        runnable, current_illegal = Signal(), Signal()  # of the instruction that is `valid`
+        runnable, current_illegal = Signal(), Signal()  # of the instruction that is `valid`; not under `halt`
         convolves = Signal()
         pass_last = last[:_PASSES].all()
         group_last, final = loops.group_last, loops.final
         m.d.comb += [
             loops.instruction.eq(held),
             loops.ones.eq(ones),
-            loops.load.eq(load),
-            loops.advance.eq(go),
-            load.eq(examined & (~valid | (go & final)) & ~self.halt),
+            loops.load.eq(armed),
+            loops.step.eq(go),
+            loops.start.eq(examined & ~valid),
+            armed.eq(examined & (final | ~valid)),
+            load.eq(armed & (go | ~valid)),
             self.busy.eq(held_valid | valid | delay(m, go, 1, name="stepped", reset=True)),
         ]
         with m.If(load):
@@ -121,6 +123,8 @@ class Sequencer(wiring.Component):
             ]
         with m.Elif(go & final):
             m.d.sync += [valid.eq(0), runnable.eq(0)]
+        with m.If(self.halt):
+            m.d.sync += runnable.eq(0)
 
         # Constants: tiles are numbered in program order, an instruction's own from the moment it is held.
         head = Signal(range(2 * g.constant_tiles))
@@ -189,9 +193,7 @@ class Sequencer(wiring.Component):
             m.d.sync += [countdown.eq(self._spacing - 1), spaced.eq(self._spacing == 1)]
         with m.Elif(~spaced):
             m.d.sync += [countdown.eq(countdown - 1), spaced.eq(countdown == 1)]
-        ready = Signal()
-        m.d.comb += ready.eq(runnable & ~self.halt)
-        with m.If(ready & convolves):
+        with m.If(runnable & convolves):
             with m.If(~constants_ready):
                 m.d.comb += self.wait_constants.eq(1)
             with m.Elif(~there):
@@ -200,7 +202,7 @@ class Sequencer(wiring.Component):
                 m.d.comb += self.wait_drain.eq(1)
             with m.Else():
                 m.d.comb += go.eq(1)
-        with m.Elif(ready):
+        with m.Elif(runnable):
             m.d.comb += [go.eq(self.drained), self.wait_drain.eq(~self.drained)]
 
         self._issue(m, loops, go=go, convolves=convolves, group_last=group_last, final=final, tile=tile)

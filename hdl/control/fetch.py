@@ -1,14 +1,14 @@
 """FETCH: reads the program and routes each instruction to its engine's queue."""
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
 from ..dma.axi import BURST_INCR, Direction, axi4_master
 from ..geometry import Geometry
 from ..interfaces import EngineError
-from ..stream_registers import StreamRegister
+from ..stream_registers import StreamFIFO, StreamRegister
 from .queue import BEAT_BITS, BEATS
 
 ENGINES = (isa.Engine.WEIGHTS, isa.Engine.MAPS, isa.Engine.COMPUTE, isa.Engine.STORE)
@@ -30,12 +30,15 @@ class ProgramHead(data.Struct):
 
 
 class RoutedBeat(data.Struct):
-    """A beat of the program, and what it means if it is an instruction's first one.
+    """A beat of the program, and what its instruction is.
 
-    route: the queue that the instruction is for, one of `ENGINES`; none if its opcode is unknown. finish: it is FINISH.
+    first, last: it is the instruction's first or last one. route: the queue that the instruction is for, one of
+    `ENGINES`; none if its opcode is unknown. finish: it is FINISH (known in the first beat alone).
     """
 
     beat: unsigned(BEAT_BITS)
+    first: unsigned(1)
+    last: unsigned(1)
     route: unsigned(len(ENGINES))
     finish: unsigned(1)
 
@@ -85,21 +88,32 @@ class Fetch(wiring.Component):
 
         started = Signal()
         running = Signal()
-        m.submodules.buffer = buffer = fifo.SyncFIFO(width=BEAT_BITS, depth=BUFFER_BEATS)
-        # Between the buffer and what reads it: the beat, with what it means if it is an instruction's first one.
+        m.submodules.buffer = buffer = StreamFIFO(BEAT_BITS, BUFFER_BEATS)
+        # Between the buffer and what reads it: the beat, with its instruction's queue, which the first beat chooses.
         m.submodules.routed = routed = StreamRegister(RoutedBeat)
-        buffered, head = routed.sink, Signal(ProgramHead)
+        buffered, incoming = routed.sink, routed.source.p
+        beat = Signal(range(BEATS))
+        route = Signal(len(ENGINES))
+        head = Signal(ProgramHead)
         m.d.comb += [
-            routed.source.valid.eq(buffer.r_rdy),
-            routed.source.p.beat.eq(buffer.r_data),
-            buffer.r_en.eq(routed.source.ready),
-            head.eq(buffer.r_data),
-            routed.source.p.finish.eq(head.opcode == isa.Opcode.FINISH),
+            routed.source.valid.eq(buffer.sink.valid),
+            buffer.sink.ready.eq(routed.source.ready),
+            head.eq(buffer.sink.p),
+            incoming.beat.eq(buffer.sink.p),
+            incoming.first.eq(beat == 0),
+            incoming.last.eq(beat == BEATS - 1),
+            incoming.route.eq(route),
+            incoming.finish.eq(head.opcode == isa.Opcode.FINISH),
         ]
-        with m.Switch(head.opcode):
-            for opcode in isa.Opcode:
-                with m.Case(opcode):
-                    m.d.comb += routed.source.p.route.eq(1 << ENGINES.index(isa.ENGINE_OF[opcode]))
+        with m.If(beat == 0):
+            with m.Switch(head.opcode):
+                for opcode in isa.Opcode:
+                    with m.Case(opcode):
+                        m.d.comb += incoming.route.eq(1 << ENGINES.index(isa.ENGINE_OF[opcode]))
+                with m.Default():
+                    m.d.comb += incoming.route.eq(0)
+        with m.If(routed.source.valid & routed.source.ready):
+            m.d.sync += [beat.eq(beat + 1), route.eq(incoming.route)]
         pop = Signal()
         m.d.comb += [
             pop.eq(buffered.valid & buffered.ready),
@@ -144,23 +158,17 @@ class Fetch(wiring.Component):
         bad_response = Signal()
         m.d.comb += [
             bad_response.eq(running & bus.rvalid & bus.rresp[1]),
-            buffer.w_data.eq(bus.rdata),
-            buffer.w_en.eq(running & bus.rvalid & ~bus.rresp[1]),
+            buffer.source.p.eq(bus.rdata),
+            buffer.source.valid.eq(running & bus.rvalid & ~bus.rresp[1]),
         ]
 
-        # Delivery. The first beat of an instruction chooses the queue of all eight.
-        beat = Signal(range(BEATS))
+        # Delivery.
         last = Signal()
         last_held = Signal()
-        route = Signal(len(ENGINES))
-        route_held = Signal(len(ENGINES))
         malformed = Signal(isa.Error)
         layer = data.View(ProgramHead, buffered.p.beat[: ProgramHead.as_shape().size]).layer
         m.d.sync += last.eq(self.fetched + 1 == self.instructions)  # settles while beats 1 … 7 pass
-        with m.If(beat != 0):
-            m.d.comb += route.eq(route_held)
-        with m.Else():
-            m.d.comb += route.eq(buffered.p.route)
+        with m.If(buffered.p.first):
             with m.If(buffered.p.route == 0):
                 m.d.comb += malformed.eq(isa.Error.OPCODE)
             with m.Elif(last != buffered.p.finish):
@@ -171,15 +179,14 @@ class Fetch(wiring.Component):
         for position, beats in enumerate(self.beats):
             m.d.comb += [
                 beats.payload.eq(buffered.p.beat),
-                beats.valid.eq(present & route[position] & (malformed == isa.Error.NONE)),
+                beats.valid.eq(present & buffered.p.route[position] & (malformed == isa.Error.NONE)),
             ]
             with m.If(beats.valid):
                 m.d.comb += buffered.ready.eq(beats.ready)
         with m.If(pop):
-            m.d.sync += [beat.eq(beat + 1), route_held.eq(route)]
-            with m.If(beat == 0):
+            with m.If(buffered.p.first):
                 m.d.sync += [self.fetched.eq(self.fetched + 1), last_held.eq(last)]
-            with m.If((beat == BEATS - 1) & last_held):
+            with m.If(buffered.p.last & last_held):
                 m.d.sync += running.eq(0)
 
         # Errors, the oldest instruction's first.

@@ -1,10 +1,11 @@
 """An engine's queue of instructions."""
 
 from amaranth.hdl import Module, Signal, unsigned
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
+from ..stream_registers import StreamFIFO
 
 BEAT_BITS = isa.FETCH_BITS
 BEATS = isa.FETCH_CYCLES
@@ -29,20 +30,20 @@ class InstructionQueue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.fifo = store = fifo.SyncFIFO(width=BEAT_BITS, depth=isa.QUEUE_INSTRUCTIONS * BEATS)
-        wiring.connect(m, wiring.flipped(self.beats), store.w_stream)
+        m.submodules.fifo = store = StreamFIFO(BEAT_BITS, isa.QUEUE_INSTRUCTIONS * BEATS)
+        wiring.connect(m, wiring.flipped(self.beats), store.source)
 
         index = Signal(range(BEATS))
         word = Signal(isa.INSTRUCTION_BITS, reset_less=True)
         m.d.comb += [
-            store.r_en.eq(~self.instruction.valid),
+            store.sink.ready.eq(~self.instruction.valid),
             self.instruction.payload.eq(word),
         ]
         with m.If(self.instruction.valid & self.instruction.ready):
             m.d.sync += self.instruction.valid.eq(0)
-        with m.If(store.r_en & store.r_rdy):
+        with m.If(store.sink.valid & store.sink.ready):
             m.d.sync += [index.eq(index + 1), self.instruction.valid.eq(index == BEATS - 1)]
             for beat in range(BEATS):
                 with m.If(index == beat):
-                    m.d.sync += word.word_select(beat, BEAT_BITS).eq(store.r_data)
+                    m.d.sync += word.word_select(beat, BEAT_BITS).eq(store.sink.p)
         return m

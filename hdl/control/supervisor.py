@@ -106,14 +106,14 @@ class Supervisor(wiring.Component):
             seen.stop.eq(self.stop),
         ]
 
-        # Watchdog.
-        quiet = Signal(32)
-        expired = Signal()
-        m.d.comb += expired.eq((quiet == self.watchdog) & (self.watchdog != 0))
-        with m.If(progress):
-            m.d.sync += quiet.eq(0)
+        # Watchdog. That `quiet` is at `watchdog` is known a step ahead.
+        quiet, limit = Signal(32), Signal(32)
+        watching, expired, heard = Signal(), Signal(), Signal()
+        m.d.sync += [limit.eq(self.watchdog - 1), watching.eq(self.watchdog != 0)]
+        with m.If(progress | heard):
+            m.d.sync += [quiet.eq(0), expired.eq(0)]
         with m.Elif(~expired):
-            m.d.sync += quiet.eq(quiet + 1)
+            m.d.sync += [quiet.eq(quiet + 1), expired.eq(watching & (quiet == limit))]
 
         # Why a run ends in this cycle.
         ended = Signal()
@@ -133,13 +133,15 @@ class Supervisor(wiring.Component):
                     m.next = "RUN"
             with m.State("RUN"):
                 with m.If(ended):
-                    m.d.sync += [quiet.eq(0), settled.eq(0), status.error.eq(cause)]
+                    m.d.comb += heard.eq(1)
+                    m.d.sync += [settled.eq(0), status.error.eq(cause)]
                     with m.If(cause.code != isa.Error.NONE):
                         m.d.sync += status.error_instruction.eq(self.fetched)
                     m.next = "DRAIN"
             with m.State("DRAIN"):
                 with m.If(all_idle):
-                    m.d.sync += [quiet.eq(0), settled.eq(settled + 1)]
+                    m.d.comb += heard.eq(1)
+                    m.d.sync += settled.eq(settled + 1)
                 with m.Else():
                     m.d.sync += settled.eq(0)
                 with m.If(settled == SETTLE_CYCLES):

@@ -32,16 +32,17 @@ class Tokens(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         counts = Signal(data.ArrayLayout(unsigned(TOKEN_LIMIT.bit_length()), len(isa.Token)))
+        fulls = Signal(len(isa.Token))
         lost = Signal(len(isa.Token))
         for token in isa.Token:
-            count, available = counts[token], self.available[token]  # the latter a register of its own
+            count, available, full = counts[token], self.available[token], fulls[token]  # the latter two registers
             with m.If(self.give[token] & ~self.take[token]):
-                m.d.comb += lost[token].eq(count == TOKEN_LIMIT)
+                m.d.comb += lost[token].eq(full)
                 m.d.sync += available.eq(1)
-                with m.If(count != TOKEN_LIMIT):
-                    m.d.sync += count.eq(count + 1)
+                with m.If(~full):
+                    m.d.sync += [count.eq(count + 1), full.eq(count == TOKEN_LIMIT - 1)]
             with m.Elif(self.take[token] & ~self.give[token]):
-                m.d.sync += [count.eq(count - 1), available.eq(count != 1)]
+                m.d.sync += [count.eq(count - 1), available.eq(count != 1), full.eq(0)]
 
         m.d.sync += self.overflow.eq(lost.any())
         for token in sorted(isa.Token, key=lambda token: token.source, reverse=True):

@@ -4,6 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value, unsi
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..stream_registers import HalfRateRegister
+
 BOUNDARY = 4096
 """Bytes; no AXI4 burst crosses a multiple of it."""
 
@@ -68,7 +70,8 @@ class BurstSplitter(wiring.Component):
     """Cuts requests into bursts that never cross 4 KiB and have at most `maximum_burst` full-width beats.
 
     A burst ends at a multiple of the burst size (at most 4 KiB), hence the cut needs no comparison with the boundary
-    and the memory sees aligned bursts. A burst every other cycle; no more are lost between requests.
+    and the memory sees aligned bursts. A burst every other cycle; no more are lost between requests. A request is
+    registered first.
 
     Parameters
     ----------
@@ -101,7 +104,9 @@ class BurstSplitter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        request, burst = self.requests.p, self.bursts.p
+        m.submodules.waiting = waiting = HalfRateRegister(self.requests.p.shape())
+        wiring.connect(m, wiring.flipped(self.requests), waiting.source)
+        request, burst = waiting.sink.p, self.bursts.p
         lane_bits = self._lane_bits
         busy = Signal()
         beat_address = Signal(self._address_bits - lane_bits)
@@ -118,7 +123,7 @@ class BurstSplitter(wiring.Component):
         m.d.sync += [fits.eq(left <= room), settled.eq(busy & ~taken)]
         m.d.comb += [
             self.bursts.valid.eq(settled),
-            self.idle.eq(~busy),
+            self.idle.eq(~busy & waiting.empty),
             burst.address.eq(Cat(Signal(lane_bits), beat_address)),
             burst.length.eq(Mux(fits, left, room)),
             burst.offset.eq(offset),
@@ -126,7 +131,7 @@ class BurstSplitter(wiring.Component):
             burst.last.eq(fits),
             Value.cast(burst.tag).eq(tag),
         ]
-        m.d.comb += self.requests.ready.eq(~busy | (taken & fits))
+        m.d.comb += waiting.sink.ready.eq(~busy | (taken & fits))
         with m.If(taken):
             m.d.sync += [
                 left.eq(left - room - 1),
@@ -137,7 +142,7 @@ class BurstSplitter(wiring.Component):
                 m.d.sync += low.eq(0)
         span = Signal(unsigned(self._length_bits + 1))  # bytes − 1, from the start of the first beat
         m.d.comb += span.eq(request.bytes + request.address[:lane_bits] - 1)
-        with m.If(self.requests.valid & self.requests.ready):
+        with m.If(waiting.sink.valid & waiting.sink.ready):
             m.d.sync += [
                 busy.eq(1),
                 beat_address.eq(request.address[lane_bits:]),

@@ -74,13 +74,16 @@ def _fill_shape(beat_bytes: int, word_bytes: int) -> Shape:
 
 
 def unpacked_layout(*, data_bits: int, word_bits: int, tag: ShapeLike = 0) -> data.StructLayout:
-    """A beat as `Unpacker` takes it: `reader.beat_layout`, with − `offset` as `begin`.
+    """A beat as `Unpacker` takes it: `reader.beat_layout`, with what `offset` means instead of it.
 
-    The negation is done before the beat is registered.
+    begin: − `offset`. single: from `offset` to `end` there is one word. Both are worked out before the beat is
+        registered.
     """
     beat = beat_layout(data_bits=data_bits, tag=tag)
     begin = _fill_shape(data_bits // 8, word_bits // 8)
-    return data.StructLayout({"begin": begin, **{name: beat[name].shape for name in ("data", "end", "last", "tag")}})
+    return data.StructLayout({
+        "begin": begin, "single": 1, **{name: beat[name].shape for name in ("data", "end", "last", "tag")},
+    })
 
 
 class Unpacker(wiring.Component):
@@ -122,6 +125,7 @@ class Unpacker(wiring.Component):
         first = Signal(init=1)  # the next beat is a request's first one
         held_fill = Signal(level)
         held_completes, held_exceeds = Signal(), Signal()  # what `held_fill` means for the next beat
+        held_ends = Signal()  # what is held becomes the request's last word with its last beat
         held = [Signal(8, name=f"held_{k}") for k in range(word_bytes - 1)]
 
         # Bytes of the word that are held; negative: bytes of the beat to skip. What depends on it alone is looked up.
@@ -149,12 +153,16 @@ class Unpacker(wiring.Component):
         def bit_after(bit: int) -> Callable[[int], bool]:
             return lambda held: bool(after(held) >> bit & 1)
 
+        def following(held: Signal) -> Value:
+            """`after` of a signal."""
+            return Cat(look_up(held, bit_after(bit)) for bit in range(len(held))).as_signed()
+
         complete = Signal()
         finished = Signal()
         again = Signal()  # the beat holds one more word
         m.d.comb += [
             complete.eq(Mux(first, look_up(beat.begin, completes), held_completes)),
-            finished.eq(beat.last & (fill + beat.end == word_bytes - 1)),
+            finished.eq(beat.last & Mux(first, beat.single, held_ends)),
         ]
         if beat_bytes > word_bytes:
             m.d.comb += again.eq(Mux(first, look_up(beat.begin, exceeds), held_exceeds) & ~finished)
@@ -167,14 +175,14 @@ class Unpacker(wiring.Component):
         with m.If(self.words.valid & self.words.ready & again):
             m.d.sync += [
                 held_fill.eq(fill - word_bytes), first.eq(0), held_completes.eq(1),
+                held_ends.eq(Mux(first, *(held + beat.end == 2 * word_bytes - 1 for held in (beat.begin, held_fill)))),
                 held_exceeds.eq(look_up(fill, lambda held: exceeds(held - word_bytes))),
             ]
         with m.If(self.beats.valid & self.beats.ready):
             m.d.sync += [
                 first.eq(beat.last),
-                held_fill.eq(Cat(
-                    look_up(fill, bit_after(bit)) for bit in range(len(fill))
-                )),
+                held_fill.eq(following(fill)),
+                held_ends.eq(Mux(first, *(following(held) + beat.end == word_bytes - 1 for held in (beat.begin, held_fill)))),
                 held_completes.eq(look_up(fill, lambda held: completes(after(held)))),
                 held_exceeds.eq(look_up(fill, lambda held: exceeds(after(held)))),
             ]

@@ -74,6 +74,7 @@ class MapReader(wiring.Component):
         m.d.comb += [
             *(beat[name].eq(source[name]) for name in ("data", "end", "last")),
             beat.begin.eq(-source.offset),
+            beat.single.eq(source.end - source.offset == g.word_bytes - 1),
             Value.cast(beat.tag).eq(Value.cast(source.tag.place)),
             beats.source.valid.eq(reader.beats.valid),
             reader.beats.ready.eq(beats.source.ready),

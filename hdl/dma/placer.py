@@ -78,7 +78,9 @@ class LanePlacer(wiring.Component):
         busy = Signal()
         rows = Signal(MapRows)
         phase = Signal(Phase)
-        column, row, pad = Signal(12), Signal(row_bits), Signal(6)
+        column, row = Signal(12), Signal(row_bits)
+        pad = Signal.like(rows.pad_top)  # padding rows that are left above or below, this one included
+        pad_ends, topless, bottomless = Signal(), Signal(), Signal()  # one is left; a plane has none: a step ahead
         plane_base = Signal(LOCAL_ADDRESS_BITS)
         first, final = Signal(), Signal()
         single, row_end = Signal(), Signal()  # rows have one word; it is the row's last word: a step ahead
@@ -100,31 +102,35 @@ class LanePlacer(wiring.Component):
                 m.d.sync += row.eq(row + 1)
                 with m.Switch(phase):
                     with m.Case(Phase.TOP):
-                        m.d.sync += pad.eq(pad + 1)
-                        with m.If(pad == rows.pad_top - 1):
-                            m.d.sync += [phase.eq(Phase.READ), pad.eq(0)]
+                        with m.If(pad_ends):
+                            m.d.sync += phase.eq(Phase.READ)
                     with m.Case(Phase.READ):
                         m.d.sync += final.eq(self.words.p.tag.final)
                         with m.If(read_end):
                             m.d.sync += phase.eq(Phase.BOTTOM)
-                            m.d.comb += plane_end.eq(rows.pad_bottom == 0)
+                            m.d.comb += plane_end.eq(bottomless)
                     with m.Case(Phase.BOTTOM):
-                        m.d.sync += pad.eq(pad + 1)
-                        m.d.comb += plane_end.eq(pad == rows.pad_bottom - 1)
-        upcoming = Mux(self.rows.valid & self.rows.ready, self.rows.p.pad_top, rows.pad_top)
-        with m.If(plane_end | (self.rows.valid & self.rows.ready)):
+                        m.d.comb += plane_end.eq(pad_ends)
+                with m.If(reading):
+                    m.d.sync += [pad.eq(rows.pad_bottom), pad_ends.eq(rows.pad_bottom == 1)]
+                with m.Else():
+                    m.d.sync += [pad.eq(pad - 1), pad_ends.eq(pad == 2)]
+        with m.If(plane_end):
             m.d.sync += [
-                row.eq(0), column.eq(0), pad.eq(0), first.eq(1), phase.eq(Mux(upcoming == 0, Phase.READ, Phase.TOP)),
-                plane_base.eq(plane_base + rows.plane_pitch),
+                row.eq(0), column.eq(0), first.eq(1), plane_base.eq(plane_base + rows.plane_pitch),
+                phase.eq(Mux(topless, Phase.READ, Phase.TOP)), pad.eq(rows.pad_top), pad_ends.eq(rows.pad_top == 1),
             ]
         m.d.comb += self.rows.ready.eq(~busy | done)
         with m.If(self.rows.ready):
-            m.d.sync += busy.eq(self.rows.valid)
-            with m.If(self.rows.valid):
-                of_one = self.rows.p.row_words == 1
-                m.d.sync += [
-                    rows.eq(self.rows.p), plane_base.eq(self.rows.p.base), single.eq(of_one), row_end.eq(of_one),
-                ]
+            # What comes next is taken whether there is any or not: `busy` says so.
+            coming = self.rows.p
+            of_one, without_top = coming.row_words == 1, coming.pad_top == 0
+            m.d.sync += [
+                busy.eq(self.rows.valid), rows.eq(coming), plane_base.eq(coming.base), single.eq(of_one),
+                row.eq(0), column.eq(0), row_end.eq(of_one), first.eq(1),
+                phase.eq(Mux(without_top, Phase.READ, Phase.TOP)), topless.eq(without_top),
+                bottomless.eq(coming.pad_bottom == 0), pad.eq(coming.pad_top), pad_ends.eq(coming.pad_top == 1),
+            ]
 
         # Cycle 1: the word with its row number; the lanes' windows, which lag behind `rows` by a cycle like the word.
         word = Signal(g.word_bits)

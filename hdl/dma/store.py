@@ -17,6 +17,7 @@ from ..interfaces import (
     output_read_signature,
     struct_layout,
 )
+from ..stream_registers import StreamFIFO
 from .axi import Direction, axi4_master
 from .bursts import request_layout, times
 from .crc import CrcRegisters
@@ -271,17 +272,9 @@ class StoreEngine(wiring.Component):
         wiring.connect(m, wiring.flipped(self.output), reader.output)
         wiring.connect(m, wiring.flipped(self.axi), writer.axi)
 
-        requested = data.View(writer.requests.p.shape(), Signal(writer.requests.p.shape().size, name="requested"))
-        m.submodules.requests = requests = SyncFIFO(width=requested.shape().size, depth=BUFFERED_REQUESTS)
-        m.d.comb += [
-            requests.w_data.eq(reader.requests.p),
-            requests.w_en.eq(reader.requests.valid),
-            reader.requests.ready.eq(requests.w_rdy),
-            Value.cast(requested).eq(requests.r_data),
-            writer.requests.p.eq(requested),
-            writer.requests.valid.eq(requests.r_rdy),
-            requests.r_en.eq(writer.requests.ready),
-        ]
+        m.submodules.requests = requests = StreamFIFO(reader.requests.p.shape(), BUFFERED_REQUESTS)
+        wiring.connect(m, reader.requests, requests.source)
+        wiring.connect(m, requests.sink, writer.requests)
         entry = data.StructLayout({"word": reader.words.p.shape(), "note": WordNote})
         m.submodules.words = words = SyncFIFO(width=entry.size, depth=BUFFERED_WORDS)
         arriving, current = data.View(entry, words.w_data), data.View(entry, words.r_data)
@@ -343,7 +336,7 @@ class StoreEngine(wiring.Component):
             writer.abort.eq(stop),
             self.signals[isa.Token.STORED].eq(stored),
             self.signals[isa.Token.OUTPUT_FREE].eq(reader.output_free),
-            settled.eq(reader.empty & packer.idle & (state == _State.WORDS) & ~requests.r_rdy & writer.idle),
+            settled.eq(reader.empty & packer.idle & (state == _State.WORDS) & requests.empty & writer.idle),
             reader.finish.eq(reader.finishing & settled & ~stop),
             self.idle.eq(Mux(stop, writer.idle, settled & ~reader.held & ~self.signals.any())),
             self.active.eq(reader.output.enable | (self.axi.awvalid & self.axi.awready)

@@ -81,7 +81,7 @@ class _Credit(wiring.Component):
     release: a unit (word or tile) of `unit` beats is free again.
     waiting, length: a burst waits, and how many beats it has, − 1.
     begin: it begins. spend: and its beats are this ring's.
-    enough, short: so many are free, or not, for the burst that has waited since the cycle before; registers.
+    enough, short: so many were free, or not, a cycle ago, for the burst that has waited since; registers.
     """
 
     def __init__(self, *, unit: int, units: int) -> None:
@@ -99,9 +99,10 @@ class _Credit(wiring.Component):
         grown = Signal.like(free)
         # What is left behind the waiting burst, negative if it does not fit: known before it begins.
         rest, left = (Signal(signed(len(free) + 1)) for _ in range(2))
-        m.d.comb += [grown.eq(free + Mux(self.release, self._unit, 0)), rest.eq(grown - self.length - 1)]
+        released = Mux(self.release, self._unit, 0)
+        m.d.comb += [grown.eq(free + released), rest.eq(free - self.length - 1)]
         m.d.sync += [
-            free.eq(Mux(self.spend, left + Mux(self.release, self._unit, 0), grown)), left.eq(rest),
+            free.eq(Mux(self.spend, left + released, grown)), left.eq(rest + released),
             self.enough.eq((rest >= 0) & self.waiting & ~self.begin),
             self.short.eq((rest < 0) & self.waiting & ~self.begin),
         ]
@@ -158,10 +159,10 @@ class WeightsEngine(wiring.Component):
         filling = self._fill(m, platform, readers, stop)
         m.d.comb += [
             *(reader.abort.eq(stop) for reader in readers),
-            self.active.eq(reduce(or_, (
-                (axi.arvalid & axi.arready) | (axi.rvalid & axi.rready) for axi in (r.axi for r in readers)
-            )) | (self.instruction.valid & self.instruction.ready)),
         ]
+        m.d.sync += self.active.eq(reduce(or_, (
+            (axi.arvalid & axi.arready) | (axi.rvalid & axi.rready) for axi in (r.axi for r in readers)
+        )) | (self.instruction.valid & self.instruction.ready))
         at_rest = ~reduce(or_, (~reader.idle for reader in readers))
         m.d.comb += self.idle.eq(at_rest & (stop | (~self._held & ~filling)))
         with m.If(stop):
@@ -222,6 +223,14 @@ class WeightsEngine(wiring.Component):
             m.d.sync += [held.eq(0), turn.eq(1)]
         return [(checked & unknown, isa.Error.OPCODE, layer), (checked & wrong, isa.Error.FIELD, layer)]
 
+    def _chase(self, m: Module, released: Signal) -> Signal:
+        """A strobe, a register, for each unit that COMPUTE has released, at most one a cycle."""
+        seen = Signal.like(released)
+        behind, freed = Signal(), Signal()
+        m.d.comb += behind.eq(seen != released)
+        m.d.sync += [seen.eq(seen + behind), freed.eq(behind)]
+        return freed
+
     def _fill(self, m: Module, platform: object, readers: list[BurstReader], stop: Signal) -> Signal:
         """Writes beats into the rings and keeps their counts; high while what was read is not yet visible."""
         g = self._geometry
@@ -229,10 +238,8 @@ class WeightsEngine(wiring.Component):
         row_columns = g.post_units * CONSTANT_BITS // g.weights_bus_bits
         row_bits = (g.drain_cycles - 1).bit_length()
 
-        freed, tile_freed = Signal(), Signal()  # chase what COMPUTE has released, at most one a cycle
-        seen, tiles_seen = Signal.like(self.weights.released), Signal.like(self.constants.released)
-        m.d.comb += [freed.eq(seen != self.weights.released), tile_freed.eq(tiles_seen != self.constants.released)]
-        m.d.sync += [seen.eq(seen + freed), tiles_seen.eq(tiles_seen + tile_freed)]
+        freed = self._chase(m, self.weights.released)
+        tile_freed = self._chase(m, self.constants.released)
 
         m.submodules.tile_credit = tile_credit = _Credit(unit=g.drain_cycles * row_columns, units=g.constant_tiles)
         m.submodules.row_fill = row_fill = _PortFill(columns=row_columns, depth=2)  # its rows are counted below

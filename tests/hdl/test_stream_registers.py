@@ -5,9 +5,14 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from intramix.hdl.stream_registers import HalfRateRegister, SkidBuffer, StreamRegister
+from intramix.hdl.stream_registers import HalfRateRegister, SkidBuffer, StreamFIFO, StreamRegister
 
 PAYLOADS = 150
+
+
+class FourDeep(StreamFIFO):
+    def __init__(self, shape) -> None:
+        super().__init__(shape, 4)
 
 
 def passed(kind: type = SkidBuffer, *, offered: float, taken: float, seed: int = 0) -> tuple[list[int], int]:
@@ -56,17 +61,17 @@ def passed(kind: type = SkidBuffer, *, offered: float, taken: float, seed: int =
 
 @pytest.mark.parametrize("taken", [1.0, 0.3])
 @pytest.mark.parametrize("offered", [1.0, 0.3])
-@pytest.mark.parametrize("kind", [SkidBuffer, StreamRegister, HalfRateRegister])
+@pytest.mark.parametrize("kind", [SkidBuffer, StreamRegister, HalfRateRegister, FourDeep])
 def test_passes_everything_once_in_order(kind, offered, taken):
     assert passed(kind, offered=offered, taken=taken)[0] == list(range(PAYLOADS))
 
 
-@pytest.mark.parametrize(("kind", "cycles"), [(SkidBuffer, 1), (StreamRegister, 1), (HalfRateRegister, 2)])
+@pytest.mark.parametrize(("kind", "cycles"), [(SkidBuffer, 1), (StreamRegister, 1), (FourDeep, 1), (HalfRateRegister, 2)])
 def test_rate(kind, cycles):
     assert passed(kind, offered=1.0, taken=1.0)[1] == cycles * PAYLOADS + (cycles == 1)
 
 
-@pytest.mark.parametrize("kind", [SkidBuffer, StreamRegister])
+@pytest.mark.parametrize("kind", [SkidBuffer, StreamRegister, FourDeep])
 def test_pauses_of_the_reader_cost_no_more_than_they_last(kind):
     """Whatever the reader would take in a cycle is there: a source that never pauses keeps the buffer filled."""
     dice = random.Random(0)
@@ -78,7 +83,7 @@ def test_pauses_of_the_reader_cost_no_more_than_they_last(kind):
     assert passed(kind, offered=1.0, taken=0.5)[1] == expected
 
 
-@pytest.mark.parametrize(("kind", "room"), [(SkidBuffer, 2), (HalfRateRegister, 1)])
+@pytest.mark.parametrize(("kind", "room"), [(SkidBuffer, 2), (FourDeep, 4), (HalfRateRegister, 1)])
 def test_nothing_passes_within_a_cycle(kind, room):
     dut = kind(16)
 
@@ -100,3 +105,9 @@ def test_nothing_passes_within_a_cycle(kind, room):
     simulator.add_clock(1e-8)
     simulator.add_testbench(bench)
     simulator.run()
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3, 12])
+def test_depth_is_a_power_of_two(depth):
+    with pytest.raises(ValueError, match="power of two"):
+        StreamFIFO(16, depth)

@@ -66,6 +66,7 @@ def test_unpacks_chunks_at_any_offset(bits, word, stall):
         for start in range(0, len(padded), lanes):
             beats.append({
                 "data": int.from_bytes(padded[start:start + lanes], "little"), "begin": -offset,
+                "single": (total - 1) % lanes - offset == size - 1,
                 "end": (total - 1) % lanes, "last": start + lanes == len(padded), "tag": tag % 4,
             })
         expected += [(int.from_bytes(content[k * size:(k + 1) * size], "little"), k == words - 1, tag % 4)
