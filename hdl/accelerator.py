@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import ClockDomain, Module, ResetInserter, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out
 
 from .compute.engine import ComputeEngine
 from .control.control import Control
@@ -43,10 +43,15 @@ def accelerator_signature(geometry: Geometry) -> wiring.Signature:
 
 
 class Accelerator(wiring.Component):
-    """The top level of a geometry: docs/architecture.md. One clock domain, `sync`.
+    """The top level of a geometry: docs/architecture.md. One clock domain, `sync`, of its own and without a reset.
+
+    The reset is a tree of registers: one for control and one for each engine, so that no flip-flop drives all of them.
+    Modules that are placed many times (`modules.place`) have none: they hold initial values when the part is configured,
+    and have run empty before a reset ends.
 
     Members
     -------
+    clk, rst: the clock, and the reset: synchronous, active high, for a cycle at least; it takes effect two cycles later.
     s_axi: registers, AXI4-Lite, 8 address bits.
     m_axi_instructions: reads the program, 64 bits.
     m_axi_weights_0 …: read weights and constants; one for each of `weight_ports`, `weights_bus_bits`.
@@ -57,11 +62,15 @@ class Accelerator(wiring.Component):
 
     def __init__(self, geometry: Geometry):
         self.geometry = geometry
-        super().__init__(accelerator_signature(geometry))
+        super().__init__({"clk": In(1), "rst": In(1), **accelerator_signature(geometry).members})
 
     def elaborate(self, platform):
         m = Module()
         g = self.geometry
+        m.domains.sync = domain = ClockDomain(reset_less=True)
+        domain.clk = self.clk
+        reset = Signal()
+        m.d.sync += reset.eq(self.rst)
         control = Control(g)
         weights = WeightsEngine(g)
         compute = ComputeEngine(g)
@@ -69,18 +78,17 @@ class Accelerator(wiring.Component):
         store: StoreEngine | StoreLaneGroups
         maps, store = (MapsEngine(g), StoreEngine(g)) if g.maps_ports == 1 else (MapsLaneGroups(g), StoreLaneGroups(g))
 
-        m.submodules.control = control
+        m.submodules.control = ResetInserter(_branch(m, "control", reset))(control)
         engines = {
             Engine.WEIGHTS: weights,
             Engine.MAPS: maps,
             Engine.COMPUTE: compute,
             Engine.STORE: store,
         }
-        reset = Signal()  # a register of its own, for its fan-out
-        m.d.sync += reset.eq(control.reset)
-        for name in ENGINES:
-            m.submodules[name.name.lower()] = ResetInserter(reset)(engines[name])
-            self._join(m, getattr(control, name.name.lower()), engines[name])
+        for engine in ENGINES:
+            name = engine.name.lower()
+            m.submodules[name] = ResetInserter(_branch(m, name, reset | control.reset))(engines[engine])
+            self._join(m, getattr(control, name), engines[engine])
 
         # Between the engines.
         wiring.connect(m, compute.weights, weights.weights)
@@ -141,13 +149,20 @@ class Accelerator(wiring.Component):
         ]
 
 
+def _branch(m: Module, name: str, reset: Value) -> Signal:
+    """A register of the reset tree. Tools take equal registers for one unless they are told to keep each."""
+    branch = Signal(name=f"{name}_reset", attrs={"keep": "TRUE"})
+    m.d.sync += branch.eq(reset)
+    return branch
+
+
 def _by_group(port: Any) -> Sequence[Any]:
     """An engine's port for each lane group, where it has one for the only one."""
     return port if isinstance(port, Sequence) else [port]
 
 
 def accelerator_verilog(geometry: Geometry) -> str:
-    """The Verilog of a geometry's accelerator: top module TOP, with the ports of `Accelerator`, `clk` and `rst`.
+    """The Verilog of a geometry's accelerator: top module TOP, with the ports of `Accelerator`.
 
     Raises
     ------

@@ -67,7 +67,7 @@ class ModuleLibrary:
         # The component's own module comes first; definitions that it uses were entered on their own.
         own = text[text.index(f"module \\{name}\n") :].split("\nend\n", 1)[0]
         for clocking in _CLOCKING.findall(own):
-            ports[f"i_{clocking}"] = ClockSignal() if clocking == "clk" else ResetSignal()
+            ports[f"i_{clocking}"] = ClockSignal() if clocking == "clk" else ResetSignal(allow_reset_less=True)
         return Instance(name, **ports)
 
 
