@@ -1,13 +1,20 @@
 """Whole networks through the RTL, every stored value compared, with a table per layer and what bounds it.
 
     python -m benchmarks.networks --board pynq-z2 --network resnet18 [--batch N] [--seed S] [--json FILE] [--plot SVG]
+    python -m benchmarks.networks --board pynq-z2 --network resnet18 --estimate [--cycles N] [--batch N]
 
 Networks are those of the zoo with seeded weights, their batch norms settled and their activations calibrated on
 generated images, or with `--model FILE` an integer model of `intramix quantize`. With `--batch N` one program computes
 N images at once; figures of a layer are then those of all N, cycles a frame an N-th of the run's.
+
+Beside the frames a second at the board's clock stand those expected at the clock that the timing analysis allows
+(docs/timing.md), by the cycle model, held to the cycles that were simulated. `--estimate` simulates nothing and says
+what the model does; with `--cycles N`, a frame's cycles of an earlier simulation, what is expected by them.
 """
 
 import argparse
+import dataclasses
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +28,8 @@ from intramix.lanes import lane_mix
 from intramix.model import QuantizedModel
 from intramix.platforms.boards import BOARDS
 from intramix.platforms.boards import board as find_board
+from intramix.platforms.timing.records import analysed_clock
+from intramix.program import Program
 from intramix.quant.graph.fileformat import load
 from intramix.quant.graph.graph import IntegerGraph
 from intramix.runtime.figures.fields import to_json
@@ -75,8 +84,64 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
         "seconds_build": round(built - compiled, 1),
         "seconds_simulate": round(simulation.seconds, 1),
     }
+    found = expected(program, figures["cycles_per_frame"])
+    figures["expected"] = None if found is None else dataclasses.asdict(found)
     _print(figures, simulation.figures)
+    if found is not None:
+        console.print(str(found))
     return figures
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """What a network should reach at the clock that the timing analysis allows; see `intramix timing`."""
+
+    clock_hz: float
+    frames_per_second: float
+
+    def __str__(self) -> str:
+        return (
+            f"expected at {self.clock_hz / 1e6:.0f} MHz, which the timing analysis allows: "
+            f"{self.frames_per_second:,.1f} frames/s"
+        )
+
+
+def expected(program: Program, cycles_per_frame: float) -> Expected | None:
+    """Frames a second at the clock of the geometry's timing analysis; None where none is on record.
+
+    Memory is as fast as before, in bytes and in nanoseconds: the cycle model says by how much a frame takes more cycles
+    then, and the cycles known are scaled by it.
+
+    Parameters
+    ----------
+    cycles_per_frame: simulated, at the board's own clock.
+    """
+    board = program.board
+    analysed = None if board is None else analysed_clock(program.geometry, board.part)
+    if analysed is None:
+        return None
+    own = program.conditions()
+    latency = math.ceil(own.latency_cycles * analysed.clock_hz / own.clock_hz)
+    faster = program.conditions(clock_hz=analysed.clock_hz, latency_cycles=latency, response_cycles=latency)
+    share = program.estimate(faster).cycles_per_frame / program.estimate(own).cycles_per_frame
+    return Expected(analysed.clock_hz, analysed.clock_hz / (cycles_per_frame * share))
+
+
+def estimate(
+    board_name: str, network: str, *, size: int, batch: int, seed: int, model: Path | None, cycles: float | None
+) -> None:
+    """Prints what the cycle model says, at the board's clock and at the one that the timing analysis allows."""
+    board = find_board(board_name)
+    graph = (
+        seeded_network(network, board.geometry, size=size, batch=batch, seed=seed)[0] if model is None else load(model)
+    )
+    with step("Compile"):
+        quantized = QuantizedModel(graph=graph, board=board, geometry=board.geometry)
+        program = quantized.compile(batch=batch, selftest=False)
+    own = program.estimate()
+    console.print(f"{network} on {board_name}, batch {batch}: {own}")
+    found = expected(program, cycles or own.cycles_per_frame)
+    console.print(f"no timing analysis of {board_name} is on record" if found is None else str(found))
 
 
 def _print(figures: dict[str, Any], measured: SimulationFigures) -> None:
@@ -114,7 +179,17 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="an .imx file instead of a network of the zoo")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path, help="SVG of the network's roofline")
+    parser.add_argument("--estimate", action="store_true", help="simulate nothing: what the cycle model says")
+    parser.add_argument("--cycles", type=float, help="with --estimate: cycles a frame that were simulated before")
     options = parser.parse_args()
+    if options.cycles is not None and not options.estimate:
+        parser.error("--cycles is for --estimate: a simulation has cycles of its own")
+    if options.estimate:
+        estimate(
+            options.board, options.network, size=options.size, batch=options.batch, seed=options.seed,
+            model=options.model, cycles=options.cycles,
+        )  # fmt: skip
+        return
     figures = measure(
         options.board, options.network, size=options.size, batch=options.batch, seed=options.seed, model=options.model
     )

@@ -145,25 +145,26 @@ class Sequencer(wiring.Component):
 
         # Weights: `position` is the number of the step's word, `released` counts in program order.
         released = Signal(range(2 * g.weight_depth))
-        released_next = Signal.like(released)
         start = Signal.like(released)
         position = Signal.like(released)
         restart = Signal.like(released)
         restart_pass = Signal(2)
         second_digit = Signal()
         releasing = current.release & current.final_mask.bit_select(loops.number, 1) & last[_X] & last[_Y] & convolves
+        freeing = go & releasing
         m.d.comb += [
-            released_next.eq(released + (go & releasing)),
             restart_pass.eq((loops.number + 1) & ~last[_PASSES].replicate(2)),
             second_digit.eq(current.weight_digit_mask.bit_select(restart_pass, 1)),
             restart.eq(start + Mux(second_digit, current.weight_words, 0)),
         ]
-        m.d.sync += released.eq(released_next)
+        m.d.sync += released.eq(released + freeing)
         # Whether the step's word is written is known a cycle ahead: for every word that may be the next one.
         there = Signal()
-        first_there = [_before(released + after + first_offset, self.weights_written) for after in (0, 1)]
+        firsts = [released + after + first_offset for after in (0, 1)]
+        starts = [released + after + held.weight_offset for after in (0, 1)]
+        first_there = [_before(first, self.weights_written) for first in firsts]
         with m.If(load):
-            m.d.sync += there.eq(Mux(go & releasing, first_there[1], first_there[0]))
+            m.d.sync += there.eq(Mux(freeing, first_there[1], first_there[0]))
         with m.Elif(go & pass_last):
             m.d.sync += there.eq(Mux(
                 second_digit,
@@ -175,7 +176,9 @@ class Sequencer(wiring.Component):
         with m.Else():
             m.d.sync += there.eq(_before(position, self.weights_written))
         with m.If(load):
-            m.d.sync += [start.eq(released_next + held.weight_offset), position.eq(released_next + first_offset)]
+            m.d.sync += [
+                start.eq(Mux(freeing, starts[1], starts[0])), position.eq(Mux(freeing, firsts[1], firsts[0])),
+            ]
         with m.Elif(go & pass_last):
             m.d.sync += position.eq(restart)
         with m.Elif(go):

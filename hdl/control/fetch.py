@@ -175,7 +175,7 @@ class Fetch(wiring.Component):
                 m.d.comb += malformed.eq(isa.Error.PROGRAM)
 
         present = Signal()
-        m.d.comb += present.eq(running & ~self.abort & buffered.valid)
+        m.d.comb += present.eq(running & buffered.valid)
         for position, beats in enumerate(self.beats):
             m.d.comb += [
                 beats.payload.eq(buffered.p.beat),

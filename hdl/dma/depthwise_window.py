@@ -1,13 +1,21 @@
 """Windows of 3 × 3 positions over the rows of planes, with zeros around them."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, enum, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..geometry import Geometry
 from ..isa import DEPTHWISE_COLUMNS, KERNEL_TAPS
 from .gearbox import word_layout
-from .placer import PLACE, Phase
+from .placer import PLACE
+
+
+class Phase(enum.Enum, shape=2):
+    """Which rows of a padded plane come."""
+
+    TOP = 0
+    READ = 1
+    BOTTOM = 2
 
 
 class Source(data.Struct):

@@ -1,7 +1,7 @@
 """Where the words of a LOAD_MAP go: rows of padded planes, to the pixel lanes' memories."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
@@ -31,14 +31,6 @@ class MapRows(data.Struct):
     plane_pitch: field_shape(isa.LOAD_MAP, "plane_pitch")
 
 
-class Phase(enum.Enum, shape=2):
-    """Which rows of a padded plane come."""
-
-    TOP = 0
-    READ = 1
-    BOTTOM = 2
-
-
 class LanePlacer(wiring.Component):
     """Writes the rows of padded planes to the pixel lanes whose window they are in.
 
@@ -51,7 +43,7 @@ class LanePlacer(wiring.Component):
     wrong: rows do not end with their plane, or a lane's address is beyond its memory (the write is suppressed); a cycle
         after it is seen.
     layer: of what is wrong.
-    stop: no word is taken, and no token given.
+    stop: nothing is written any more, and no token given; words that are taken are lost.
     idle: nothing is under way.
     """
 
@@ -77,7 +69,7 @@ class LanePlacer(wiring.Component):
         # Cycle 0: the sequence of words, padding included.
         busy = Signal()
         rows = Signal(MapRows)
-        phase = Signal(Phase)
+        reading, below = Signal(), Signal()  # rows that are read come; else padding, above or below them
         column, row = Signal(12), Signal(row_bits)
         pad = Signal.like(rows.pad_top)  # padding rows that are left above or below, this one included
         pad_ends, topless, bottomless = Signal(), Signal(), Signal()  # one is left; a plane has none: a step ahead
@@ -85,10 +77,9 @@ class LanePlacer(wiring.Component):
         first, final = Signal(), Signal()
         single, row_end = Signal(), Signal()  # rows have one word; it is the row's last word: a step ahead
         move, plane_end, done, ragged = Signal(), Signal(), Signal(), Signal()
-        reading = phase == Phase.READ
         read_end = self.words.p.last & self.words.p.tag.plane_end
         m.d.comb += [
-            self.words.ready.eq(busy & reading & ~self.stop),
+            self.words.ready.eq(reading),
             move.eq(busy & ~self.stop & (~reading | self.words.valid)),
             ragged.eq(move & reading & read_end & ~row_end),
         ]
@@ -100,25 +91,20 @@ class LanePlacer(wiring.Component):
             ]
             with m.If(row_end):
                 m.d.sync += row.eq(row + 1)
-                with m.Switch(phase):
-                    with m.Case(Phase.TOP):
-                        with m.If(pad_ends):
-                            m.d.sync += phase.eq(Phase.READ)
-                    with m.Case(Phase.READ):
-                        m.d.sync += final.eq(self.words.p.tag.final)
-                        with m.If(read_end):
-                            m.d.sync += phase.eq(Phase.BOTTOM)
-                            m.d.comb += plane_end.eq(bottomless)
-                    with m.Case(Phase.BOTTOM):
-                        m.d.comb += plane_end.eq(pad_ends)
                 with m.If(reading):
-                    m.d.sync += [pad.eq(rows.pad_bottom), pad_ends.eq(rows.pad_bottom == 1)]
+                    m.d.sync += [
+                        final.eq(self.words.p.tag.final), pad.eq(rows.pad_bottom), pad_ends.eq(rows.pad_bottom == 1),
+                    ]
+                    with m.If(read_end):
+                        m.d.sync += [reading.eq(0), below.eq(1)]
+                        m.d.comb += plane_end.eq(bottomless)
                 with m.Else():
-                    m.d.sync += [pad.eq(pad - 1), pad_ends.eq(pad == 2)]
+                    m.d.sync += [pad.eq(pad - 1), pad_ends.eq(pad == 2), reading.eq(pad_ends)]
+                    m.d.comb += plane_end.eq(pad_ends & below)
         with m.If(plane_end):
             m.d.sync += [
                 row.eq(0), column.eq(0), first.eq(1), plane_base.eq(plane_base + rows.plane_pitch),
-                phase.eq(Mux(topless, Phase.READ, Phase.TOP)), pad.eq(rows.pad_top), pad_ends.eq(rows.pad_top == 1),
+                reading.eq(topless), below.eq(0), pad.eq(rows.pad_top), pad_ends.eq(rows.pad_top == 1),
             ]
         m.d.comb += self.rows.ready.eq(~busy | done)
         with m.If(self.rows.ready):
@@ -128,7 +114,7 @@ class LanePlacer(wiring.Component):
             m.d.sync += [
                 busy.eq(self.rows.valid), rows.eq(coming), plane_base.eq(coming.base), single.eq(of_one),
                 row.eq(0), column.eq(0), row_end.eq(of_one), first.eq(1),
-                phase.eq(Mux(without_top, Phase.READ, Phase.TOP)), topless.eq(without_top),
+                reading.eq(self.rows.valid & without_top), below.eq(0), topless.eq(without_top),
                 bottomless.eq(coming.pad_bottom == 0), pad.eq(coming.pad_top), pad_ends.eq(coming.pad_top == 1),
             ]
 
