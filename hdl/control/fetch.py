@@ -181,9 +181,10 @@ class Fetch(wiring.Component):
                 beats.payload.eq(buffered.p.beat),
                 beats.valid.eq(present & buffered.p.route[position] & (malformed == isa.Error.NONE)),
             ]
-            with m.If(beats.valid):
-                m.d.comb += buffered.ready.eq(beats.ready)
-        with m.If(pop):
+            # One of a malformed instruction, the last that comes, may go as well: it is given to no queue.
+            with m.If(buffered.p.route[position]):
+                m.d.comb += buffered.ready.eq(running & beats.ready)
+        with m.If(pop & (malformed == isa.Error.NONE)):
             with m.If(buffered.p.first):
                 m.d.sync += [self.fetched.eq(self.fetched + 1), last_held.eq(last)]
             with m.If(buffered.p.last & last_held):

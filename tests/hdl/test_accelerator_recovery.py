@@ -10,7 +10,7 @@ from intramix.compiler.compile import compile_graph
 from intramix.compiler.interpreter.interpret import interpret, memory_for
 from intramix.hdl.geometry import Geometry
 from intramix.hdl.isa import Engine, Error, Opcode
-from intramix.hdl.registers import Control, Status
+from intramix.hdl.registers import WATCHDOG_DEFAULT, Control, Status
 from intramix.quant.graph.formats import FIXED4
 from intramix.quant.graph.random_graph import FormatMix, random_graph
 from tests.support.accelerator_bench import Bench
@@ -167,3 +167,22 @@ def test_a_memory_that_never_answers(cycles):
         await recover(bench, ctx)
 
     bench.simulate(testbench)
+
+
+def test_reset_of_a_cycle():
+    bench = bench_of()
+
+    async def host(ctx):
+        await bench.run_to_end(ctx)
+        assert await bench.read(ctx, "WATCHDOG") == 3000
+        assert await bench.read(ctx, "STATUS") & Status.DONE
+        ctx.set(bench.dut.rst, 1)
+        await ctx.tick()
+        ctx.set(bench.dut.rst, 0)
+        await ctx.tick().repeat(3)
+        assert await bench.read(ctx, "WATCHDOG") == WATCHDOG_DEFAULT
+        for register in ("STATUS", "INSTRUCTIONS", "PROGRAM_LOW"):
+            assert await bench.read(ctx, register) == 0
+        await bench.run_to_end(ctx)
+
+    bench.simulate(host)
