@@ -29,7 +29,7 @@ from intramix.model import QuantizedModel
 from intramix.platforms.boards import BOARDS
 from intramix.platforms.boards import board as find_board
 from intramix.platforms.timing.records import analysed_clock
-from intramix.program import Program
+from intramix.program import CompiledProgram
 from intramix.quant.graph.fileformat import load
 from intramix.quant.graph.graph import IntegerGraph
 from intramix.runtime.figures.fields import to_json
@@ -106,7 +106,7 @@ class Expected:
         )
 
 
-def expected(program: Program, cycles_per_frame: float) -> Expected | None:
+def expected(program: CompiledProgram, cycles_per_frame: float) -> Expected | None:
     """Frames a second at the clock of the geometry's timing analysis; None where none is on record.
 
     Memory is as fast as before, in bytes and in nanoseconds: the cycle model says by how much a frame takes more cycles
@@ -117,7 +117,7 @@ def expected(program: Program, cycles_per_frame: float) -> Expected | None:
     cycles_per_frame: simulated, at the board's own clock.
     """
     board = program.board
-    analysed = None if board is None else analysed_clock(program.geometry, board.part)
+    analysed = None if board is None else analysed_clock(program.program.geometry, board.part)
     if analysed is None:
         return None
     own = program.conditions()

@@ -45,13 +45,13 @@ def accelerator_signature(geometry: Geometry) -> wiring.Signature:
 class Accelerator(wiring.Component):
     """The top level of a geometry: docs/architecture.md. One clock domain, `sync`, of its own and without a reset.
 
-    The reset is a tree of registers: one for control and one for each engine, so that no flip-flop drives all of them.
-    Modules that are placed many times (`modules.place`) have none: they hold initial values when the part is configured,
-    and have run empty before a reset ends.
+    `rst` resets control; a register of each engine, one after the other, hands it on, so that no flip-flop drives all of
+    them (and no two are equal: tools would take them for one). Modules that are placed many times (`modules.place`) have
+    none: they hold initial values when the part is configured, and have run empty before a reset ends.
 
     Members
     -------
-    clk, rst: the clock, and the reset: synchronous, active high, for a cycle at least; it takes effect two cycles later.
+    clk, rst: the clock, and the reset: synchronous, active high, for a cycle at least; it is everywhere after four.
     s_axi: registers, AXI4-Lite, 8 address bits.
     m_axi_instructions: reads the program, 64 bits.
     m_axi_weights_0 …: read weights and constants; one for each of `weight_ports`, `weights_bus_bits`.
@@ -69,8 +69,6 @@ class Accelerator(wiring.Component):
         g = self.geometry
         m.domains.sync = domain = ClockDomain(reset_less=True)
         domain.clk = self.clk
-        reset = Signal()
-        m.d.sync += reset.eq(self.rst)
         control = Control(g)
         weights = WeightsEngine(g)
         compute = ComputeEngine(g)
@@ -78,16 +76,20 @@ class Accelerator(wiring.Component):
         store: StoreEngine | StoreLaneGroups
         maps, store = (MapsEngine(g), StoreEngine(g)) if g.maps_ports == 1 else (MapsLaneGroups(g), StoreLaneGroups(g))
 
-        m.submodules.control = ResetInserter(_branch(m, "control", reset))(control)
+        m.submodules.control = ResetInserter(self.rst)(control)
         engines = {
             Engine.WEIGHTS: weights,
             Engine.MAPS: maps,
             Engine.COMPUTE: compute,
             Engine.STORE: store,
         }
+        reset: Value = self.rst | control.reset
         for engine in ENGINES:
             name = engine.name.lower()
-            m.submodules[name] = ResetInserter(_branch(m, name, reset | control.reset))(engines[engine])
+            branch = Signal(name=f"{name}_reset")
+            m.d.sync += branch.eq(reset)
+            m.submodules[name] = ResetInserter(branch)(engines[engine])
+            reset = branch
             self._join(m, getattr(control, name), engines[engine])
 
         # Between the engines.
@@ -147,13 +149,6 @@ class Accelerator(wiring.Component):
             port.active.eq(engine.active),
             engine.abort.eq(port.abort),
         ]
-
-
-def _branch(m: Module, name: str, reset: Value) -> Signal:
-    """A register of the reset tree. Tools take equal registers for one unless they are told to keep each."""
-    branch = Signal(name=f"{name}_reset", attrs={"keep": "TRUE"})
-    m.d.sync += branch.eq(reset)
-    return branch
 
 
 def _by_group(port: Any) -> Sequence[Any]:

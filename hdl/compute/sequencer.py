@@ -161,7 +161,6 @@ class Sequencer(wiring.Component):
         # Whether the step's word is written is known a cycle ahead: for every word that may be the next one.
         there = Signal()
         firsts = [released + after + first_offset for after in (0, 1)]
-        starts = [released + after + held.weight_offset for after in (0, 1)]
         first_there = [_before(first, self.weights_written) for first in firsts]
         with m.If(load):
             m.d.sync += there.eq(Mux(freeing, first_there[1], first_there[0]))
@@ -177,7 +176,7 @@ class Sequencer(wiring.Component):
             m.d.sync += there.eq(_before(position, self.weights_written))
         with m.If(load):
             m.d.sync += [
-                start.eq(Mux(freeing, starts[1], starts[0])), position.eq(Mux(freeing, firsts[1], firsts[0])),
+                start.eq((released + held.weight_offset) + freeing), position.eq(firsts[0] + freeing),
             ]
         with m.Elif(go & pass_last):
             m.d.sync += position.eq(restart)

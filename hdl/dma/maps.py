@@ -107,7 +107,7 @@ class MapRequester(wiring.Component):
             m.d.sync += passing.eq(0)
         taken = Signal()
         m.d.comb += taken.eq(self.instruction.valid & self.instruction.ready)
-        convolving: Value = self._depthwise_rows(m, load, taken, sound) if g.depthwise_channels else Const(0)
+        convolving: Value = self._depthwise_rows(m, load, held, taken, sound) if g.depthwise_channels else Const(0)
         unsound = self._unsound(m, load) if g.depthwise_channels else load.depthwise | load.kernels
         fields = Signal()
         m.d.sync += [
@@ -121,18 +121,20 @@ class MapRequester(wiring.Component):
         with m.If(held & ~asking & ~passing & ~convolving):
             m.d.sync += held.eq(0)
         with m.If(taken):
+            m.d.sync += [held.eq(1), asking.eq(1), passing.eq(~load.kernels)]
+        # Whether it is taken is known late in a cycle: while none is held, the fields follow the one that waits.
+        with m.If(~held):
             start = Signal(g.address_bits)
             m.d.comb += start.eq(self.bases[load.region] + load.address)
             m.d.sync += [
-                held.eq(1), asking.eq(1), passing.eq(~load.kernels), unknown.eq(foreign), wrong.eq(faulty),
-                planes.eq(load.planes), plane_stride.eq(load.plane_stride),
+                unknown.eq(foreign), wrong.eq(faulty), planes.eq(load.planes), plane_stride.eq(load.plane_stride),
                 chunks.eq(load.chunks), chunks_left.eq(load.chunks), chunk_stride.eq(load.chunk_stride),
                 chunk_words.eq(load.chunk_words), plane_address.eq(start), address.eq(start),
                 *(rows[name].eq(load[name]) for name, _ in MapRows.as_shape() if name != "reserved"),
             ]
         return m
 
-    def _depthwise_rows(self, m: Module, load: data.View, taken: Value, sound: Value) -> Signal:
+    def _depthwise_rows(self, m: Module, load: data.View, held: Value, taken: Value, sound: Value) -> Signal:
         """Hands what the depthwise unit needs to `depthwise_rows`; high until it is taken."""
         passing = Signal()
         rows = Signal(DepthwiseRows)
@@ -140,8 +142,9 @@ class MapRequester(wiring.Component):
         with m.If(self.depthwise_rows.valid & self.depthwise_rows.ready):
             m.d.sync += passing.eq(0)
         with m.If(taken):
+            m.d.sync += passing.eq(1)
+        with m.If(~held):
             m.d.sync += [
-                passing.eq(1),
                 *(rows[name].eq(load[name]) for name in ("layer", "depthwise", "kernels", "planes")),
                 *(rows[name].eq(load[name]) for name in ("shift", "maximum")),
                 rows.row.eq(Mux(load.kernels, load.base, load.kernel_base)),

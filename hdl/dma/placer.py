@@ -80,7 +80,7 @@ class LanePlacer(wiring.Component):
         read_end = self.words.p.last & self.words.p.tag.plane_end
         m.d.comb += [
             self.words.ready.eq(reading),
-            move.eq(busy & ~self.stop & (~reading | self.words.valid)),
+            move.eq(busy & (~reading | self.words.valid)),
             ragged.eq(move & reading & read_end & ~row_end),
         ]
         m.d.comb += done.eq(plane_end & Mux(reading, self.words.p.tag.final, final))
@@ -161,7 +161,7 @@ class LanePlacer(wiring.Component):
         given, given_valid = Signal(isa.TOKEN_MASK_BITS), Signal()
         write_layer = Signal(isa.LAYER_BITS)
         m.d.sync += [
-            enable.eq(Mux(far_valid, takes, 0)), write.data.eq(far_word), write.residual.eq(far_residual),
+            enable.eq(Mux(far_valid & ~self.stop, takes, 0)), write.data.eq(far_word), write.residual.eq(far_residual),
             write_layer.eq(far_layer), given.eq(far_signal), given_valid.eq(far_done & far_valid),
         ]
 

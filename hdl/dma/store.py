@@ -325,7 +325,8 @@ class StoreEngine(wiring.Component):
             (reader.wrong, isa.Error.FIELD, reader.layer),
             (writer.error, isa.Error.WRITE_RESPONSE, writer.answer_tag.layer),
         ])
-        stored, settled = Signal(), Signal()
+        stored = Signal()
+        rest = Signal()  # nothing was under way, a cycle ago
         m.d.sync += stored.eq(
             writer.acknowledged & writer.answer_tag.final & writer.answer_tag.stored & ~stop & ~writer.error
         )
@@ -336,12 +337,12 @@ class StoreEngine(wiring.Component):
             writer.abort.eq(stop),
             self.signals[isa.Token.STORED].eq(stored),
             self.signals[isa.Token.OUTPUT_FREE].eq(reader.output_free),
-            settled.eq(reader.empty & packer.idle & (state == _State.WORDS) & requests.empty & writer.idle),
-            reader.finish.eq(reader.finishing & settled & ~stop),
-            self.idle.eq(Mux(stop, writer.idle, settled & ~reader.held & ~self.signals.any())),
+            reader.finish.eq(reader.finishing & rest & ~stop),
+            self.idle.eq(rest & (stop | (~reader.held & reader.empty))),
             self.active.eq(reader.output.enable | (self.axi.awvalid & self.axi.awready)
                            | (self.axi.wvalid & self.axi.wready) | (self.axi.bvalid & self.axi.bready)
                            | (self.instruction.valid & self.instruction.ready)),
         ]
-        m.d.sync += self.finished.eq(reader.finish)
+        emptied = reader.empty & packer.idle & (state == _State.WORDS) & requests.empty & ~self.signals.any()
+        m.d.sync += [rest.eq(writer.idle & (stop | emptied)), self.finished.eq(reader.finish)]
         return m

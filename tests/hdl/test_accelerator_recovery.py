@@ -179,7 +179,7 @@ def test_reset_of_a_cycle():
         ctx.set(bench.dut.rst, 1)
         await ctx.tick()
         ctx.set(bench.dut.rst, 0)
-        await ctx.tick().repeat(3)
+        await ctx.tick().repeat(4)
         assert await bench.read(ctx, "WATCHDOG") == WATCHDOG_DEFAULT
         for register in ("STATUS", "INSTRUCTIONS", "PROGRAM_LOW"):
             assert await bench.read(ctx, register) == 0
