@@ -36,11 +36,14 @@ class SkidBuffer(_StreamBuffer):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         source, sink = self.source, self.sink
-        payload = Value.cast(sink.payload)
-        spare = Signal(len(payload), reset_less=True)
+        payload, spare = (Signal(len(Value.cast(sink.payload)), reset_less=True) for _ in range(2))
         spared = Signal()
         open_ = Signal(init=1)  # not `spared`: its own register, since that one drives the whole payload
-        m.d.comb += [source.ready.eq(open_), self.empty.eq(~sink.valid & open_)]
+        m.d.comb += [
+            Value.cast(sink.payload).eq(payload),
+            source.ready.eq(open_),
+            self.empty.eq(~sink.valid & open_),
+        ]
         with m.If(~sink.valid | sink.ready):
             m.d.sync += [sink.valid.eq(source.valid | spared), spared.eq(0), open_.eq(1)]
             with m.If(spared):
@@ -60,11 +63,16 @@ class StreamRegister(_StreamBuffer):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         source, sink = self.source, self.sink
-        m.d.comb += [source.ready.eq(self._room), self.empty.eq(~sink.valid)]
+        payload = Signal(len(Value.cast(sink.payload)), reset_less=True)
+        m.d.comb += [
+            Value.cast(sink.payload).eq(payload),
+            source.ready.eq(self._room),
+            self.empty.eq(~sink.valid),
+        ]
         with m.If(sink.ready):
             m.d.sync += sink.valid.eq(0)
         with m.If(source.ready):
-            m.d.sync += [sink.valid.eq(source.valid), Value.cast(sink.payload).eq(Value.cast(source.payload))]
+            m.d.sync += [sink.valid.eq(source.valid), payload.eq(Value.cast(source.payload))]
         return m
 
     @property

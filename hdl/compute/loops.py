@@ -58,8 +58,9 @@ class LoopNest(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        current = self.current
-        ones = Signal(len(LOOPS))
+        current = Signal.like(self.current, reset_less=True)
+        m.d.comb += self.current.eq(current)
+        ones = Signal(len(LOOPS), reset_less=True)
         self._advance = Signal()
         m.d.comb += self._advance.eq(self.step | self.start)
         with m.If(self.load & (self.step | self.start)):
@@ -70,7 +71,7 @@ class LoopNest(wiring.Component):
         following = []  # of `last`, when a step is taken
         for index, name in enumerate(LOOPS):
             count = current[name]
-            left = Signal.like(count, name=f"{name}_left")
+            left = Signal.like(count, name=f"{name}_left", reset_less=True)
             last = self.last[index]
             with m.If(self._advance & (self.load | inner_last)):
                 with m.If(self.load):

@@ -77,7 +77,7 @@ class Sequencer(wiring.Component):
         layout = instruction_layout(isa.COMPUTE)
 
         # The instruction held: taken in one cycle, examined in the next two.
-        held = Signal(layout)
+        held = Signal(layout, reset_less=True)
         held_valid = Signal()
         examining, examined = Signal(), Signal()
         armed, load = Signal(), Signal()  # the next step is its first one; and that step comes next

@@ -109,9 +109,10 @@ class BurstSplitter(wiring.Component):
         request, burst = waiting.sink.p, self.bursts.p
         lane_bits = self._lane_bits
         busy = Signal()
-        beat_address = Signal(self._address_bits - lane_bits)
-        left = Signal(max(1, self._length_bits - lane_bits + 1))  # beats − 1
-        offset, end, tag = Signal(lane_bits), Signal(lane_bits), Signal(self._tag)
+        beat_address = Signal(self._address_bits - lane_bits, reset_less=True)
+        left = Signal(max(1, self._length_bits - lane_bits + 1), reset_less=True)  # beats − 1
+        offset, end = (Signal(lane_bits, reset_less=True) for _ in range(2))
+        tag = Signal(self._tag, reset_less=True)
 
         low = beat_address[:self._limit.bit_length() - 1]
         room = Signal(max(1, len(low)))  # beats − 1 up to the next multiple of the burst size

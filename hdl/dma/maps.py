@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out
 from .. import isa
 from ..geometry import Geometry
 from ..interfaces import bases_layout, engine_members, instruction_layout, lane_write_signature, struct_layout
-from ..stream_registers import StreamRegister
 from .axi import Direction, axi4_master
 from .bursts import times
 from .depthwise import DepthwiseRows, DepthwiseUnit
@@ -59,12 +58,12 @@ class MapRequester(wiring.Component):
         load = data.View(instruction_layout(isa.LOAD_MAP), self.instruction.p)
         shapes = struct_layout(isa.LOAD_MAP).members
         held, asking, passing = Signal(), Signal(), Signal()
-        planes, chunks, chunks_left = Signal(shapes["planes"]), Signal(shapes["chunks"]), Signal(shapes["chunks"])
-        plane_stride, chunk_stride, chunk_words = (
-            Signal(shapes["plane_stride"]), Signal(shapes["chunk_stride"]), Signal(shapes["chunk_words"])
+        planes, chunks, chunks_left, plane_stride, chunk_stride, chunk_words = (
+            Signal(shapes[name], reset_less=True)
+            for name in ("planes", "chunks", "chunks", "plane_stride", "chunk_stride", "chunk_words")
         )
-        plane_address, address = Signal(g.address_bits), Signal(g.address_bits)
-        rows = Signal(MapRows)
+        plane_address, address = (Signal(g.address_bits, reset_less=True) for _ in range(2))
+        rows = Signal(MapRows, reset_less=True)
         # An instruction is examined while it waits to be taken: what is wrong with it is known when it is held.
         examined = Signal(EXAMINATION_CYCLES)
         foreign, faulty = Signal(), Signal()
@@ -137,7 +136,7 @@ class MapRequester(wiring.Component):
     def _depthwise_rows(self, m: Module, load: data.View, held: Value, taken: Value, sound: Value) -> Signal:
         """Hands what the depthwise unit needs to `depthwise_rows`; high until it is taken."""
         passing = Signal()
-        rows = Signal(DepthwiseRows)
+        rows = Signal(DepthwiseRows, reset_less=True)
         m.d.comb += [self.depthwise_rows.valid.eq(passing & sound), self.depthwise_rows.p.eq(rows)]
         with m.If(self.depthwise_rows.valid & self.depthwise_rows.ready):
             m.d.sync += passing.eq(0)
@@ -219,9 +218,7 @@ class MapsEngine(wiring.Component):
         wiring.connect(m, requester.rows, placer.rows)
         wiring.connect(m, wiring.flipped(self.lane_write), placer.lane_write)
 
-        m.submodules.results = results = StreamRegister(placer.words.p.shape())
-        wiring.connect(m, results.sink, placer.words)
-        words = results.source
+        words = placer.words
         causes = [
             (requester.unknown, isa.Error.OPCODE, requester.layer),
             (requester.wrong, isa.Error.FIELD, requester.layer),
@@ -231,7 +228,7 @@ class MapsEngine(wiring.Component):
         if g.depthwise_channels:
             m.submodules.depthwise = unit = DepthwiseUnit(g)
             wiring.connect(m, requester.depthwise_rows, unit.rows)
-            wiring.connect(m, unit.results, results.source)
+            wiring.connect(m, unit.results, placer.words)
             words = unit.words
             causes.append((unit.wrong, isa.Error.FIELD, unit.layer))
             computing, rests = unit.active, unit.idle

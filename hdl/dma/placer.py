@@ -8,6 +8,7 @@ from .. import isa
 from ..compute.pipeline import delay
 from ..geometry import Geometry
 from ..interfaces import LOCAL_ADDRESS_BITS, field_shape, lane_write_signature
+from ..stream_registers import StreamRegister
 from .bursts import times
 from .gearbox import word_layout
 
@@ -38,7 +39,7 @@ class LanePlacer(wiring.Component):
     -------
     rows: what comes next; taken when the words of the one before are all placed.
     words: the words read, `last` of their chunks, tagged with their place in the instruction.
-    lane_write: registered; four cycles after a word is taken.
+    lane_write: registered; five cycles after a word is taken.
     signals: the instruction's tokens, the cycle after its last write.
     wrong: rows do not end with their plane, or a lane's address is beyond its memory (the write is suppressed); a cycle
         after it is seen.
@@ -66,9 +67,24 @@ class LanePlacer(wiring.Component):
         lanes = g.pixel_lanes
         row_bits = 13  # of 4,095 rows read and two times 63 of padding
 
+        # A register for what is read, with what a word ends.
+        m.submodules.arriving = arriving = StreamRegister(
+            data.StructLayout({"data": g.word_bits, "plane_end": 1, "final": 1, "finish": 1})
+        )
+        read, source = arriving.sink, self.words.p
+        plane_ends = source.last & source.tag.plane_end
+        m.d.comb += [
+            arriving.source.valid.eq(self.words.valid),
+            self.words.ready.eq(arriving.source.ready),
+            arriving.source.p.data.eq(source.data),
+            arriving.source.p.plane_end.eq(plane_ends),
+            arriving.source.p.final.eq(source.tag.final),
+            arriving.source.p.finish.eq(plane_ends & source.tag.final),
+        ]
+
         # Cycle 0: the sequence of words, padding included.
         busy = Signal()
-        rows = Signal(MapRows)
+        rows = Signal(MapRows, reset_less=True)
         reading, below = Signal(), Signal()  # rows that are read come; else padding, above or below them
         column, row = Signal(12), Signal(row_bits)
         pad = Signal.like(rows.pad_top)  # padding rows that are left above or below, this one included
@@ -77,13 +93,15 @@ class LanePlacer(wiring.Component):
         first, final = Signal(), Signal()
         single, row_end = Signal(), Signal()  # rows have one word; it is the row's last word: a step ahead
         move, plane_end, done, ragged = Signal(), Signal(), Signal(), Signal()
-        read_end = self.words.p.last & self.words.p.tag.plane_end
+        may_end = Signal()  # the word is a plane's last one; of a row that is read: if the plane says so
         m.d.comb += [
-            self.words.ready.eq(reading),
-            move.eq(busy & (~reading | self.words.valid)),
-            ragged.eq(move & reading & read_end & ~row_end),
+            read.ready.eq(reading),
+            move.eq(busy & (~reading | read.valid)),
+            may_end.eq(row_end & Mux(reading, bottomless, busy & below & pad_ends)),
+            plane_end.eq(may_end & (~reading | (read.valid & read.p.plane_end))),
+            done.eq(may_end & Mux(reading, read.valid & read.p.finish, final)),
+            ragged.eq(reading & read.valid & read.p.plane_end & ~row_end),
         ]
-        m.d.comb += done.eq(plane_end & Mux(reading, self.words.p.tag.final, final))
         with m.If(move):
             m.d.sync += [
                 column.eq(Mux(row_end, 0, column + 1)), first.eq(0),
@@ -93,14 +111,12 @@ class LanePlacer(wiring.Component):
                 m.d.sync += row.eq(row + 1)
                 with m.If(reading):
                     m.d.sync += [
-                        final.eq(self.words.p.tag.final), pad.eq(rows.pad_bottom), pad_ends.eq(rows.pad_bottom == 1),
+                        final.eq(read.p.final), pad.eq(rows.pad_bottom), pad_ends.eq(rows.pad_bottom == 1),
                     ]
-                    with m.If(read_end):
+                    with m.If(read.p.plane_end):
                         m.d.sync += [reading.eq(0), below.eq(1)]
-                        m.d.comb += plane_end.eq(bottomless)
                 with m.Else():
                     m.d.sync += [pad.eq(pad - 1), pad_ends.eq(pad == 2), reading.eq(pad_ends)]
-                    m.d.comb += plane_end.eq(pad_ends & below)
         with m.If(plane_end):
             m.d.sync += [
                 row.eq(0), column.eq(0), first.eq(1), plane_base.eq(plane_base + rows.plane_pitch),
@@ -119,12 +135,12 @@ class LanePlacer(wiring.Component):
             ]
 
         # Cycle 1: the word with its row number; the lanes' windows, which lag behind `rows` by a cycle like the word.
-        word = Signal(g.word_bits)
+        word = Signal(g.word_bits, reset_less=True)
         word_valid, word_first, word_done, word_residual = Signal(), Signal(), Signal(), Signal()
         word_row, word_base = Signal(row_bits), Signal(LOCAL_ADDRESS_BITS)
         word_signal, word_layer = Signal(isa.TOKEN_MASK_BITS), Signal(isa.LAYER_BITS)
         m.d.sync += [
-            word.eq(Mux(reading, self.words.p.data, 0)), word_valid.eq(move), word_row.eq(row), word_first.eq(first),
+            word.eq(Mux(reading, read.p.data, 0)), word_valid.eq(move), word_row.eq(row), word_first.eq(first),
             word_base.eq(plane_base), word_done.eq(done), word_signal.eq(rows.signal), word_layer.eq(rows.layer),
             word_residual.eq(rows.residual),
         ]
@@ -139,11 +155,11 @@ class LanePlacer(wiring.Component):
         distances = [Signal(distance_bits, name=f"distance_{lane}") for lane in range(lanes)]
         m.d.sync += [distance.eq(word_row - start) for distance, start in zip(distances, starts)]
 
-        def far(signal: Signal) -> Signal:
-            return delay(m, signal, 1, name=f"{signal.name}_far", reset=True)
+        def far(signal: Signal, *, reset: bool = False) -> Signal:
+            return delay(m, signal, 1, name=f"{signal.name}_far", reset=reset)
 
         far_window, far_mask = far(window), far(mask)
-        far_word, far_valid, far_first, far_done = far(word), far(word_valid), far(word_first), far(word_done)
+        far_word, far_valid, far_first, far_done = far(word), far(word_valid, reset=True), far(word_first), far(word_done)
         far_base, far_residual, far_signal, far_layer = (
             far(word_base), far(word_residual), far(word_signal), far(word_layer)
         )  # fmt: skip

@@ -105,9 +105,9 @@ class StoreReader(wiring.Component):
         kept = Signal(data.StructLayout({
             name: shape for name, shape in shapes.items()
             if name not in ("opcode", "wait", "region", "address", "base", "planes")
-        }))
+        }), reset_less=True)
         planes, chunks_left, words_left = Signal(12), Signal(shapes["chunks"]), Signal(shapes["chunk_words"])
-        plane_address, address = Signal(g.address_bits), Signal(g.address_bits)
+        plane_address, address = (Signal(g.address_bits, reset_less=True) for _ in range(2))
         plane_local, local = Signal(13), Signal(13)
         chunk_begins = Signal()
         under_way = Signal(range(BUFFERED_WORDS + 1))

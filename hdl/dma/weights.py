@@ -179,8 +179,8 @@ class WeightsEngine(wiring.Component):
         checked, unknown, wrong = Signal(), Signal(), Signal()  # it was examined, and what is wrong with it
         opcode = Signal(isa.OPCODE_BITS)
         layer = Signal(isa.LAYER_BITS)
-        address = Signal(g.address_bits)
-        stride = Signal(32)
+        address = Signal(g.address_bits, reset_less=True)
+        stride = Signal(32, reset_less=True)
         count = Signal(16)
         turn = Signal(len(readers), init=1)  # one-hot: the port whose request is next
 

@@ -11,6 +11,7 @@ from intramix.hls_reference.performance import network_cycles
 from intramix.hls_reference.shapes import NETWORKS
 from intramix.platforms.boards import board as find_board
 from intramix.platforms.estimate import SYNTHESISED
+from intramix.platforms.timing.records import analysed_clock
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,20 +62,34 @@ def test_results_of_the_readme():
     _, whole = rows("docs/figures.md")
     known = {(board, network): rest for board, network, *rest in whole}
     assert len(short) >= 5
-    for board, network, rate, array, batch, published in short:
-        _, full_rate, full_array, full_batch, full_published = known[board, network]
-        assert (rate, array, published) == (full_rate, full_array, full_published)
+    for board, network, rate, array, batch, expected, published in short:
+        _, full_rate, full_array, full_batch, full_expected, full_published = known[board, network]
+        assert (rate, array, expected, published) == (full_rate, full_array, full_expected, full_published)
         assert batch == (full_batch.split(";")[0] + ")" if full_batch else "")
 
 
 def test_frames_a_second_are_those_of_the_cycles():
     _, whole = rows("docs/figures.md")
-    for target, network, cycles, rate, _, batch, _ in whole:
+    for target, network, cycles, rate, _, batch, _, _ in whole:
         clock = 1e6 * int(re.search(r", (\d+) MHz", target)[1])
         assert rate == f"{clock / int(cycles.replace(',', '')):,.1f}", (target, network)
         if batch:
             shown, of_batch = re.fullmatch(r"([\d,.]+) \(\d+; ([\d,]+)\)", batch).groups()
             assert shown == f"{clock / int(of_batch.replace(',', '')):,.1f}", (target, network)
+
+
+def test_rates_are_expected_at_the_clocks_on_record():
+    _, whole = rows("docs/figures.md")
+    for target, network, _, rate, _, _, expected, _ in whole:
+        board = find_board({"XCZU15EG": "zu15eg"}.get(name := target.split(",")[0], name.lower()))
+        analysed = analysed_clock(board.geometry, board.part)
+        assert bool(expected) == (analysed is not None), (target, network)
+        if analysed is not None:
+            faster, clock = re.fullmatch(r"([\d,.]+) \((\d+)\)", expected).groups()
+            assert clock == f"{analysed.clock_hz / 1e6:.0f}", (target, network)
+            share = float(faster.replace(",", "")) / float(rate.replace(",", ""))
+            low, high = sorted((1.0, analysed.clock_hz / board.clock_hz))
+            assert low <= share <= high, "a clock gives at most its own share"
 
 
 _SYNTHESIS = re.compile(r"\| `(?:intramix synthesize --board (\S+?)|…)(?: --(activation-bits|lut-scheme) (\S+))?` \|$")
