@@ -45,9 +45,9 @@ def accelerator_signature(geometry: Geometry) -> wiring.Signature:
 class Accelerator(wiring.Component):
     """The top level of a geometry: docs/architecture.md. One clock domain, `sync`, of its own and without a reset.
 
-    `rst` resets control; a register of each engine, one after the other, hands it on, so that no flip-flop drives all of
-    them (and no two are equal: tools would take them for one). Modules that are placed many times (`modules.place`) have
-    none: they hold initial values when the part is configured, and have run empty before a reset ends.
+    `rst` resets control; a register of each engine, one after the other, hands it on, so that no flip-flop drives all
+    (and no two are equal: tools would take them for one). Modules that are placed many times (`modules.place`) have no
+    reset: they hold initial values when the part is configured, and have run empty before a reset ends.
 
     Members
     -------

@@ -175,14 +175,18 @@ class Unpacker(wiring.Component):
         with m.If(self.words.valid & self.words.ready & again):
             m.d.sync += [
                 held_fill.eq(fill - word_bytes), first.eq(0), held_completes.eq(1),
-                held_ends.eq(Mux(first, *(held + beat.end == 2 * word_bytes - 1 for held in (beat.begin, held_fill)))),
+                held_ends.eq(Mux(first, *(
+                    begun + beat.end == 2 * word_bytes - 1 for begun in (beat.begin, held_fill)
+                ))),
                 held_exceeds.eq(look_up(fill, lambda held: exceeds(held - word_bytes))),
             ]
         with m.If(self.beats.valid & self.beats.ready):
             m.d.sync += [
                 first.eq(beat.last),
                 held_fill.eq(following(fill)),
-                held_ends.eq(Mux(first, *(following(held) + beat.end == word_bytes - 1 for held in (beat.begin, held_fill)))),
+                held_ends.eq(Mux(first, *(
+                    following(begun) + beat.end == word_bytes - 1 for begun in (beat.begin, held_fill)
+                ))),
                 held_completes.eq(look_up(fill, lambda held: completes(after(held)))),
                 held_exceeds.eq(look_up(fill, lambda held: exceeds(after(held)))),
             ]

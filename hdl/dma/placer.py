@@ -159,7 +159,8 @@ class LanePlacer(wiring.Component):
             return delay(m, signal, 1, name=f"{signal.name}_far", reset=reset)
 
         far_window, far_mask = far(window), far(mask)
-        far_word, far_valid, far_first, far_done = far(word), far(word_valid, reset=True), far(word_first), far(word_done)
+        far_valid = far(word_valid, reset=True)
+        far_word, far_first, far_done = far(word), far(word_first), far(word_done)
         far_base, far_residual, far_signal, far_layer = (
             far(word_base), far(word_residual), far(word_signal), far(word_layer)
         )  # fmt: skip

@@ -66,7 +66,9 @@ def test_passes_everything_once_in_order(kind, offered, taken):
     assert passed(kind, offered=offered, taken=taken)[0] == list(range(PAYLOADS))
 
 
-@pytest.mark.parametrize(("kind", "cycles"), [(SkidBuffer, 1), (StreamRegister, 1), (FourDeep, 1), (HalfRateRegister, 2)])
+@pytest.mark.parametrize(
+    ("kind", "cycles"), [(SkidBuffer, 1), (StreamRegister, 1), (FourDeep, 1), (HalfRateRegister, 2)]
+)
 def test_rate(kind, cycles):
     assert passed(kind, offered=1.0, taken=1.0)[1] == cycles * PAYLOADS + (cycles == 1)
 
