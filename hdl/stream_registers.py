@@ -66,26 +66,34 @@ class StreamRegister(_StreamBuffer):
         payload = Signal(len(Value.cast(sink.payload)), reset_less=True)
         m.d.comb += [
             Value.cast(sink.payload).eq(payload),
-            source.ready.eq(self._room),
+            source.ready.eq(~sink.valid | sink.ready),
             self.empty.eq(~sink.valid),
         ]
-        with m.If(sink.ready):
-            m.d.sync += sink.valid.eq(0)
         with m.If(source.ready):
             m.d.sync += [sink.valid.eq(source.valid), payload.eq(Value.cast(source.payload))]
         return m
 
-    @property
-    def _room(self) -> Value:
-        return ~self.sink.valid | self.sink.ready
 
+class HalfRateRegister(_StreamBuffer):
+    """Neither goes through it in a cycle, without a second register for the payload: one every other cycle."""
 
-class HalfRateRegister(StreamRegister):
-    """Neither goes through it in a cycle, without a second register: a payload every other cycle."""
-
-    @property
-    def _room(self) -> Value:
-        return ~self.sink.valid
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        source, sink = self.source, self.sink
+        payload = Signal(len(Value.cast(sink.payload)), reset_less=True)
+        open_ = Signal(init=1)  # not `sink.valid`: a register of its own, for its loads
+        m.d.comb += [
+            Value.cast(sink.payload).eq(payload),
+            source.ready.eq(open_),
+            self.empty.eq(open_),
+        ]
+        with m.If(open_):
+            m.d.sync += [
+                sink.valid.eq(source.valid), open_.eq(~source.valid), payload.eq(Value.cast(source.payload)),
+            ]
+        with m.Elif(sink.ready):
+            m.d.sync += [sink.valid.eq(0), open_.eq(1)]
+        return m
 
 
 class StreamFIFO(_StreamBuffer):

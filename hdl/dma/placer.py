@@ -117,10 +117,12 @@ class LanePlacer(wiring.Component):
                         m.d.sync += [reading.eq(0), below.eq(1)]
                 with m.Else():
                     m.d.sync += [pad.eq(pad - 1), pad_ends.eq(pad == 2), reading.eq(pad_ends)]
+        with m.If(plane_end | ~busy):
+            m.d.sync += [row.eq(0), column.eq(0), first.eq(1), below.eq(0)]
         with m.If(plane_end):
             m.d.sync += [
-                row.eq(0), column.eq(0), first.eq(1), plane_base.eq(plane_base + rows.plane_pitch),
-                reading.eq(topless), below.eq(0), pad.eq(rows.pad_top), pad_ends.eq(rows.pad_top == 1),
+                plane_base.eq(plane_base + rows.plane_pitch),
+                reading.eq(topless), pad.eq(rows.pad_top), pad_ends.eq(rows.pad_top == 1),
             ]
         m.d.comb += self.rows.ready.eq(~busy | done)
         with m.If(self.rows.ready):
@@ -129,8 +131,7 @@ class LanePlacer(wiring.Component):
             of_one, without_top = coming.row_words == 1, coming.pad_top == 0
             m.d.sync += [
                 busy.eq(self.rows.valid), rows.eq(coming), plane_base.eq(coming.base), single.eq(of_one),
-                row.eq(0), column.eq(0), row_end.eq(of_one), first.eq(1),
-                reading.eq(self.rows.valid & without_top), below.eq(0), topless.eq(without_top),
+                row_end.eq(of_one), reading.eq(self.rows.valid & without_top), topless.eq(without_top),
                 bottomless.eq(coming.pad_bottom == 0), pad.eq(coming.pad_top), pad_ends.eq(coming.pad_top == 1),
             ]
 
