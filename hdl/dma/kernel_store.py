@@ -51,8 +51,9 @@ class KernelStore(wiring.Component):
         write, read = rows.write_port(), rows.read_port()
         left = Signal(KernelRows.as_shape()["planes"].shape)
         row = Signal(ROW)
+        some = Signal()  # a plane is left
         digit = Signal(range(KERNEL_WORDS + 1))
-        reading = (left != 0) & (digit != KERNEL_WORDS)
+        reading = some & (digit != KERNEL_WORDS)
         m.d.comb += [
             write.en.eq(self.write),
             write.addr.eq(self.row),
@@ -60,15 +61,18 @@ class KernelStore(wiring.Component):
             read.addr.eq(row),
             read.en.eq(reading),
             self.loaded.eq(read.data),
-            self.planes.ready.eq(left == 0),
-            self.idle.eq(left == 0),
-            self.there.eq((left != 0) & (digit == KERNEL_WORDS) & ~self.load),
+            self.planes.ready.eq(~some),
+            self.idle.eq(~some),
+            self.there.eq(some & (digit == KERNEL_WORDS) & ~self.load),
         ]
         m.d.sync += self.load.eq(reading)
         with m.If(reading):
             m.d.sync += [row.eq(row + 1), digit.eq(digit + 1)]
         with m.If(self.take):
-            m.d.sync += [left.eq(left - 1), digit.eq(0)]
+            m.d.sync += [left.eq(left - 1), some.eq(left != 1), digit.eq(0)]
         with m.If(self.planes.valid & self.planes.ready):
-            m.d.sync += [left.eq(self.planes.p.planes), row.eq(self.planes.p.row), digit.eq(0)]
+            m.d.sync += [
+                left.eq(self.planes.p.planes), some.eq(self.planes.p.planes != 0), row.eq(self.planes.p.row),
+                digit.eq(0),
+            ]
         return m

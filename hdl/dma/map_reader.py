@@ -2,12 +2,11 @@
 
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from ..geometry import Geometry
 from ..isa import LAYER_BITS
-from ..stream_registers import SkidBuffer
+from ..stream_registers import SkidBuffer, StreamFIFO
 from .axi import Direction, axi4_master
 from .bursts import request_layout
 from .gearbox import Unpacker, word_layout
@@ -65,7 +64,9 @@ class MapReader(wiring.Component):
             tag=TAG,
         )  # fmt: skip
         m.submodules.unpacker = unpacker = Unpacker(data_bits=g.maps_bus_bits, word_bits=g.word_bits, tag=PLACE)
-        m.submodules.words = words = SyncFIFO(width=unpacker.words.p.shape().size, depth=BUFFERED_WORDS)
+        m.submodules.words = words = StreamFIFO(unpacker.words.p.shape(), BUFFERED_WORDS)
+        wiring.connect(m, unpacker.words, words.source)
+        wiring.connect(m, words.sink, wiring.flipped(self.words))
         wiring.connect(m, wiring.flipped(self.axi), reader.axi)
         wiring.connect(m, wiring.flipped(self.requests), reader.requests)
         m.submodules.beats = beats = SkidBuffer(unpacker.beats.p.shape())
@@ -78,12 +79,6 @@ class MapReader(wiring.Component):
             Value.cast(beat.tag).eq(Value.cast(source.tag.place)),
             beats.source.valid.eq(reader.beats.valid),
             reader.beats.ready.eq(beats.source.ready),
-            words.w_data.eq(unpacker.words.p),
-            words.w_en.eq(unpacker.words.valid),
-            unpacker.words.ready.eq(words.w_rdy),
-            Value.cast(self.words.p).eq(words.r_data),
-            self.words.valid.eq(words.r_rdy),
-            words.r_en.eq(self.words.ready),
             reader.abort.eq(self.abort),
             self.idle.eq(reader.idle),
         ]

@@ -8,7 +8,7 @@ from .. import isa
 from ..compute.pipeline import delay
 from ..geometry import Geometry
 from ..interfaces import LOCAL_ADDRESS_BITS, field_shape, lane_write_signature
-from ..stream_registers import StreamRegister
+from ..stream_registers import SkidBuffer
 from .bursts import times
 from .gearbox import word_layout
 
@@ -67,8 +67,8 @@ class LanePlacer(wiring.Component):
         lanes = g.pixel_lanes
         row_bits = 13  # of 4,095 rows read and two times 63 of padding
 
-        # A register for what is read, with what a word ends.
-        m.submodules.arriving = arriving = StreamRegister(
+        # Registers for what is read, with what a word ends.
+        m.submodules.arriving = arriving = SkidBuffer(
             data.StructLayout({"data": g.word_bits, "plane_end": 1, "final": 1, "finish": 1})
         )
         read, source = arriving.sink, self.words.p
@@ -110,30 +110,34 @@ class LanePlacer(wiring.Component):
             with m.If(row_end):
                 m.d.sync += row.eq(row + 1)
                 with m.If(reading):
-                    m.d.sync += [
-                        final.eq(read.p.final), pad.eq(rows.pad_bottom), pad_ends.eq(rows.pad_bottom == 1),
-                    ]
+                    m.d.sync += final.eq(read.p.final)
                     with m.If(read.p.plane_end):
                         m.d.sync += [reading.eq(0), below.eq(1)]
-                with m.Else():
-                    m.d.sync += [pad.eq(pad - 1), pad_ends.eq(pad == 2), reading.eq(pad_ends)]
+                with m.Elif(pad_ends):
+                    m.d.sync += reading.eq(1)
         with m.If(plane_end | ~busy):
             m.d.sync += [row.eq(0), column.eq(0), first.eq(1), below.eq(0)]
         with m.If(plane_end):
-            m.d.sync += [
-                plane_base.eq(plane_base + rows.plane_pitch),
-                reading.eq(topless), pad.eq(rows.pad_top), pad_ends.eq(rows.pad_top == 1),
-            ]
+            m.d.sync += [plane_base.eq(plane_base + rows.plane_pitch), reading.eq(topless)]
         m.d.comb += self.rows.ready.eq(~busy | done)
+        coming = self.rows.p
         with m.If(self.rows.ready):
             # What comes next is taken whether there is any or not: `busy` says so.
-            coming = self.rows.p
             of_one, without_top = coming.row_words == 1, coming.pad_top == 0
             m.d.sync += [
                 busy.eq(self.rows.valid), rows.eq(coming), plane_base.eq(coming.base), single.eq(of_one),
                 row_end.eq(of_one), reading.eq(self.rows.valid & without_top), topless.eq(without_top),
-                bottomless.eq(coming.pad_bottom == 0), pad.eq(coming.pad_top), pad_ends.eq(coming.pad_top == 1),
+                bottomless.eq(coming.pad_bottom == 0),
             ]
+        # While rows are read, what is below them is at hand; whether a word comes then does not matter.
+        with m.If(reading | row_end | ~busy):
+            m.d.sync += [pad.eq(pad - 1), pad_ends.eq(pad == 2)]
+            with m.If(self.rows.ready):
+                m.d.sync += [pad.eq(coming.pad_top), pad_ends.eq(coming.pad_top == 1)]
+            with m.Elif(plane_end):
+                m.d.sync += [pad.eq(rows.pad_top), pad_ends.eq(rows.pad_top == 1)]
+            with m.Elif(reading):
+                m.d.sync += [pad.eq(rows.pad_bottom), pad_ends.eq(rows.pad_bottom == 1)]
 
         # Cycle 1: the word with its row number; the lanes' windows, which lag behind `rows` by a cycle like the word.
         word = Signal(g.word_bits, reset_less=True)

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, enum, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
@@ -62,7 +61,7 @@ class StoreReader(wiring.Component):
     instruction, bases, log, output: as the engine's.
     requests: to a BurstWriter; `final` in the last request of a STORE, `stored` if that gives the token STORED.
     words, note: what was read; `words` never waits, `credit` bounds what is under way.
-    credit: a word has left the buffer behind `words`.
+    credit: a word has left the buffer behind `words`, a cycle ago.
     output_free: a strobe: the last word of a STORE that gives OUTPUT_FREE is read.
     finishing: FINISH is held; it leaves with `finish`.
     unknown, wrong: the instruction held is of another engine, or a field (or the address it leads to) is out of range.
@@ -131,7 +130,8 @@ class StoreReader(wiring.Component):
             self.unknown.eq(held & unknown),
             self.wrong.eq(storing & (beyond | wrong)),
         ]
-        last_word, last_chunk, last_plane = words_left == 1, chunks_left == 1, planes == 1
+        last_word, last_plane = words_left == 1, planes == 1
+        last_chunk = Signal()  # `chunks_left` is 1: a step ahead
         chunk_end = Signal()
         store_end = last_word & last_chunk & last_plane
         read = Signal()
@@ -164,11 +164,15 @@ class StoreReader(wiring.Component):
                              + Mux(last_chunk, kept.plane_stride, kept.chunk_stride)),
                 local_following.eq(plane_local + kept.plane_pitch),
             ]
-            m.d.sync += [address.eq(following), chunks_left.eq(chunks_left - 1), words_left.eq(kept.chunk_words)]
+            m.d.sync += [
+                address.eq(following), words_left.eq(kept.chunk_words), chunks_left.eq(chunks_left - 1),
+                last_chunk.eq(chunks_left == 2),
+            ]
             with m.If(last_chunk):
                 m.d.sync += [
                     plane_address.eq(following), plane_local.eq(local_following), local.eq(local_following),
                     beyond.eq(local_following >= g.output_depth), planes.eq(planes - 1), chunks_left.eq(kept.chunks),
+                    last_chunk.eq(kept.chunks == 1),
                 ]
             with m.If(store_end):
                 m.d.sync += [recording.eq(kept.crc_emit), held.eq(kept.crc_emit)]
@@ -183,6 +187,7 @@ class StoreReader(wiring.Component):
             m.d.comb += start.eq(self.bases[store.region] + store.address)
             m.d.sync += [
                 held.eq(1), fresh.eq(1), chunk_begins.eq(1), planes.eq(store.planes), chunks_left.eq(store.chunks),
+                last_chunk.eq(store.chunks == 1),
                 words_left.eq(store.chunk_words), plane_address.eq(start), address.eq(start),
                 plane_local.eq(store.base), local.eq(store.base), beyond.eq(store.base >= g.output_depth),
                 unknown.eq(foreign), wrong.eq(faulty),
@@ -276,9 +281,13 @@ class StoreEngine(wiring.Component):
         wiring.connect(m, reader.requests, requests.source)
         wiring.connect(m, requests.sink, writer.requests)
         entry = data.StructLayout({"word": reader.words.p.shape(), "note": WordNote})
-        m.submodules.words = words = SyncFIFO(width=entry.size, depth=BUFFERED_WORDS)
-        arriving, current = data.View(entry, words.w_data), data.View(entry, words.r_data)
-        m.d.comb += [arriving.word.eq(reader.words.p), arriving.note.eq(reader.note), words.w_en.eq(reader.words.valid)]
+        m.submodules.words = words = StreamFIFO(entry, BUFFERED_WORDS)
+        current = words.sink.p
+        m.d.comb += [
+            words.source.p.word.eq(reader.words.p),
+            words.source.p.note.eq(reader.note),
+            words.source.valid.eq(reader.words.valid),
+        ]
 
         # Words to the packer and into the CRC; a record after the last word of a STORE that wants one.
         state = Signal(_State)
@@ -289,10 +298,9 @@ class StoreEngine(wiring.Component):
         record = Cat(crc.crc, layer, Signal(32 - isa.LAYER_BITS), crc.words, self.cycle)
         m.d.comb += [
             packer.words.p.eq(current.word),
-            packer.words.valid.eq(words.r_rdy & (state == _State.WORDS)),
+            packer.words.valid.eq(words.sink.valid & (state == _State.WORDS)),
             moved.eq(packer.words.valid & packer.words.ready),
-            words.r_en.eq(moved),
-            reader.credit.eq(moved),
+            words.sink.ready.eq(moved),
             crc.register.eq(Mux(state == _State.WORDS, current.note.register, register)),
             crc.word.eq(current.word.data),
             crc.valid.eq(moved),
@@ -303,6 +311,7 @@ class StoreEngine(wiring.Component):
             writer.beats.valid.eq(packer.beats.valid),
             packer.beats.ready.eq(writer.beats.ready),
         ]
+        m.d.sync += reader.credit.eq(moved)
         with m.If(moved):
             m.d.sync += [register.eq(current.note.register), layer.eq(current.note.layer)]
             with m.If(current.note.emit):
