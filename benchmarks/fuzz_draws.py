@@ -77,6 +77,8 @@ def _blocks(rng: np.random.Generator, geometry: Geometry) -> Network:
         "channels": (least, least + int(rng.integers(24))),
         "activation_bits": geometry.activation_bits,
         "wide_share": float(rng.choice([0.0, 0.0, 0.4])),
+        "signed_padding": True,
+        "signed_share": float(rng.choice([0.0, 0.5, 0.9])),
         "mix": _mix(rng, geometry),
     }
 
@@ -104,6 +106,7 @@ def _convolution(rng: np.random.Generator, geometry: Geometry) -> Network:
         "residual_bits": int(rng.choice([4, 8])) if rng.random() < 0.2 else None,
         "input_bits": int(rng.choice([geometry.activation_bits, 4, 8])),
         "output_bits": int(rng.choice([geometry.activation_bits, 4, 8])),
+        "zero_point": int(rng.choice([0, 0, 1, 9])),
         "mix": _mix(rng, geometry),
     }
 

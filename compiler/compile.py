@@ -21,6 +21,7 @@ from .place.lanes import Placement, natural
 from .place.memory import plan_memory
 from .place.parameters import ParameterBlock, add_parameters, align
 from .plan.turn_choice import choose_turns
+from .program.map_border import NO_BORDER, MapBorder
 from .program.program import LayerRecord, Program
 from .program.traffic import read_bytes, write_bytes
 
@@ -59,8 +60,9 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, ke
     numbers = {layer.name: number for number, turn in enumerate(turns) for layer in turn.layers}
     unstored = {layer.source.name for layer in layers if layer.on_load is not None}
     layouts, sizes = plan_memory(
-        graph, geometry, choice.orders, fold, images=batch, keep_maps=keep_maps, turns=numbers, unstored=unstored
-    )
+        graph, geometry, choice.orders, fold, borders=_borders(layers), images=batch, keep_maps=keep_maps,
+        turns=numbers, unstored=unstored,
+    )  # fmt: skip
     queues = EngineQueues(geometry, layouts, choice.placements, graph.concatenations)
     for turn in turns:
         schedule(turn, queues)
@@ -94,6 +96,15 @@ def _orders(
         if not large:
             return layers, choice
         left_to_array |= large
+
+
+def _borders(layers: tuple[MachineLayer, ...]) -> dict[str, MapBorder]:
+    """What layers read of the borders of maps, by tensor."""
+    borders: dict[str, MapBorder] = {}
+    for layer in layers:
+        name = layer.stored.name
+        borders[name] = MapBorder.union([borders.get(name, NO_BORDER), layer.stored_border])
+    return borders
 
 
 def _records(

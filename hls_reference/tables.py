@@ -74,8 +74,8 @@ def _check_padding(graph: IntegerGraph, layer: Convolution | MaxPool) -> None:
     if isinstance(layer, Convolution) and layer.padding and any(source.padding_codes):
         raise HlsError(
             f"layer {layer.name!r}: the HLS kernels pad with code 0, not with {source.padding_codes[0]} as "
-            f"{source.name!r} is padded; lay the border of an image around it (quant/graph/border.py), or put a ReLU "
-            "before"
+            f"{source.name!r} is padded; lay the border of an image around it (quant/graph/border.py), and run a "
+            "network that pads other maps so on the generated RTL, which does"
         )
 
 

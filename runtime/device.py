@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..compiler.program.border_fill import BorderFill
 from ..hdl.registers import OFFSET, SPACE_BYTES
 from .errors import DeviceError
 
@@ -29,6 +30,10 @@ class Buffer(abc.ABC):
 
     address: int
     view: np.ndarray
+
+    def lay(self, fill: BorderFill) -> None:
+        """Writes a border that stays for all runs; `to_device` makes it visible."""
+        fill.lay(self.view)
 
     @abc.abstractmethod
     def to_device(self) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from ..compiler.interpreter.hazards import HazardChecker
 from ..compiler.interpreter.machine import LOG, InterpretedMachine
 from ..compiler.interpreter.state import InterpreterError
+from ..compiler.program.border_fill import BorderFill
 from ..hdl.geometry import ISA_VERSION, Geometry
 from ..hdl.isa import ENGINE_OF, INSTRUCTION_BYTES, Engine, Error, Region
 from ..hdl.registers import MAGIC, REGISTERS, Access, Control, Status
@@ -38,7 +39,13 @@ class InterpretedBuffer(Buffer):
         self.memory = bytearray(size)
         """What the accelerator sees."""
         self.view = np.frombuffer(self.memory, np.uint8)
+        self.laid = np.zeros(size, bool)
+        """Bytes of borders, which no STORE may change."""
         self.freed = False
+
+    def lay(self, fill: BorderFill) -> None:
+        super().lay(fill)
+        fill.mark(self.laid)
 
     def to_device(self) -> None:
         pass
@@ -121,9 +128,13 @@ class InterpretedDevice(Device):
 
     def region(self, name: str) -> bytearray:
         """The memory that a base register points to, by the region's name or "LOG"; empty where there is none."""
+        buffer = self._buffer(name)
+        return bytearray() if buffer is None else buffer.memory
+
+    def _buffer(self, name: str) -> InterpretedBuffer | None:
         address = self.registers[f"{name}_LOW"] | self.registers[f"{name}_HIGH"] << 32
         found = (buffer for buffer in self.buffers if buffer.address == address and not buffer.freed)
-        return next((buffer.memory for buffer in found), bytearray())
+        return next(found, None)
 
     def _command(self, control: Control, busy: bool) -> None:
         if control & Control.STOP and busy:
@@ -138,7 +149,9 @@ class InterpretedDevice(Device):
 
     def _start(self) -> None:
         regions = {name: self.region(name) for name in (*Region.__members__, LOG)}
-        self._run = _Run(self.geometry, regions, self.region("PROGRAM"), self.registers["INSTRUCTIONS"])
+        buffers = {name: self._buffer(name) for name in Region.__members__}
+        laid = {name: buffer.laid for name, buffer in buffers.items() if buffer is not None}
+        self._run = _Run(self.geometry, regions, laid, self.region("PROGRAM"), self.registers["INSTRUCTIONS"])
         self.registers |= {"STATUS": int(Status.BUSY), "COMPUTE_STEPS": 0}
 
     def _advance(self) -> int:
@@ -166,9 +179,12 @@ class InterpretedDevice(Device):
 class _Run:
     """A run under way, its instructions executed one by one in program order."""
 
-    def __init__(self, geometry: Geometry, regions: dict[str, bytearray], code: bytearray, count: int) -> None:
+    def __init__(
+        self, geometry: Geometry, regions: dict[str, bytearray], laid: dict[str, np.ndarray], code: bytearray,
+        count: int,
+    ) -> None:  # fmt: skip
         self.code, self.count = code, count
-        self.machine = InterpretedMachine(geometry, regions)
+        self.machine = InterpretedMachine(geometry, regions, laid=laid)
         self.hazards = HazardChecker(geometry, {region.name: len(regions[region.name]) for region in Region})
         self.steps = 0
 

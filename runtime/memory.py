@@ -33,7 +33,7 @@ class Frame:
 
 
 class ProgramMemory:
-    """All buffers of a program, with its instructions and parameters in place.
+    """All buffers of a program, with its instructions, its parameters and the borders of its maps in place.
 
     Members
     -------
@@ -65,6 +65,16 @@ class ProgramMemory:
             buffer = self.shared[name]
             buffer.view[: len(contents)] = np.frombuffer(contents, np.uint8)
             buffer.to_device()
+        for name in {fill.region for fill in program.fills}:
+            for buffer in self.buffers(name):
+                for fill in program.fills:
+                    if fill.region == name:
+                        buffer.lay(fill)
+                buffer.to_device()
+
+    def buffers(self, name: str) -> list[Buffer]:
+        """All buffers of a region: one, or one of each frame."""
+        return [self.shared[name]] if name in self.shared else [frame.buffers[name] for frame in self.frames]
 
     def free(self) -> None:
         """Gives everything back."""

@@ -93,13 +93,27 @@ def selftest(driver: Driver, *, timeout: float | None = None) -> SelfTestReport:
 
 
 def _damage(driver: Driver) -> str | None:
-    for name, contents in (("PROGRAM", driver.program.instructions), ("PARAMETERS", driver.program.parameters)):
-        buffer = driver.memory.shared[name]
+    program, memory = driver.program, driver.memory
+    for name, contents in (("PROGRAM", program.instructions), ("PARAMETERS", program.parameters)):
+        buffer = memory.shared[name]
         buffer.from_device()
-        different = buffer.view[: len(contents)] != np.frombuffer(contents, np.uint8)
-        if different.any():
-            return (
-                f"{int(different.sum())} bytes of {name} in memory are not the program's, the first at "
-                f"{int(different.argmax()):#x}: memory is damaged, or was overwritten; load the program again"
-            )
+        if text := _different(name, buffer.view[: len(contents)], np.frombuffer(contents, np.uint8)):
+            return text
+    for fill in program.fills:
+        for buffer in memory.buffers(fill.region):
+            buffer.from_device()
+            laid = buffer.view.copy()
+            fill.lay(laid)
+            if text := _different(f"{fill.region}, the border of {fill.tensor},", buffer.view, laid):
+                return text
     return None
+
+
+def _different(what: str, found: np.ndarray, expected: np.ndarray) -> str | None:
+    different = found != expected
+    if not different.any():
+        return None
+    return (
+        f"{int(different.sum())} bytes of {what} in memory are not the program's, the first at "
+        f"{int(different.argmax()):#x}: memory is damaged, or was overwritten; load the program again"
+    )

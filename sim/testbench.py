@@ -6,6 +6,7 @@ import os
 import random
 from typing import Any
 
+import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiReadBus, AxiSlaveRead, AxiSlaveWrite, AxiWriteBus
@@ -133,6 +134,10 @@ class Testbench:
             await self.write(f"{name}_HIGH", 0)
         self.place("PROGRAM", program.instructions)
         self.place("PARAMETERS", program.parameters)
+        for fill in program.fills:
+            region = np.frombuffer(self.bytes_of(fill.region, 0, sizes[fill.region]), np.uint8).copy()
+            fill.lay(region)
+            self.place(fill.region, region.tobytes())
         await self.write("INSTRUCTIONS", len(program.instructions) // INSTRUCTION_BYTES)
 
     def place(self, region: str, data: bytes, offset: int = 0) -> None:

@@ -72,7 +72,8 @@ def compile(
     instructions = len(program.instructions) // 64
     console.print(
         f"{instructions:,} instructions, {len(program.parameters):,} bytes of parameters, "
-        f"{sum(program.sizes.get(region, 0) for region in ('INPUT', 'OUTPUT', 'WORKSPACE')):,} of maps, "
+        f"{sum(program.sizes.get(region, 0) for region in ('INPUT', 'OUTPUT', 'WORKSPACE')):,} of maps"
+        f"{f' ({program.border_bytes:,} of borders)' if program.border_bytes else ''}, "
         f"{sum(layer.steps for layer in program.layers):,} steps, {seconds:.1f} s"
     )
     speed = _estimate(compiled) if estimate else None
@@ -87,6 +88,7 @@ def compile(
         instructions=instructions,
         parameter_bytes=len(program.parameters),
         sizes=program.sizes,
+        border_bytes=program.border_bytes,
         steps=sum(layer.steps for layer in layers),
         layers=layers,
         seconds=round(seconds, 2),

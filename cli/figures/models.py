@@ -130,6 +130,8 @@ class CompileFigures:
     instructions: Annotated[int, Means("how many the program has")]
     parameter_bytes: Annotated[int, Means("weights and constants", "bytes")]
     sizes: Annotated[Mapping[str, int], Means("memory by region", "bytes")]
+    border_bytes: Annotated[int, Means("of the regions, what the host lays around maps when it loads the program",
+                                       "bytes")]  # fmt: skip
     steps: Annotated[int, Means("steps of the array in a run", "cycles")]
     layers: Annotated[tuple[CompiledLayer, ...], Means("in order of execution; of a whole run, all `batch` images")]
     seconds: Annotated[float, Means("wall-clock time of compiling", "s")]

@@ -78,7 +78,7 @@ class InputLoads:
         memory = self.queues.input.place(block.words(tile_pass.words.size * self.source.digits))
         memory = dataclasses.replace(memory, address=memory.address + block.inputs.lead)
         parts = [RowSegment(0, Span(0, block.band.rows))]
-        if only and block.inputs.columns.size == self.source.columns and self.layer.on_load is None:
+        if only and block.inputs.columns.size == self.layer.source.width and self.layer.on_load is None:
             parts = segments(block, cuts, self.layer, SEGMENTS)
         groups = block.groups(self.geometry)
         whole_loads: list[list[MapItem]] = [[] for _ in groups]
@@ -128,28 +128,32 @@ class InputLoads:
     ) -> list[MapItem]:
         """Loads of the rows of a segment, one for each lane and digit; `words`: channel words by lane."""
         block, source = tile_pass.block, self.source
-        columns = Span(0, source.columns)
+        columns = Span(0, self.layer.source.width)
         loads: list[list[MapItem]] = [[] for _ in range(self.geometry.maps_ports)]
         for part in lane_rows(block, segment, self.layer, self.geometry):
             image, needed = block.lane_image(part.lane), words[part.lane]
             # At least one row is read; where the lane takes zero rows only, it falls behind them.
             rows = Span(part.rows.span.begin, max(part.rows.span.end, part.rows.span.begin + 1))
             span = self._of_image(image, _map_rows(block, rows))
-            stored = self.queues.stored[source.name].last(Box(span, columns), needed)
+            stored = self.queues.stored[source.name].last(Box(span, self._across(columns)), needed)
             taken = LoadMap(
                 pad_top=part.rows.before,
                 pad_bottom=part.rows.after,
                 lane_rows=part.rows.size,
                 lane_mask=1 << part.lane,
-                base=address + segment.rows.begin * source.columns,
+                base=address + segment.rows.begin * columns.size,
             )
             drafts = self._load_words(tile_pass, needed, image, Box(rows, columns), taken)
             loads[group_of(part.lane, self.geometry)] += [MapItem(draft, stored) for draft in drafts]
         return alternate(loads)
 
     def _of_image(self, image: int, rows: Span) -> Span:
-        """Rows of an image of the input as they are counted over all images."""
-        return rows.shifted(image * self.source.image_rows)
+        """Rows of an image of the input, which may begin with those of a border, as they are stored."""
+        return rows.shifted(self.source.stored_row(image, -self.layer.stored_border.top))
+
+    def _across(self, columns: Span) -> Span:
+        """Columns of the input as they are stored."""
+        return columns.shifted(self.source.stored_column(-self.layer.stored_border.left))
 
     def _ranges(self, tile_pass: TilePass, shared: GroupRows, *, cut: bool) -> list[_Words]:
         """Channel words that lanes of a group take, with the STORE that each needs; with `cut`, cut where the source's
@@ -157,7 +161,7 @@ class InputLoads:
         block, words = tile_pass.block, tile_pass.words
         stored = self.queues.stored[self.source.name]
         taken, across = stored_box(self.layer, _map_rows(block, shared.rows.span), block.inputs.columns)
-        box = Box(self._of_image(block.lane_image(shared.lanes[0]), taken.span), across.span)
+        box = Box(self._of_image(block.lane_image(shared.lanes[0]), taken.span), self._across(across.span))
         cuts = [words.begin, words.end]
         if cut:
             cuts[1:1] = [word for word in stored.boundaries if words.begin < word < words.end]
@@ -220,7 +224,9 @@ class InputLoads:
             load,
             layer=self.layer.number,
             region=Region[layout.region],
-            address=layout.address(first_plane, self._of_image(image, taken.span).begin, across.span.begin),
+            address=layout.address(
+                first_plane, self._of_image(image, taken.span).begin, self._across(across.span).begin
+            ),
             plane_stride=layout.plane_bytes,
             chunks=1 if contiguous else count,
             chunk_stride=0 if contiguous else row_step * layout.columns * layout.word_bytes,

@@ -47,8 +47,9 @@ class ResidualLoads:
         """Loads the residuals of a piece into a new slice.
 
         One instruction serves all lanes of a group that have all the piece's rows (a chunk per lane), one more the lane
-        that has fewer. In a digit all planes of the tile are read; those a tile lacks stay as they are, and are not
-        stored.
+        that has fewer. Rows of a map with a border do not follow one another: each is a chunk then, and where those of
+        neighbouring lanes do not follow each other either, each lane has an instruction. In a digit all planes of the
+        tile are read; those a tile lacks stay as they are, and are not stored.
         """
         planes = self.geometry.tile_words * self.layout.digits
         memory = self.queues.residual.place(planes * piece.pixels)
@@ -65,16 +66,35 @@ class ResidualLoads:
         height = piece.rows.size
         counts = [piece_rows(block, piece, lane) for lane in range(self.geometry.pixel_lanes)]
         full = sum(count == height for count in counts)
-        shares = [_Share(lanes[0], len(lanes), height) for lanes in lanes_by_group(full, self.geometry)]
+        if self._contiguous(piece, height) or self._lane_rows(block, piece) == height:
+            shares = [_Share(lanes[0], len(lanes), height) for lanes in lanes_by_group(full, self.geometry)]
+        else:
+            shares = [_Share(lane, 1, height) for lane in range(full)]
         return shares + [_Share(lane, 1, count) for lane, count in enumerate(counts) if 0 < count < height]
+
+    def _contiguous(self, piece: Piece, rows: int) -> bool:
+        """Whether so many rows of a piece follow one another in memory."""
+        return rows == 1 or piece.columns.size == self.layout.columns
+
+    def _row(self, block: Block, piece: Piece, lane: int) -> int:
+        """The first row of a lane's piece, as stored."""
+        return self.layout.stored_row(block.lane_image(lane), block.output_row(lane) + piece.rows.begin)
+
+    def _lane_rows(self, block: Block, piece: Piece) -> int:
+        """Rows as stored from a lane's piece to that of the next lane."""
+        return self._row(block, piece, 1) - self._row(block, piece, 0)
 
     def _load_share(self, tile_pass: TilePass, piece: Piece, share: _Share, address: int) -> list[MapItem]:
         """The LOAD_MAPs, one for each digit, of what some lanes take."""
         layout, block, words = self.layout, tile_pass.block, self.outputs[tile_pass.tile]
-        columns = piece.columns.shifted(block.outputs.columns.begin)
-        first = [block.output_row(share.first + lane) + piece.rows.begin for lane in range(share.lanes)]
+        columns = piece.columns.shifted(layout.stored_column(block.outputs.columns.begin))
+        first = [self._row(block, piece, share.first + lane) for lane in range(share.lanes)]
         parts = self.queues.stored[layout.name]
         stored = max(parts.last(Box(Span(row, row + share.rows), columns), words) for row in first)
+        if self._contiguous(piece, share.rows):
+            chunk_rows, apart = share.rows, self._lane_rows(block, piece)
+        else:
+            chunk_rows, apart = 1, 1
         loads = []
         for digit in range(layout.digits):
             load = LoadMap(
@@ -83,9 +103,9 @@ class ResidualLoads:
                 address=layout.address(layout.plane(digit, words.begin), first[0], columns.begin),
                 planes=words.size,
                 plane_stride=layout.plane_bytes,
-                chunks=share.lanes,
-                chunk_stride=(block.output_row(1) - block.output_row(0)) * layout.columns * layout.word_bytes,
-                chunk_words=share.rows * columns.size,
+                chunks=share.lanes * share.rows // chunk_rows,
+                chunk_stride=apart * layout.columns * layout.word_bytes,
+                chunk_words=chunk_rows * columns.size,
                 row_words=columns.size,
                 lane_step=share.rows if share.lanes > 1 else 0,
                 lane_rows=share.rows,

@@ -42,13 +42,13 @@ class Stores:
         planes: of a digit there.
         """
         block, words = tile_pass.block, self.outputs[tile_pass.tile]
-        columns = piece.columns.shifted(block.outputs.columns.begin)
+        columns = piece.columns.shifted(self.target.stored_column(block.outputs.columns.begin))
         drafts = []
         for lane in alternating_lanes(self.geometry):
             count = piece_rows(block, piece, lane)
             if not count:
                 continue
-            row = block.output_row(lane) + piece.rows.begin
+            row = self.target.stored_row(block.lane_image(lane), block.output_row(lane) + piece.rows.begin)
             box = Box(Span(row, row + count), columns)
             for store in self._stores_of_lane(piece, box, words, planes):
                 store = dataclasses.replace(store, lane=lane, base=base + store.base)

@@ -112,7 +112,9 @@ class _TurnLayer:
         end = block.outputs.rows.end
         if as_input:
             last = (block.inputs.rows.span.end - 1) * block.inputs.row_step
-            end = stored_box(self.schedule.layer, Span(0, last + 1), Span(0, 1))[0].span.end
+            layer = self.schedule.layer
+            end = stored_box(layer, Span(0, last + 1), Span(0, 1))[0].span.end - layer.stored_border.top
+            end = min(end, layer.stored.height - layer.stored_border.bottom - layer.stored_border.top)
         return bool((end <= rows[block.outputs.images.slice]).all())
 
 

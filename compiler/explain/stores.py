@@ -19,12 +19,11 @@ def stored_words(layout: MapLayout, position: Position, place: int) -> list[tupl
     place: of the channel among those stored.
     """
     word, slot = divmod(place, layout.word_channels)
-    row = position.image * layout.image_rows + position.row
+    row, column = layout.stored_row(position.image, position.row), layout.stored_column(position.column)
     width = layout.slot_bits if layout.digits == 1 else DIGIT_BITS
     result = []
     for digit in range(layout.digits):
-        address = layout.offset + layout.plane(digit, word) * layout.plane_bytes
-        address += (row * layout.columns + position.column) * layout.word_bytes
+        address = layout.address(layout.plane(digit, word), row, column)
         target = DdrWord(region=layout.region, address=address, size=layout.word_bytes)
         result.append((target, BitField(first=slot * layout.slot_bits, width=width)))
     return result

@@ -29,7 +29,8 @@ def interpret(
 
     Parameters
     ----------
-    memory: bytes of each region by name, and of "LOG", at least `program.sizes` of each; written in place.
+    memory: bytes of each region by name, and of "LOG", at least `program.sizes` of each, with the program's `fills` in
+        place; written in place.
     observe: called with the effect of every instruction.
 
     Returns
@@ -50,7 +51,10 @@ def interpret(
             f"the instructions of program {program.name!r} must be a multiple of {INSTRUCTION_BYTES} bytes, not "
             f"{len(program.instructions)}"
         )
-    machine = InterpretedMachine(program.geometry, memory)
+    laid = {fill.region: np.zeros(len(memory[fill.region]), bool) for fill in program.fills}
+    for fill in program.fills:
+        fill.mark(laid[fill.region])
+    machine = InterpretedMachine(program.geometry, memory, laid=laid)
     hazards = HazardChecker(program.geometry, {region.name: len(memory.get(region.name, b"")) for region in Region})
     for start in range(0, len(program.instructions), INSTRUCTION_BYTES):
         effect = machine.execute(program.instructions[start : start + INSTRUCTION_BYTES])
@@ -63,13 +67,16 @@ def interpret(
 
 
 def memory_for(program: Program, codes: np.ndarray) -> dict[str, bytearray]:
-    """The regions of a program with its parameters and an input (codes, channels × height × width) in place."""
+    """The regions of a program with its parameters, its borders and an input (codes, channels × height × width) in
+    place."""
     memory = {name: bytearray([UNWRITTEN]) * size for name, size in program.sizes.items()}
     for name, offset, data in (
         ("PARAMETERS", 0, program.parameters),
         (program.input.region, program.input.offset, program.input.pack(codes)),
     ):
         memory[name][offset : offset + len(data)] = data
+    for fill in program.fills:
+        fill.lay(np.frombuffer(memory[fill.region], np.uint8))
     return memory
 
 

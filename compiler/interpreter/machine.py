@@ -85,7 +85,8 @@ class InterpretedMachine:
     Parameters
     ----------
     regions: bytes of each region by `isa.Region` name, and of "LOG"; written in place. A region not given has no bytes.
-    initialised: regions that hold data from the start; elsewhere only what a STORE wrote may be read.
+    initialised: regions that hold data from the start; elsewhere only what a STORE wrote, or is `laid`, may be read.
+    laid: by region the bytes (bool, one for each) that the host laid for all runs: no STORE may change them.
 
     Members
     -------
@@ -101,6 +102,7 @@ class InterpretedMachine:
         regions: Mapping[str, bytearray],
         *,
         initialised: Collection[Region] = (Region.PARAMETERS, Region.INPUT),
+        laid: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         lanes, channels = geometry.pixel_lanes, geometry.word_channels
         self.geometry = geometry
@@ -111,6 +113,9 @@ class InterpretedMachine:
         self.initialised = {
             region.name: np.full(self.regions[region.name].size, region in initialised) for region in Region
         }
+        self.laid = dict(laid or {})
+        for name, known in self.laid.items():
+            self.initialised[name] |= known
         self.activation = LaneMemory("activation", lanes, geometry.activation_depth, channels)
         self.residual = LaneMemory("residual", lanes, geometry.residual_depth, channels)
         self.kernels = [KernelMemory(geometry) for _ in range(geometry.maps_ports)]
@@ -325,7 +330,11 @@ class InterpretedMachine:
             for chunk, content in enumerate(words):
                 address = store.address + plane * store.plane_stride + chunk * store.chunk_stride
                 data = self._bytes(content)
-                self._span(i, name, address, len(data))[:] = np.frombuffer(data, np.uint8)
+                span = self._span(i, name, address, len(data))
+                if name in self.laid and (fixed := self.laid[name][address : address + len(data)]).any():
+                    where = f"byte {address + int(np.argmax(fixed))} of {name}"
+                    i.fail("address", f"{where} is of a border, which the host lays once and no STORE may change")
+                span[:] = np.frombuffer(data, np.uint8)
                 self.initialised[name][address : address + len(data)] = True
                 crc, words_counted = zlib.crc32(data, crc), words_counted + len(content)
                 stores.append((name, address, data))

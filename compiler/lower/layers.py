@@ -11,6 +11,7 @@ from ...quant.graph.graph import Convolution, IntegerGraph, MaxPool, TensorType
 from ..errors import CompileError
 from ..program.input_fold import InputFold
 from ..program.lane_groups import most_layers
+from ..program.map_border import NO_BORDER, MapBorder
 from .input_rewrite import InputRewrite, choose_input_rewrite
 
 
@@ -22,13 +23,15 @@ class MachineLayer:
     -------
     number: place in the order of execution, from 0; the `layer` field of its instructions.
     layer: the layer of the integer graph.
-    source, target: types of the input and output tensors as stored (after folding).
+    source, target: types of the input and output tensors as read and stored: after folding, with `border`.
     residual: type of the residual tensor, or None.
     weight: int64, filters × channels (1 if depthwise) × rows × columns, folded where the input is; None for a max pool.
     kernel, stride: rows, columns.
-    pad_top, pad_left: zero rows above and zero columns left of the stored map. Those below and to the right follow
-        from the size of the output.
+    pad_top, pad_left: zero rows above and zero columns left of the source. Those below and to the right follow from
+        the size of the output.
     images: that are computed at once; types and shapes are of one.
+    border: rows and columns of the source that lie around the map: where a layer pads with another code than 0, which
+        is stored around the map, and the machine pads nothing.
     on_load: the depthwise layer whose output `source` is, if that is not stored but computed while it is loaded.
     """
 
@@ -43,6 +46,7 @@ class MachineLayer:
     pad_top: int
     pad_left: int
     images: int = 1
+    border: MapBorder = NO_BORDER
     on_load: "MachineLayer | None" = None
 
     @property
@@ -58,6 +62,11 @@ class MachineLayer:
     def stored(self) -> TensorType:
         """The tensor that it reads from memory."""
         return self.source if self.on_load is None else self.on_load.source
+
+    @property
+    def stored_border(self) -> MapBorder:
+        """What it reads of the border of `stored`."""
+        return self.border if self.on_load is None else self.on_load.border
 
     @property
     def convolution(self) -> Convolution:
@@ -124,15 +133,14 @@ class _Lowering:
             source, weight = rewrite.source, rewrite.weight(layer)
             kernel, stride = (weight.shape[2], weight.shape[3]), (rewrite.rows.stride, rewrite.columns.stride)
             pad = (rewrite.rows.pad, rewrite.columns.pad)
-        elif layer.padding and source.zero_point:
-            raise CompileError(
-                f"layer {layer.name!r}",
-                f"pads {source.name!r} with code {source.zero_point}; the accelerator pads maps with code 0 only",
-                f"put a ReLU before it, so that {source.name!r} has zero point 0, or drop the padding",
-            )
+        border = NO_BORDER
+        if layer.padding and source.zero_point and not (layer.input == self.graph.input and rewrite):
+            border, pad = _border(layer, source, tensors[layer.output]), (0, 0)
+            height, width = border.around(source.height, source.width)
+            source = dataclasses.replace(source, height=height, width=width)
         residual = None if layer.residual is None else tensors[layer.residual]
         return MachineLayer(
-            number, layer, source, tensors[layer.output], residual, weight, kernel, stride, *pad, self.images
+            number, layer, source, tensors[layer.output], residual, weight, kernel, stride, *pad, self.images, border
         )
 
     def max_pool(self, number: int, layer: MaxPool) -> MachineLayer:
@@ -149,6 +157,15 @@ class _Lowering:
         return MachineLayer(
             number, layer, source, target, None, None, layer.kernel, layer.stride, *pad, self.images
         )  # fmt: skip
+
+
+def _border(layer: Convolution, source: TensorType, target: TensorType) -> MapBorder:
+    """The positions around its map that a layer's windows reach."""
+    padding, kernel, stride = layer.padding, layer.kernel, layer.stride
+    last_row, last_column = (target.height - 1) * stride[0], (target.width - 1) * stride[1]
+    bottom = last_row - padding.top + kernel[0] - source.height
+    right = last_column - padding.left + kernel[1] - source.width
+    return MapBorder(padding.top, padding.left, max(0, bottom), max(0, right))
 
 
 LOWERINGS: dict[type, Callable[[_Lowering, int, Any], MachineLayer]] = {

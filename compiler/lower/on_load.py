@@ -12,6 +12,7 @@ from ...hdl.encoding import kernel_words
 from ...hdl.geometry import Geometry
 from ...hdl.isa import DEPTHWISE_COLUMNS, KERNEL_SIZE, KERNEL_WORDS
 from ...quant.graph.graph import Convolution, IntegerGraph
+from ...quant.graph.tensors import UNPADDED
 from ..span import Padded, Span
 from .layers import MachineLayer, digits_of
 
@@ -44,12 +45,13 @@ def _fits(before: MachineLayer, layer: MachineLayer, graph: IntegerGraph, geomet
     depthwise = before.layer
     if not isinstance(depthwise, Convolution) or not before.depthwise or before.weight is None:
         return False
-    padding = dataclasses.astuple(depthwise.padding)
-    columns = source.width + depthwise.padding.left + depthwise.padding.right
+    # Where the source has a border, the unit reads it as it reads the map.
+    padding = UNPADDED if before.border else depthwise.padding
+    columns = source.width + padding.left + padding.right
     return (
         before.kernel == (KERNEL_SIZE, KERNEL_SIZE)
         and before.stride in ((1, 1), (2, 2))
-        and max(padding) <= 1
+        and max(dataclasses.astuple(padding)) <= 1
         and columns <= DEPTHWISE_COLUMNS
         and source.channels == target.channels
         and depthwise.residual is None
@@ -61,6 +63,7 @@ def _fits(before: MachineLayer, layer: MachineLayer, graph: IntegerGraph, geomet
         and list(graph.consumers(target.name)) == [layer.layer]
         and isinstance(layer.layer, Convolution)
         and not layer.depthwise
+        and not layer.border
         and layer.layer.residual != target.name
         and layer.stride == (1, 1)
     )

@@ -2,10 +2,13 @@
 
 Maps that are concatenated lie in a chain, one after another; what a concatenation makes is a stretch of it, and costs
 nothing. With digits, the chain's first digits all come before its second ones, and so those of each stretch.
+
+A map that some layer reads with a border has one in memory, wide enough for all of them; so have all maps of its chain,
+whose planes are alike. Since the border is laid only once, the chain's memory is never another one's.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +17,7 @@ from ...quant.graph.concatenation import Chains, leaves_of
 from ...quant.graph.graph import Concatenation, IntegerGraph
 from ..errors import CompileError
 from ..program.input_fold import InputFold
+from ..program.map_border import NO_BORDER, MapBorder
 from ..program.map_layout import MapLayout
 from .parameters import ALIGNMENT, align
 
@@ -83,6 +87,7 @@ def plan_memory(
     orders: dict[str, np.ndarray],
     fold: InputFold | None,
     *,
+    borders: Mapping[str, MapBorder] | None = None,
     images: int = 1,
     keep_maps: bool,
     turns: Mapping[str, int] | None = None,
@@ -94,6 +99,7 @@ def plan_memory(
     ----------
     orders: channel order of every tensor.
     fold: how the network's input is folded.
+    borders: by tensor, positions around it that layers read; None, and of tensors not named: none.
     images: that are computed at once.
     keep_maps: give every map memory of its own; otherwise maps share memory where none is still needed.
     turns: when each layer that computes runs, by its name, from 0; those of the same number run side by side. None:
@@ -115,7 +121,7 @@ def plan_memory(
     outputs = {leaf for name in graph.outputs for leaf in leaves_of(name, concatenations)}
     end = len(layers)
 
-    def layout(name: str, region: str, offset: int, pitch: int) -> MapLayout:
+    def layout(name: str, region: str, offset: int, pitch: int, border: MapBorder) -> MapLayout:
         tensor = graph.tensors[name]
         return MapLayout(
             name=name,
@@ -133,18 +139,20 @@ def plan_memory(
             zero_point=tensor.zero_point,
             pitch=pitch,
             images=images,
+            border=border,
         )
 
     chains = {chain[0]: chain for chain in memory_chains(graph, unstored)}
     words = {name: len(order) // geometry.word_channels for name, order in orders.items()}
     pitches = {first: sum(words[name] for name in chain) for first, chain in chains.items()}
+    around = _chain_borders(chains, concatenations, borders or {})
     regions: dict[str, list[Lifetime]] = {"INPUT": [], "OUTPUT": [], "WORKSPACE": []}
     for first, chain in chains.items():
         region = "INPUT" if first == graph.input else "WORKSPACE" if outputs.isdisjoint(chain) else "OUTPUT"
-        kept = keep_maps or region != "WORKSPACE"
+        kept = keep_maps or region != "WORKSPACE" or bool(around[first])
         begin = min(written[name] for name in chain)
         last = end if kept else max(last_use.get(name, written[name]) for name in chain)
-        one = layout(first, region, 0, pitches[first])
+        one = layout(first, region, 0, pitches[first], around[first])
         size = one.digits * one.digit_bytes
         regions[region].append(Lifetime(first, size, -1 if kept else begin, last))
     sizes: dict[str, int] = {}
@@ -153,9 +161,24 @@ def plan_memory(
         offsets, sizes[region] = allocate(lifetimes)
         for first, offset in offsets.items():
             for name in chains[first]:
-                layouts[name] = layout(name, region, offset, pitches[first])
+                layouts[name] = layout(name, region, offset, pitches[first], around[first])
                 offset += words[name] * layouts[name].plane_bytes
     for name in concatenations:
         begins = layouts[leaves_of(name, concatenations)[0]]
-        layouts[name] = layout(name, begins.region, begins.offset, begins.pitch)
+        layouts[name] = layout(name, begins.region, begins.offset, begins.pitch, begins.border)
     return layouts, sizes
+
+
+def _chain_borders(
+    chains: Mapping[str, Collection[str]],
+    concatenations: Mapping[str, Sequence[str]],
+    borders: Mapping[str, MapBorder],
+) -> dict[str, MapBorder]:
+    """By the first map of each chain, the border that holds all those that layers read of its maps, or of what
+    concatenates them."""
+    found = dict.fromkeys(chains, NO_BORDER)
+    first_of = {name: first for first, chain in chains.items() for name in chain}
+    for name, border in borders.items():
+        for leaf in leaves_of(name, concatenations):
+            found[first_of[leaf]] = MapBorder.union([found[first_of[leaf]], border])
+    return found

@@ -20,12 +20,10 @@ class Outputs:
     Members
     -------
     images: one, or as many as there are lanes at most.
-    image_rows: output rows of an image.
     rows, columns: output rows and columns of the block, of each of its images.
     """
 
     images: Span
-    image_rows: int
     rows: Span
     columns: Span
 
@@ -120,9 +118,8 @@ class Block:
         return self.outputs.images.begin + lane * self.band.own_image
 
     def output_row(self, lane: int) -> int:
-        """The first output row of a lane, counted over the images before its own."""
-        before = 0 if self.band.own_image else lane * self.band.output_rows
-        return self.lane_image(lane) * self.outputs.image_rows + self.outputs.rows.begin + before
+        """The first output row of a lane, of its image."""
+        return self.outputs.rows.begin + (0 if self.band.own_image else lane * self.band.output_rows)
 
     def groups(self, geometry: Geometry) -> "list[list[GroupRows]]":
         """What each group of lanes reads; those without a lane that has any row are left out."""
@@ -182,7 +179,6 @@ def make_block(
     count = min(lanes * cut.lane_rows, layer.target.height - first_row)
     outputs = Outputs(
         images=Span(image, min(image + geometry.pixel_lanes, layer.images) if cut.by_image else image + 1),
-        image_rows=layer.target.height,
         rows=Span(first_row, first_row + count),
         columns=Span(first_column, first_column + columns),
     )

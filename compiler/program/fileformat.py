@@ -1,7 +1,8 @@
 """The file of a program: a zip archive of `manifest.json`, `instructions.bin` and `parameters.bin`.
 
 The manifest names the format and its version, the geometry with its signature, layouts and layer records, and carries
-size and CRC-32 of the two binaries. Equal programs make equal files.
+size and CRC-32 of the two binaries. Equal programs make equal files. A program whose maps have no borders is written
+in the oldest version that says all of it, so that older software reads it, too.
 """
 
 import dataclasses
@@ -17,11 +18,15 @@ from typing import Any
 from ...files import write_whole
 from ...hdl.geometry import ISA_VERSION, Geometry, GeometryError
 from ...hdl.isa import INSTRUCTION_BYTES
+from .border_check import border_fault
 from .map_layout import MapLayout
 from .program import LayerRecord, Program
 
 FORMAT = "intramix program"
-VERSION = 3
+VERSION = 4
+"""Maps may have borders, which the host lays when it loads the program."""
+WITHOUT_BORDERS = 3
+"""The version in which no map has one."""
 MANIFEST, INSTRUCTIONS, PARAMETERS = "manifest.json", "instructions.bin", "parameters.bin"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -52,7 +57,7 @@ def save(program: Program, path: "str | os.PathLike[str]") -> None:
     binaries = {INSTRUCTIONS: program.instructions, PARAMETERS: program.parameters}
     manifest = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if program.fills or program.input.border else WITHOUT_BORDERS,
         "isa_version": ISA_VERSION,
         "signature": program.geometry.signature,
         "binaries": {name: {"bytes": len(data), "crc32": zlib.crc32(data)} for name, data in binaries.items()},
@@ -94,10 +99,10 @@ def load(path: "str | os.PathLike[str]", *, geometry: Geometry | None = None) ->
             manifest = json.loads(archive.read(MANIFEST)) if MANIFEST in archive.namelist() else None
             if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
                 raise ProgramFileError(f"{path} is not a program file; compile a network to get one")
-            if manifest.get("version") != VERSION:
+            if manifest.get("version") not in (WITHOUT_BORDERS, VERSION):
                 raise ProgramFileError(
                     f"{path} has version {manifest.get('version')!r} of the program format, and this software reads "
-                    f"version {VERSION}; compile the network again"
+                    f"versions {WITHOUT_BORDERS} and {VERSION}; compile the network again"
                 )
             binaries = {name: _binary(path, archive, name, manifest) for name in (INSTRUCTIONS, PARAMETERS)}
             return _program(path, manifest, binaries, geometry)
@@ -140,7 +145,7 @@ def _program(
     if len(binaries[INSTRUCTIONS]) % INSTRUCTION_BYTES:
         raise ProgramFileError(f"{path} is damaged: {INSTRUCTIONS} is not a whole number of instructions")
     maps = {layout["name"]: MapLayout.from_dict(layout) for layout in manifest["maps"]}
-    return Program(
+    program = Program(
         name=manifest["name"],
         geometry=own,
         instructions=binaries[INSTRUCTIONS],
@@ -153,3 +158,6 @@ def _program(
         keeps_maps=manifest["keeps_maps"],
         selftest={slot: (crc, words) for slot, crc, words in manifest.get("selftest", [])},
     )
+    if fault := border_fault(program):
+        raise ProgramFileError(f"{path} is damaged: {fault}")
+    return program

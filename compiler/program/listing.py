@@ -43,6 +43,13 @@ def _lines(program: Program) -> Iterator[str]:
         f"geometry {geometry.word_channels} channels × {geometry.tile_filters} filters × {geometry.pixel_lanes} pixel "
         f"lanes, A{geometry.activation_bits}, signature {geometry.signature:#010x}"
     )
+    for fill in program.fills:
+        around = fill.border
+        yield (
+            f"border of {fill.tensor} {fill.planes} planes of {fill.rows} × {fill.columns}: "
+            f"{around.top}+{around.bottom} rows, {around.left}+{around.right} columns of {fill.word.hex()} from "
+            f"{fill.region}+{fill.offset:#x}, {fill.bytes} bytes"
+        )
     tensors = TensorPlaces(program)
     rings = Rings(geometry)
     records = {record.number: record for record in program.layers}

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...hdl.isa import DIGIT_BITS
 from .input_fold import InputFold
+from .map_border import NO_BORDER, MapBorder
 
 Bytes = bytes
 
@@ -35,6 +36,7 @@ class MapLayout:
     pitch: planes from a digit to the next. More than its own channel words where the map is part of a chain of maps
         that are concatenated: digits of other maps lie between its own then. 0: its own channel words.
     images: that are computed at once.
+    border: positions around each image that hold code `zero_point`, in every slot. A folded map has none.
     """
 
     name: str
@@ -52,6 +54,7 @@ class MapLayout:
     zero_point: int = 0
     pitch: int = 0
     images: int = 1
+    border: MapBorder = NO_BORDER
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,8 +73,9 @@ class MapLayout:
 
     @property
     def image_rows(self) -> int:
-        """Rows of an image as stored."""
-        return self.fold.rows.positions if self.fold else self.height
+        """Rows of an image as stored, with its border."""
+        inside = self.fold.rows.positions if self.fold else self.height
+        return self.border.top + inside + self.border.bottom
 
     @property
     def rows(self) -> int:
@@ -80,8 +84,9 @@ class MapLayout:
 
     @property
     def columns(self) -> int:
-        """Columns as stored."""
-        return self.fold.columns.positions if self.fold else self.width
+        """Columns as stored, with the border."""
+        inside = self.fold.columns.positions if self.fold else self.width
+        return self.border.left + inside + self.border.right
 
     @property
     def word_bytes(self) -> int:
@@ -116,12 +121,20 @@ class MapLayout:
         """The plane, counted from the map's first, of a digit of a channel word."""
         return digit * (self.pitch or self.channel_words) + word
 
+    def stored_row(self, image: int, row: int) -> int:
+        """Where a row of an image lies, counted over all images as stored; a row of the border above is below 0."""
+        return image * self.image_rows + self.border.top + row
+
+    def stored_column(self, column: int) -> int:
+        """Where a column lies; one of the border to the left is below 0."""
+        return self.border.left + column
+
     def address(self, plane: int, row: int, column: int) -> int:
-        """Bytes from the region's base of a word of a plane; rows are counted over all images."""
+        """Bytes from the region's base of a word of a plane; rows and columns as stored, rows over all images."""
         return self.offset + plane * self.plane_bytes + (row * self.columns + column) * self.word_bytes
 
     def pack(self, codes: np.ndarray) -> Bytes:
-        """Codes, of `shape`, as they lie in DDR; what lies between digits is 0.
+        """Codes, of `shape`, as they lie in DDR, with their border; what lies between digits is 0.
 
         Raises
         ------
@@ -144,10 +157,12 @@ class MapLayout:
                 for digit in self._digits(codes)
             ]
             return np.stack(words).tobytes()
-        stored = np.zeros((len(self.order), self.rows, self.columns), np.uint8)
+        around = self.zero_point if self.border else 0
+        stored = np.full((len(self.order), self.rows, self.columns), around, np.uint8)
         used = self.order >= 0
-        for rows, image in zip(self._images(stored), codes):
-            rows[used] = image[self.order[used]]
+        for inside, image in zip(self._images(stored), codes):
+            inside[used] = image[self.order[used]]
+            inside[~used] = 0
         planes = self._digits(stored)
         packed = np.stack(planes).reshape(self.digits, self.channel_words, -1, self._run, self.rows, self.columns)
         # Neighbouring slots are joined, then pairs of them, until a run is one integer.
@@ -187,13 +202,15 @@ class MapLayout:
         return np.stack([self._image(rows) for rows in self._images(stored)]).reshape(self.shape)
 
     def _images(self, stored: np.ndarray) -> list[np.ndarray]:
-        """The images of stored codes, channel positions × rows × columns: views."""
-        return np.split(stored, self.images, axis=1)
+        """The images of stored codes, channel positions × rows × columns, without their borders: views."""
+        top, left = self.border.top, self.border.left
+        bottom, right = self.image_rows - self.border.bottom, self.columns - self.border.right
+        return [rows[:, top:bottom, left:right] for rows in np.split(stored, self.images, axis=1)]
 
     def _image(self, stored: np.ndarray) -> np.ndarray:
         """The codes of an image, channels × height × width, from those stored."""
         channels = len(self.fold.channels) if self.fold else self.channels
-        folded = np.zeros((channels, self.image_rows, self.columns), np.uint8)
+        folded = np.zeros((channels, *stored.shape[1:]), np.uint8)
         used = self.order >= 0
         folded[self.order[used]] = stored[used]
         return self.fold.scatter(folded, self.height, self.width) if self.fold else folded
@@ -233,11 +250,14 @@ class MapLayout:
         return [(f"<u{2 << level}", self.slot_bits << level) for level in range(self._run.bit_length() - 1)]
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary; `from_dict` is its inverse."""
+        """A JSON-ready dictionary; `from_dict` is its inverse. One without a border has no word of it."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return fields | {"order": self.order.tolist(), "fold": self.fold and dataclasses.asdict(self.fold)}
+        border = fields.pop("border")
+        fields |= {"order": self.order.tolist(), "fold": self.fold and dataclasses.asdict(self.fold)}
+        return fields | ({"border": dataclasses.asdict(border)} if border else {})
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "MapLayout":
         fold = fields["fold"] and InputFold.from_dict(fields["fold"])
-        return cls(**{**fields, "order": np.asarray(fields["order"], np.int64), "fold": fold})
+        border = MapBorder.from_dict(fields["border"]) if "border" in fields else NO_BORDER
+        return cls(**{**fields, "order": np.asarray(fields["order"], np.int64), "fold": fold, "border": border})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ...hdl.geometry import Geometry
 from ...hdl.instructions import Compute, Instruction, decode
 from ...hdl.isa import INSTRUCTION_BYTES
+from .border_fill import BorderFill, border_fills
 from .map_layout import MapLayout
 
 
@@ -79,6 +80,18 @@ class Program:
     def batch(self) -> int:
         """Images that a run computes."""
         return self.input.images
+
+    @property
+    def fills(self) -> tuple[BorderFill, ...]:
+        """What the host writes into memory when it loads the program, beside instructions and parameters: the borders
+        of maps that layers store. That of the input comes with every image."""
+        stored = (self.maps[record.output] for record in self.layers)
+        return tuple(fill for layout in stored for fill in border_fills(layout))
+
+    @property
+    def border_bytes(self) -> int:
+        """Bytes of all borders that the host lays when it loads the program."""
+        return sum(fill.bytes for fill in self.fills)
 
     def computes(self) -> Iterator[Compute]:
         """Every COMPUTE, in program order. Raises what `decoded` raises."""

@@ -19,7 +19,8 @@ class TensorPlaces:
 
     def place(self, region: str, address: int, layer: int) -> str:
         """`tensor[plane, row, column]` of an address in a region; of tensors that share memory, the one written last
-        before the layer of that number, or by it."""
+        before the layer of that number, or by it. Rows and columns of a border are below 0, or beyond the map,
+        and it is said that they are its."""
         found: MapLayout | None = None
         for layout in self._layouts:
             inside = layout.region == region and layout.holds(address)
@@ -31,5 +32,7 @@ class TensorPlaces:
         plane, rest = divmod(address - found.offset, found.plane_bytes)
         row, column = divmod(rest // found.word_bytes, found.columns)
         image, row = divmod(row, found.image_rows)
+        row, column = row - found.border.top, column - found.border.left
         place = (plane, row, column) if found.images == 1 else (plane, image, row, column)
-        return f"{found.name}{list(place)}"
+        inside = not found.border or (0 <= row < found.height and 0 <= column < found.width)
+        return f"{found.name}{list(place)}" + ("" if inside else " (border)")

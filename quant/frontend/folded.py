@@ -131,17 +131,3 @@ def can_be_negative(tensor: str, layers: Mapping[str, FoldedLayer]) -> bool:
         if not positive:
             return True
     return any(can_be_negative(name, layers) for name in layer.inputs)
-
-
-def padding_fault(graph: FoldedGraph, layer: FoldedConvolution) -> tuple[str, str] | None:
-    """Why a layer cannot pad its input with zeros, and what would work; None if it can (docs/numbers.md)."""
-    if not (layer.padding and graph.signed[layer.input]):
-        return None
-    name = layer.input
-    joined = next((it.output for it in graph.layers if it.kind == "concatenation" and name in it.inputs), None)
-    where = f"after {name!r}" if joined is None else f"after every map of the concatenation {joined!r}"
-    which = "can" if joined is None else "(or what it is concatenated with) can"
-    return (
-        f"zero-pads {name!r}, which {which} be negative and so needs a zero point",
-        f"put a ReLU or ReLU6 {where}, or use padding=0 in {layer.name!r}",
-    )

@@ -6,7 +6,7 @@ from torch import nn
 
 from .capture import CaptureError, capture
 from .fold import fold
-from .folded import FoldedGraph, padding_fault
+from .folded import FoldedGraph
 from .operations import CapturedGraph, Clamp, Conv, Operation, Pool, Problem
 
 SUPPORTED, FOLDED, REJECTED = "supported", "folded", "rejected"
@@ -56,14 +56,10 @@ def inspect_model(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[
 
 def _findings(captured: CapturedGraph, graph: FoldedGraph) -> tuple[Finding, ...]:
     layers = {layer.name: layer for layer in graph.layers}
-    faults = {layer.name: padding_fault(graph, layer) for layer in graph.convolutions}
     findings = []
     for operation in captured.operations:
         name, kind = operation.name, _operator(operation)
-        fault = faults.get(name)
-        if fault is not None:
-            findings.append(Finding(name, kind, REJECTED, *fault))
-        elif name in layers:
+        if name in layers:
             note = "" if layers[name].kind == kind else f"as {layers[name].kind}"
             findings.append(Finding(name, kind, SUPPORTED, note))
         else:

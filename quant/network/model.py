@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..frontend.folded import FoldedConvolution, FoldedGraph, FoldedLayer, padding_fault
+from ..frontend.folded import FoldedConvolution, FoldedGraph, FoldedLayer
 from ..frontend.folded_execution import rearrange, run_folded
 from .activation_quantizer import SAMPLES, ActivationQuantizer, sample
 from .quantized_convolution import QuantizedConvolution
@@ -40,7 +40,7 @@ class QuantizedNetwork(nn.Module):
 
     Raises
     ------
-    QuantizationError: a tensor that can be negative is zero-padded; `tensor_bits` names no tensor.
+    QuantizationError: `tensor_bits` names no tensor.
     ValueError: bits out of range.
     """
 
@@ -63,7 +63,6 @@ class QuantizedNetwork(nn.Module):
         }
         self.source = graph.sources
         """By tensor, the tensor whose quantizer it has."""
-        self._check_padding()
         bits = bits_of_owners(graph, activation_bits, tensor_bits or {}, pooled_bits=pooled_bits)
         owners = list(dict.fromkeys(self.source.values()))
         ceilings = dict.fromkeys(owners, 0.0)
@@ -183,13 +182,6 @@ class QuantizedNetwork(nn.Module):
         """Every tensor's codes (int64, N × C × H × W) as fake quantization computes them."""
         tensors = self.tensors(images)
         return {name: self.quantizer(name).codes(value).numpy() for name, value in tensors.items()}
-
-    # Construction ---------------------------------------------------------------------------------------------------
-
-    def _check_padding(self) -> None:
-        for layer in self.graph.convolutions:
-            if fault := padding_fault(self.graph, layer):
-                raise QuantizationError(f"layer {layer.name!r} {fault[0]}; {fault[1]}")
 
 
 def image_values(images: Tensor) -> Tensor:

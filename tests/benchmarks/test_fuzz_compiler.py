@@ -7,6 +7,7 @@ from benchmarks.fuzz_cases import Mismatch, Outcome, affordable, check, outcome
 from benchmarks.fuzz_compiler import IMPORTS, as_test, fuzz, kind_of
 from benchmarks.fuzz_draws import draw_case
 from intramix.compiler.errors import CompileError, InternalError
+from intramix.quant.graph.graph import Convolution
 from intramix.quant.graph.random_graph import single_convolution
 from tests.support.small import SMALL
 
@@ -22,6 +23,18 @@ def test_no_case_of_the_first_forty_fails(part):
 
 def test_cases_are_drawn_again_alike():
     assert draw_case(3, 5) == draw_case(3, 5) != draw_case(3, 6)
+
+
+def test_some_cases_pad_maps_with_other_codes_than_zero():
+    """Images and inner maps, of all readers."""
+    padded = {"image": 0, "inner": 0}
+    for number in range(60):
+        graph = draw_case(0, number).graph()
+        for layer in graph.computing:
+            if isinstance(layer, Convolution) and layer.padding and graph.tensors[layer.input].zero_point:
+                padded["image" if layer.input == graph.input else "inner"] += 1
+    assert padded["image"] >= 2
+    assert padded["inner"] >= 12
 
 
 def test_a_find_is_made_small_and_printed_as_a_test():

@@ -19,9 +19,9 @@ SMALL = Geometry(
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_top_level(tmp_path):
     # The environment's PYTHONPATH is this process' sys.path, which has the project.
-    assert run_cocotb(SMALL, "tests.support.cocotb_top", directory=tmp_path) >= 28
+    assert run_cocotb(SMALL, "tests.support.cocotb_top", directory=tmp_path) >= 29
     results = (tmp_path / "results.xml").read_text()
-    assert len(re.findall("<testcase", results)) >= 28
+    assert len(re.findall("<testcase", results)) >= 29
 
 
 def test_a_build_that_fails_shows_the_compilers_words(monkeypatch, tmp_path):

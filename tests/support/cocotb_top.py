@@ -14,6 +14,7 @@ from intramix.quant.graph.random_graph import random_codes, random_graph
 from intramix.runtime.results import decode_log
 from intramix.sim.testbench import Testbench
 from tests.support.raw_instructions import encode
+from tests.support.signed_maps import signed_network
 
 OKAY = 0
 ALIGNED = {name: 0xFFFFFFC0 for name in ("PROGRAM_LOW", "PARAMETERS_LOW", "INPUT_LOW", "OUTPUT_LOW", "WORKSPACE_LOW")}
@@ -126,6 +127,19 @@ async def whole_network(dut, seed):
         await testbench.write("CONTROL", Control.CLEAR | Control.INTERRUPT_ENABLE)
         await ClockCycles(dut.clk, 3)
         assert not int(dut.interrupt.value)
+
+
+@cocotb.test()
+async def network_with_borders(dut):
+    """Maps that are padded with their zero points, which the host lays."""
+    testbench = await bench(dut, 4)
+    graph = signed_network(5, size=(6, 5))
+    codes = random_codes(graph, 1)
+    program = await loaded(testbench, graph, codes)
+    assert program.fills
+    await testbench.start()
+    assert await testbench.finish() == Status.DONE
+    check(testbench, program, execute(graph, codes))
 
 
 @cocotb.test()

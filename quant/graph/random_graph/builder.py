@@ -19,11 +19,11 @@ class GraphBuilder:
 
     def __init__(
         self, seed: int, mix: FormatMix, channels: tuple[int, int], activation_bits: int, wide_share: float,
-        signed_padding: bool = False,
+        signed_padding: bool = False, signed_share: float = 0.0,
     ) -> None:  # fmt: skip
         self.rng = np.random.default_rng(seed)
         self.mix, self.channels, self.activation_bits, self.wide_share = mix, channels, activation_bits, wide_share
-        self.signed_padding = signed_padding
+        self.signed_padding, self.signed_share = signed_padding or signed_share > 0, signed_share
         self.tensors: dict[str, TensorType] = {}
         self.layers: list[Layer] = []
         self.codes: dict[str, np.ndarray] = {}
@@ -88,7 +88,7 @@ class GraphBuilder:
         kind: str = "convolution",
         name: str | None = None,
     ) -> str:
-        """Appends a calibrated convolution, its output of the scale of `beside`; returns its output's name."""
+        """Appends a calibrated convolution, of the scale and zero point of `beside`; returns its output's name."""
         tensor = self.tensors[source]
         name = name or f"{kind}{len(self.layers)}"
         if residual is not None:
@@ -108,6 +108,10 @@ class GraphBuilder:
         if bits is None:
             bits = 8 if self.rng.random() < self.wide_share else self.activation_bits
         zero_point = 0 if relu else 1 << (bits - 1)
+        if beside is not None:
+            zero_point = self.tensors[beside].zero_point
+        elif self.signed_share and self.rng.random() < self.signed_share:
+            zero_point = int(self.rng.integers(1, 1 << bits))
         if kind == "average_pool":
             zero_point = tensor.zero_point
         scale = float(2 ** self.rng.uniform(-6, -3)) if beside is None else self.tensors[beside].scale

@@ -24,6 +24,7 @@ def random_graph(
     output_bits: int = 8,
     wide_share: float = 0.0,
     signed_padding: bool = False,
+    signed_share: float = 0.0,
     border: bool = False,
     mix: FormatMix = USUAL_MIX,
 ) -> IntegerGraph:
@@ -40,6 +41,7 @@ def random_graph(
     activation_bits, output_bits: bits of hidden maps and of the network's output.
     wide_share: share of hidden maps with 8 bits.
     signed_padding: whether maps with a zero point are padded; otherwise a 1×1 comes between.
+    signed_share: share of maps with some zero point, whatever their block is; above 0, maps with one are padded, too.
     border: whether the stem, which must be of `kinds`, sees other codes than 0 around the image.
     mix: formats of every layer's filters.
 
@@ -49,7 +51,7 @@ def random_graph(
     """
     if unknown := sorted(set(kinds) - set(KINDS)):
         raise ValueError(f"kind {unknown[0]!r} is unknown; the kinds are {', '.join(KINDS)}")
-    builder = BlockBuilder(seed, mix, channels, activation_bits, wide_share, signed_padding)
+    builder = BlockBuilder(seed, mix, channels, activation_bits, wide_share, signed_padding, signed_share)
     largest = (1 << input_bits) - 1
     codes = tuple((largest >> 1) + channel for channel in range(input_channels)) if border else ()
     builder.begin(TensorType("image", input_channels, *size, input_bits, 1 / largest, border=codes))

@@ -9,11 +9,12 @@ import pytest
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.explain.errors import ExplainError
 from intramix.compiler.explain.evaluate import evaluate
-from intramix.compiler.explain.expected import expected_memory, wrong_words
+from intramix.compiler.explain.expected import expected_memory, words_of, wrong_words
 from intramix.compiler.explain.explain import Explainer, explain
 from intramix.compiler.explain.explanation import Position
 from intramix.compiler.explain.places import Convolved, Loaded, Zero, ZeroKind
 from intramix.compiler.place.lanes import LUT_FORMATS
+from intramix.compiler.program.tensor_places import TensorPlaces
 from intramix.hdl.geometry import Geometry
 from intramix.hdl.instructions import LoadMap, Store, decode
 from intramix.hdl.isa import INSTRUCTION_BYTES, Mode
@@ -22,6 +23,7 @@ from intramix.quant.graph.executor import execute
 from intramix.quant.graph.formats import FIXED4, POT_4, SP2_4
 from intramix.quant.graph.graph import Padding
 from intramix.quant.graph.random_graph import FormatMix, random_codes, random_graph, single_convolution
+from tests.support.signed_maps import signed_network
 
 PLACES = 8
 """Values that are explained of every layer."""
@@ -76,6 +78,19 @@ def test_images_of_a_batch(geometry, batch):
     graph = random_graph(batch, blocks=4, **options(batch, geometry))
     found = check(graph, geometry, batch, batch=batch)
     assert {explanation.position.image for explanation in found} == set(range(batch))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_maps_with_borders(geometry, bits, batch):
+    """The words around a map are words of memory like others, and so are those that the depthwise unit takes."""
+    unit = dataclasses.replace(geometry, depthwise_channels=geometry.word_channels)
+    graph = signed_network(bits, pool=bits == 4)
+    found = check(graph, unit, batch=batch)
+    places = TensorPlaces(compile_graph(graph, unit, batch=batch))
+    words = {word for explanation in found for word in words_of(explanation) if word.region != "PARAMETERS"}
+    assert any(places.place(word.region, word.address, 99).endswith(" (border)") for word in words)
 
 
 @pytest.mark.slow

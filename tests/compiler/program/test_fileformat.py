@@ -12,7 +12,9 @@ from intramix.compiler.compile import compile_graph
 from intramix.compiler.interpreter.interpret import run_codes
 from intramix.compiler.program import fileformat
 from intramix.compiler.program.fileformat import ProgramFileError, load, save
-from intramix.quant.graph.random_graph import random_codes, random_graph
+from intramix.quant.graph.graph import Padding
+from intramix.quant.graph.random_graph import random_codes, random_graph, single_convolution
+from tests.support.signed_maps import signed_network
 
 GRAPH = random_graph(3, blocks=2)
 
@@ -130,4 +132,53 @@ def test_binary_that_is_no_zip(tmp_path):
     path.write_text("hello")
     with pytest.raises(ProgramFileError, match="not a program file"):
         load(path)
-    assert fileformat.VERSION == 3
+    assert (fileformat.WITHOUT_BORDERS, fileformat.VERSION) == (3, 4)
+
+
+def version_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("manifest.json"))["version"]
+
+
+def test_only_a_program_with_borders_is_of_the_new_version(geometries, saved, tmp_path):
+    """And the borders come back, also the input's alone."""
+    _, plain = saved
+    assert version_of(plain) == fileformat.WITHOUT_BORDERS
+    assert b'"border": {' not in zipfile.ZipFile(plain).read("manifest.json")
+    image = single_convolution(1, depthwise=True, padding=Padding(1, 1, 1, 1), zero_point=11)
+    for number, graph in enumerate((signed_network(5), image)):
+        program, path = compile_graph(graph, geometries["plain"]), tmp_path / str(number)
+        save(program, path)
+        assert version_of(path) == fileformat.VERSION
+        found = load(path)
+        assert found.fills == program.fills
+        assert found.input.border == program.input.border
+        codes = random_codes(graph, 1)
+        for name, values in run_codes(found, codes).items():
+            np.testing.assert_array_equal(values, run_codes(program, codes)[name])
+
+
+def map_of(manifest, name):
+    return next(entry for entry in manifest["maps"] if entry["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda manifest: map_of(manifest, "map0")["border"].update(top=-1), "a border's top must be an integer of"),
+        (lambda manifest: map_of(manifest, "map0")["border"].pop("left"), "must have the sides top, left, bottom"),
+        (lambda manifest: map_of(manifest, "map0").update(zero_point=32), "map 'map0' has code 32; the map"),
+        (lambda manifest: map_of(manifest, "map0").update(zero_point=1.5), "map 'map0' has code 1.5"),
+        (lambda manifest: map_of(manifest, "map0").update(offset=1 << 20), "'map0' reaches to byte .* of OUTPUT"),
+        (lambda manifest: map_of(manifest, "map8")["border"].update(bottom=999), "'map8' reaches to byte .* of WORKSP"),
+        (lambda manifest: map_of(manifest, "map0")["border"].update(bottom=9), "'map0' lies in the memory of map '"),
+        (lambda manifest: manifest["input"].update(border={"top": 1, "left": 1, "bottom": 1, "right": 1}),
+         "'image' lies around a folded map"),
+    ],
+)  # fmt: skip
+def test_damaged_border(geometries, tmp_path, change, message):
+    path = tmp_path / "network.program"
+    save(compile_graph(signed_network(5), geometries["plain"]), path)
+    rewrite(path, change)
+    with pytest.raises(ProgramFileError, match=message):
+        load(path)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from intramix.compiler.lower.input_rewrite import axis_windows
 from intramix.compiler.place.lanes import natural
 from intramix.compiler.program.input_fold import ROW_BITS, InputFold
+from intramix.compiler.program.map_border import MapBorder
 from intramix.compiler.program.map_layout import MapLayout
 
 
@@ -22,9 +23,10 @@ def layouts(draw):
     positions = draw(st.permutations(range(len(order))))[:channels]
     order[positions] = draw(st.permutations(range(channels)))
     bits, pitch = draw(st.integers(2, 8)), draw(st.sampled_from([0, words, words + 2]))
+    sides = draw(st.one_of(st.just([0] * 4), st.lists(st.integers(0, 3), min_size=4, max_size=4)))
     layout = MapLayout(
         "map", "INPUT", 0, channels, height, width, bits, order, word_channels, slot_bits, pitch=pitch,
-        images=draw(st.integers(1, 3)),
+        images=draw(st.integers(1, 3)), zero_point=draw(st.integers(0, (1 << bits) - 1)), border=MapBorder(*sides),
     )  # fmt: skip
     return layout, codes_of(layout, draw(st.integers(0, 2**32 - 1)))
 

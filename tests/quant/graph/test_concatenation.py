@@ -245,19 +245,6 @@ def test_one_operand_is_the_map_itself() -> None:
     assert [operation.name for operation in operations] == ["a", "b", "add"]
 
 
-def test_padding_of_a_map_beside_one_that_can_be_negative() -> None:
-    class Padded(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a, self.b, self.c = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1), nn.Conv2d(8, 2, 3, padding=1)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.c(torch.cat([functional.relu(self.a(x)), self.b(x)], 1))
-
-    with pytest.raises(ValueError, match="layer 'c' zero-pads 'cat', which can be negative"):
-        QuantizedNetwork(fold(capture(Padded(), (3, 5, 5))))
-
-
 # Integer graphs -------------------------------------------------------------------------------------------------------
 
 

@@ -88,11 +88,20 @@ def test_chosen_bits_of_unknown_tensor(network: QuantizedNetwork) -> None:
 
 
 def test_padded_tensor_that_can_be_negative() -> None:
-    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, padding=1))
-    with pytest.raises(
-        QuantizationError, match=r"layer '1' zero-pads '0', which can be negative.*put a ReLU or ReLU6 after '0'"
-    ):
-        QuantizedNetwork(fold(capture(model, (1, 8, 8))))
+    """It is padded with the value 0, which is one of its codes."""
+    torch.manual_seed(0)
+    network = QuantizedNetwork(fold(capture(nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, padding=1)), SHAPE)))
+    network.calibrate(IMAGES)
+    quantizer = network.quantizer("0")
+    assert 0 < quantizer.zero_point < quantizer.maximum
+    layer = network.convolutions["1"]
+    codes = torch.from_numpy(network.codes(IMAGES)["0"]).double()
+    padded = nn.functional.pad(codes - quantizer.zero_point, (1, 1, 1, 1)) * quantizer.scale
+    weight = torch.from_numpy(layer.codes()) * layer.scale.double().reshape(-1, 1, 1, 1)
+    expected = nn.functional.conv2d(padded, weight, layer.bias.double())
+    found = network.codes(IMAGES)["1"]
+    assert found.shape == expected.shape == (6, 4, 14, 14)
+    assert (found == network.quantizer("1").codes(expected).numpy()).mean() > 0.999
 
 
 def test_running_before_calibration() -> None:
