@@ -79,6 +79,7 @@ class DepthwiseUnit(wiring.Component):
         # Instructions.
         busy, done = Signal(), Signal()
         rows = Signal(DepthwiseRows)
+        over = Signal()  # no plane of `rows` is left to begin
         ending = Signal()  # results held are a plane's last ones
         m.d.comb += [
             # The kernel store follows the instruction: a plane's kernels are there as soon as its rows.
@@ -93,7 +94,7 @@ class DepthwiseUnit(wiring.Component):
         with m.If(self.rows.ready):
             m.d.sync += busy.eq(self.rows.valid)
             with m.If(self.rows.valid):
-                m.d.sync += rows.eq(self.rows.p)
+                m.d.sync += [rows.eq(self.rows.p), over.eq(self.rows.p.planes == 0)]
         with m.Elif(done):
             m.d.sync += busy.eq(0)
 
@@ -122,7 +123,8 @@ class DepthwiseUnit(wiring.Component):
         # Planes: one is formed, then its results drain while the next one's first rows come.
         begun, armed, draining = Signal(), Signal(), Signal()
         final, drained, formed = Signal(), Signal(), Signal()
-        pending = Signal(range(RESULTS + 1))  # results held or under way
+        pending = Signal(range(RESULTS + 1))  # results held or under way, and one that has just left
+        left = Signal()
         full = Signal()  # as many as there can be
         phases = g.word_channels // g.depthwise_channels
         phase = Signal(range(phases))
@@ -130,19 +132,19 @@ class DepthwiseUnit(wiring.Component):
         flying = Signal(range(RESULTS + 1))  # windows whose result is not in the buffer yet
         landed = Signal(init=1)  # there is none
         m.d.comb += [
-            former.begin.eq(convolving & ~begun & (rows.planes != 0)),
+            former.begin.eq(convolving & ~begun & ~over),
             formed.eq(begun & armed & former.idle & at_first),
             store.take.eq(begun & ~armed & store.there & ~draining & ~ending & landed),
             drained.eq(draining & landed),
         ]
         with m.If(former.begin):
-            m.d.sync += [begun.eq(1), rows.planes.eq(rows.planes - 1)]
+            m.d.sync += [begun.eq(1), rows.planes.eq(rows.planes - 1), over.eq(rows.planes == 1)]
         with m.If(store.take):
             m.d.sync += armed.eq(1)
         with m.If(formed):
             m.d.sync += [begun.eq(0), armed.eq(0), draining.eq(1)]
         with m.If(drained):
-            m.d.sync += [draining.eq(0), ending.eq(1), final.eq(~begun & (rows.planes == 0))]
+            m.d.sync += [draining.eq(0), ending.eq(1), final.eq(~begun & over)]
 
         # Windows: D channels a cycle, while there is room for the results. A window's later phases are held.
         launch, last_phase = Signal(), Signal()
@@ -160,9 +162,10 @@ class DepthwiseUnit(wiring.Component):
         pending_next = Signal.like(pending)
         windows = former.window.valid & former.window.ready
         m.d.comb += [
-            pending_next.eq(pending + windows - buffer.r_en), flying_next.eq(flying + windows - buffer.w_en),
+            pending_next.eq(pending + windows - left), flying_next.eq(flying + windows - buffer.w_en),
         ]
         m.d.sync += [
+            left.eq(buffer.r_en),
             pending.eq(pending_next),
             full.eq(pending_next == RESULTS),
             flying.eq(flying_next),
@@ -207,7 +210,7 @@ class DepthwiseUnit(wiring.Component):
             result.tag.final.eq(Mux(passing, word.tag.final, final)),
             done.eq(Mux(
                 convolving,
-                drained & ~begun & (rows.planes == 0),
+                drained & ~begun & over,
                 passed & word.last & word.tag.plane_end & word.tag.final,
             )),
             self.idle.eq(~busy & ~ending),

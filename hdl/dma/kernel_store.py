@@ -63,9 +63,8 @@ class KernelStore(wiring.Component):
             self.loaded.eq(read.data),
             self.planes.ready.eq(~some),
             self.idle.eq(~some),
-            self.there.eq(some & (digit == KERNEL_WORDS) & ~self.load),
         ]
-        m.d.sync += self.load.eq(reading)
+        m.d.sync += [self.load.eq(reading), self.there.eq(some & (digit == KERNEL_WORDS) & ~self.take)]
         with m.If(reading):
             m.d.sync += [row.eq(row + 1), digit.eq(digit + 1)]
         with m.If(self.take):

@@ -140,12 +140,12 @@ class LanePlacer(wiring.Component):
                 m.d.sync += [pad.eq(rows.pad_bottom), pad_ends.eq(rows.pad_bottom == 1)]
 
         # Cycle 1: the word with its row number; the lanes' windows, which lag behind `rows` by a cycle like the word.
-        word = Signal(g.word_bits, reset_less=True)
+        word, word_read = Signal(g.word_bits, reset_less=True), Signal()  # zeros if it is not read
         word_valid, word_first, word_done, word_residual = Signal(), Signal(), Signal(), Signal()
         word_row, word_base = Signal(row_bits), Signal(LOCAL_ADDRESS_BITS)
         word_signal, word_layer = Signal(isa.TOKEN_MASK_BITS), Signal(isa.LAYER_BITS)
         m.d.sync += [
-            word.eq(Mux(reading, read.p.data, 0)), word_valid.eq(move), word_row.eq(row), word_first.eq(first),
+            word.eq(read.p.data), word_read.eq(reading), word_valid.eq(move), word_row.eq(row), word_first.eq(first),
             word_base.eq(plane_base), word_done.eq(done), word_signal.eq(rows.signal), word_layer.eq(rows.layer),
             word_residual.eq(rows.residual),
         ]
@@ -165,7 +165,8 @@ class LanePlacer(wiring.Component):
 
         far_window, far_mask = far(window), far(mask)
         far_valid = far(word_valid, reset=True)
-        far_word, far_first, far_done = far(word), far(word_first), far(word_done)
+        far_word = delay(m, Mux(word_read, word, 0), 1, name="word_far")
+        far_first, far_done = far(word_first), far(word_done)
         far_base, far_residual, far_signal, far_layer = (
             far(word_base), far(word_residual), far(word_signal), far(word_layer)
         )  # fmt: skip
