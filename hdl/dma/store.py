@@ -113,7 +113,7 @@ class StoreReader(wiring.Component):
 
         # An instruction is examined while it waits to be taken: what is wrong with it is known when it is held.
         examined, foreign, faulty = Signal(), Signal(), Signal()
-        storing_held, finishing_held, unknown, wrong = Signal(), Signal(), Signal(), Signal()
+        storing, finishing_held, unknown, wrong = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
             examined.eq(self.instruction.valid & ~self.instruction.ready),
             foreign.eq((store.opcode != isa.Opcode.STORE) & (store.opcode != isa.Opcode.FINISH)),
@@ -121,7 +121,6 @@ class StoreReader(wiring.Component):
                 (store.planes == 0) | (store.chunks == 0) | (store.chunk_words == 0) | (store.lane >= g.pixel_lanes)
             ),
         ]
-        storing = held & storing_held & ~recording
         beyond = Signal()  # `local` lies beyond the output memory
         m.d.comb += [
             self.held.eq(held),
@@ -175,7 +174,7 @@ class StoreReader(wiring.Component):
                     last_chunk.eq(kept.chunks == 1),
                 ]
             with m.If(store_end):
-                m.d.sync += [recording.eq(kept.crc_emit), held.eq(kept.crc_emit)]
+                m.d.sync += [storing.eq(0), recording.eq(kept.crc_emit), held.eq(kept.crc_emit)]
         with m.If(recording & self.requests.valid & self.requests.ready):
             m.d.sync += [recording.eq(0), held.eq(0)]
         with m.If(self.finish):
@@ -191,7 +190,7 @@ class StoreReader(wiring.Component):
                 words_left.eq(store.chunk_words), plane_address.eq(start), address.eq(start),
                 plane_local.eq(store.base), local.eq(store.base), beyond.eq(store.base >= g.output_depth),
                 unknown.eq(foreign), wrong.eq(faulty),
-                storing_held.eq(store.opcode == isa.Opcode.STORE),
+                storing.eq(store.opcode == isa.Opcode.STORE),
                 finishing_held.eq(store.opcode == isa.Opcode.FINISH),
                 *(kept[name].eq(store[name]) for name, _ in kept.shape()),
             ]

@@ -32,7 +32,7 @@ def analysed_clock(geometry: Geometry, part: Part | None) -> AnalysedClock | Non
 
 
 ANALYSED: dict[int, AnalysedClock] = {
-    0xEF1D29EA: AnalysedClock("7-series, Artix fabric, -1", 8.82),  # pynq-z2, yosys 0.23
-    0x3444FEDE: AnalysedClock("7-series, Artix fabric, -1", 8.46),  # small, yosys 0.70
+    0xEF1D29EA: AnalysedClock("7-series, Artix fabric, -1", 6.57),  # pynq-z2
+    0x3444FEDE: AnalysedClock("7-series, Artix fabric, -1", 6.75),  # small
 }
-"""Whole accelerators by signature: `intramix timing`, hierarchy kept, neither placed nor routed."""
+"""Whole accelerators by signature: `intramix timing`, yosys 0.70, hierarchy kept, neither placed nor routed."""
