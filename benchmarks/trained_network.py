@@ -111,8 +111,7 @@ def measure(case: Case, data: Dataset, options: ReconstructionOptions) -> dict[s
             ))  # fmt: skip
         assert result.fidelity is not None
         found = result.fidelity
-        compiled = QuantizedModel(graph=result.graph, board=board, geometry=geometry).compile(selftest=False)
-        rate = compiled.estimate().frames_per_second
+        rate = QuantizedModel(graph=result.graph, board=board, geometry=geometry).cost().frames_per_second
     return {
         "top1_agreement": found.top1_agreement,
         "sqnr_db": found.sqnr,

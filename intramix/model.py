@@ -9,11 +9,13 @@ from torch import nn
 
 from .compiler.compile import compile_graph
 from .compiler.selftest import with_selftest
+from .cost import cost_of
 from .hdl.geometry import Geometry
 from .lanes import plan_for, scheme_of
 from .platforms.boards import Board
 from .platforms.boards import board as find_board
 from .program import CompiledProgram
+from .quant.assignment.cost import NetworkCost
 from .quant.assignment.methods import find_method
 from .quant.data.data import Dataset, dataset_of
 from .quant.graph.executor import execute
@@ -121,6 +123,15 @@ class QuantizedModel:
         program = compile_graph(self.graph, self.geometry, batch=batch, keep_maps=not reuse_memory)
         compiled = CompiledProgram(program, self.board)
         return self.with_selftest(compiled) if selftest else compiled
+
+    def cost(self) -> NetworkCost:
+        """What the model costs on its board, by the cycle model: frames a second, cycles and bytes of weights.
+
+        Raises
+        ------
+        CompileError: the model does not fit the geometry; the message names the layer, the reason and the remedy.
+        """
+        return cost_of(self.graph, self.board, self.geometry)
 
     def with_selftest(self, compiled: CompiledProgram) -> CompiledProgram:
         """A program of this model with the CRCs that a self-test compares with."""

@@ -21,20 +21,23 @@ from ...quant.data.data import Dataset, load_data
 from ...quant.frontend.preflight import inspect_model
 from ...quant.models import ZOO, Normalisation, Normalised, load_model, own_model
 from ...quant.network.layer_report import layer_reports
-from ...quant.quantize import QuantizationResult, rehearse
+from ...quant.quantize import rehearse
 from ...quant.reconstruction.options import ReconstructionOptions
 from ...quant.training import parallel
 from ...quant.training.recipe import TrainingOptions
-from ..figures.models import AgreementFigures, NarrowedFilters, QuantizedAccuracy, QuantizeFigures
-from ..report.fidelity import Tried, fidelity_figures, show_fidelity
+from ..figures.models import NarrowedFilters, QuantizedAccuracy, QuantizeFigures, RemedyFigures
+from ..report.fidelity import fidelity_figures, show_fidelity, show_remedies
 from ..report.quantization import (
     accuracy_line,
+    agreement_figures,
     layer_figures,
     render_quantization,
+    show_agreement,
     show_findings,
     show_layers,
     show_narrowed,
 )
+from ..report.remedies import Tried, remedies
 from ..shared import training_options
 from ..shared.console import console, step
 from ..shared.errors import UserError
@@ -191,14 +194,22 @@ def quantize(
     layers = layer_reports(result.network, result.graph, dataset.test_images[:REPORT_IMAGES])
     show_layers(f"{name}, {method}", layers)
     show_narrowed(result.narrowed, geometry.accumulator_bits)
-    near = fidelity_figures(result.fidelity, layers)
-    if near:
-        tried = Tried(reconstructed=reconstruct, trained=bool(options.epochs), bits=plan.activation_bits)
-        show_fidelity(near, tried)
     if line := accuracy_line(accuracy):
         console.print(f"accuracy: {line}, of {len(dataset.test_images):,} test images")
-    agreement = _agreement(result)
-    _show_agreement(agreement)
+    agreement = agreement_figures(result)
+    show_agreement(agreement)
+    with step("Estimate the frames a second"):
+        cost = quantized.cost()
+    near = fidelity_figures(result.fidelity, cost)
+    show_fidelity(near, cost, board.name)
+    helping: tuple[RemedyFigures, ...] = ()
+    if near and near.poor:
+        tried = Tried(
+            method=method, reconstructed=reconstruct, trained=bool(options.epochs), bits=plan.activation_bits
+        )
+        with step("Estimate what would help") as told:
+            helping = remedies(quantized, dataset.test_images[:REPORT_IMAGES], tried, cost, told)
+        show_remedies(helping)
     console.print(f"wrote {output}")
     if training.log and log.phases:
         console.print(f"wrote {training.log} and {training.log.with_suffix('.png')}")
@@ -217,6 +228,9 @@ def quantize(
         ),
         agreement=agreement,
         fidelity=near,
+        model_cycles=round(cost.cycles),
+        model_frames_per_second=cost.frames_per_second,
+        remedies=helping,
         layers=tuple(layer_figures(entry) for entry in layers),
         seconds=round(time.monotonic() - started, 2),
     )
@@ -286,25 +300,3 @@ def _with_scheme(geometry: Geometry, board: Board, method: str) -> Geometry:
         console.print(f"{method} has {name} in the LUT lanes: the model remembers it, but `build` and `elaborate` need "
                       f"--lut-scheme {name}")  # fmt: skip
     return found
-
-
-def _agreement(result: QuantizationResult) -> AgreementFigures:
-    """How far the integer model and the fake quantization differ, over all codes of all layers' outputs."""
-    sizes = {name: tensor.channels * tensor.height * tensor.width for name, tensor in result.graph.tensors.items()}
-    total = sum(sizes[entry.tensor] for entry in result.agreement)
-    shares = {
-        field: sum(getattr(entry, field) * sizes[entry.tensor] for entry in result.agreement) / total
-        for field in ("differing", "far")
-    }
-    integer, quantized = result.integer_accuracy, result.quantized_accuracy
-    difference = None if integer is None or quantized is None else integer - quantized
-    return AgreementFigures(**shares, accuracy_difference=difference)
-
-
-def _show_agreement(figures: AgreementFigures) -> None:
-    difference = figures.accuracy_difference
-    note = "" if difference is None else f"; its accuracy is {100 * difference:+.2f} points"
-    console.print(
-        f"The integer model against the fake quantization of the training: {100 * figures.differing:.3f} % of the "
-        f"codes differ, {100 * figures.far:.4f} % by more than 1{note}"
-    )
