@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import NoReturn
 
-from .assignment.allocation import Budget
+from .assignment.budget import Budget
 from .assignment.kept import KeptLayers
 from .assignment.lane_mix import LaneMix
-from .assignment.methods import Method, check_budget, find_method
+from .assignment.methods import Method, check_budgets, find_method
 from .graph.tensors import TENSOR_BITS, is_integer
 from .network.quantizers import SCALE_METHODS
 from .reconstruction.options import ReconstructionOptions
@@ -26,7 +26,7 @@ class QuantizationPlan:
     -------
     lane_mix: of the accelerator's tiles, or the ratio of formats instead.
     method: of the assignment, a name in `methods.METHODS`; it says when formats are assigned anew.
-    budget: for methods with an integer program; None: the size that `lane_mix` gives.
+    budgets: for methods with an integer program, each of another kind; none: what `lane_mix` costs.
     kept: layers whose filters get their own bits, whatever the method gives them; None: none.
     activation_bits: of hidden maps, 2 … 8.
     tensor_bits: of single tensors, 2 … 8, by name; see `QuantizedNetwork`.
@@ -49,7 +49,7 @@ class QuantizationPlan:
 
     lane_mix: LaneMix
     method: str = "variance"
-    budget: Budget | None = None
+    budgets: tuple[Budget, ...] = ()
     kept: KeptLayers | None = None
     activation_bits: int = 5
     tensor_bits: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -65,7 +65,7 @@ class QuantizationPlan:
         if not isinstance(self.lane_mix, LaneMix):
             self._refuse("lane_mix", "a LaneMix", self.lane_mix)
         find_method(self.method)
-        check_budget(self.method, self.budget)
+        check_budgets(self.method, self.budgets)
         low, high = TENSOR_BITS[0], TENSOR_BITS[-1]
         for field, bits in (
             ("activation_bits", self.activation_bits),

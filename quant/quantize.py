@@ -248,7 +248,7 @@ class _Assignment:
         before = _formats(network.to(self.device))
         with parallel.reproducible(tf32=False):
             formats = assign(
-                network, plan.lane_mix, method=plan.method, images=self.images, budget=plan.budget,
+                network, plan.lane_mix, method=plan.method, images=self.images, budgets=plan.budgets,
                 progress=lambda done, total: self.stage("assigning formats", done, total),
             )  # fmt: skip
         if plan.kept is not None:

@@ -13,7 +13,7 @@ from ...files import write_whole
 from ...hdl.geometry import Geometry
 from ...lanes import lane_mix, plan_for, scheme_of
 from ...platforms.boards import Board
-from ...quant.assignment.allocation import Budget
+from ...quant.assignment.budget import Budget
 from ...quant.assignment.kept import KeptLayers
 from ...quant.assignment.lane_mix import LaneMix
 from ...quant.assignment.methods import METHODS, find_method
@@ -89,9 +89,10 @@ class _Command(SectionedCommand):
 @click.option("--ratio", metavar="A:B:C",
               help="How many filters of every layer are Fixed-8 : Fixed-4 : of the LUT lanes' format (default: as "
                    "many as the board has lanes for).")
-@click.option("--budget", metavar="KIND=LIMIT",
+@click.option("--budget", metavar="KIND=LIMIT", multiple=True,
               help="What the formats chosen by hbp and hawq-v3 may cost. KIND is size, bit-operations or latency, "
-                   "LIMIT a share of what 8 bits everywhere cost, as in size=60%.")
+                   "LIMIT a share of what 8 bits everywhere cost, as in size=60%. Once for every kind (default: what "
+                   "the board's own mix costs; hbp's is no slower either).")
 @click.option("--keep", metavar="BITS:LAYERS",
               help="Give all filters of some layers so many bits, whatever the method gives them: 8:first,last,"
                    "depthwise, or by name, 8:stem,blocks.0.*. Layers of 8 bits take two passes, or more tiles.")
@@ -114,7 +115,7 @@ class _Command(SectionedCommand):
 def quantize(
     model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
     test_images: int | None, classes: int | None, weights: Path | None, normalisation: str, method: str,
-    ratio: str | None, budget: str | None, keep: str | None, hidden_bits: int | None, refine: bool,
+    ratio: str | None, budget: tuple[str, ...], keep: str | None, hidden_bits: int | None, refine: bool,
     reconstruct: bool, training: TrainingChoice, output: Path, report: Path | None, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
@@ -133,7 +134,7 @@ def quantize(
     docs/quantization.md explains the methods, docs/imagenet.md the published recipes.
     """
     started = time.monotonic()
-    limit = Budget.parse(budget) if budget else None
+    limits = tuple(Budget.parse(each) for each in budget)
     kept = KeptLayers.parse(keep) if keep else None
     normalised = Normalisation.parse(normalisation)
     options = find_method(method).options(**training.recipe)
@@ -160,7 +161,7 @@ def quantize(
             return checkpoint_of(training.checkpoint, phase, resume=training.resume, conditions=conditions)
 
         plan = plan_for(
-            geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budget=limit, training=options,
+            geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budgets=limits, training=options,
             kept=kept, refined=refine, reconstruction=ReconstructionOptions() if reconstruct else None, name=name,
         )  # fmt: skip
         findings = inspect_model(network, dataset.image_shape) if report else ()
@@ -177,8 +178,9 @@ def quantize(
             )  # fmt: skip
             train_float(network, dataset, recipe, log, checkpoint=saved("float"), device=training.device)
         conditions |= {
-            "weights": fingerprint(network), "method": method, "board": board.name, "ratio": ratio, "budget": budget,
-            "keep": keep, "bits": hidden_bits or geometry.activation_bits, "lut_scheme": geometry.lut_scheme.name,
+            "weights": fingerprint(network), "method": method, "board": board.name, "ratio": ratio,
+            "budget": list(budget), "keep": keep, "bits": hidden_bits or geometry.activation_bits,
+            "lut_scheme": geometry.lut_scheme.name,
         }  # fmt: skip
         quantized = quantize_with_progress(
             network, dataset, board, geometry, plan, log=log, checkpoint=saved("quantized"), device=training.device,
