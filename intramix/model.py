@@ -1,6 +1,7 @@
 """A quantized model as a person uses it: made from a PyTorch model, saved, asked, simulated and compiled."""
 
 import dataclasses
+import functools
 import os
 from typing import Any
 
@@ -175,10 +176,14 @@ def quantize(
     DataError: the images or labels cannot be used.
     CaptureError, QuantizationError: the model cannot be quantized; the message names the layer and a remedy.
     CompileError: the accelerator cannot run it; found out before anything is trained.
+    TargetMissedError: no assignment reaches the plan's target.
     """
     target = find_board(board) if isinstance(board, str) else board
     geometry = geometry or scheme_of(plan.method if plan else method, target, target.geometry)
     plan = plan or plan_for(geometry, method=method, training=find_method(method).options(epochs=epochs))
     data = images if isinstance(images, Dataset) else dataset_of(images, labels)
-    result = quantize_network(model, data, plan, check=lambda graph: compile_graph(graph, geometry), **training)
+    result = quantize_network(
+        model, data, plan, check=lambda graph: compile_graph(graph, geometry),
+        cost_of=functools.partial(cost_of, board=target, geometry=geometry), **training,
+    )  # fmt: skip
     return QuantizedModel(graph=result.graph, board=target, geometry=geometry, quantization=result)

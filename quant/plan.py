@@ -8,6 +8,7 @@ from .assignment.budget import Budget
 from .assignment.kept import KeptLayers
 from .assignment.lane_mix import LaneMix
 from .assignment.methods import Method, check_budgets, find_method
+from .assignment.target import Target
 from .graph.tensors import TENSOR_BITS, is_integer
 from .network.quantizers import SCALE_METHODS
 from .reconstruction.options import ReconstructionOptions
@@ -28,6 +29,8 @@ class QuantizationPlan:
     method: of the assignment, a name in `methods.METHODS`; it says when formats are assigned anew.
     budgets: for methods with an integer program, each of another kind; none: what `lane_mix` costs.
     kept: layers whose filters get their own bits, whatever the method gives them; None: none.
+    target: how near to the float model the network must be: layers get 8 bits until it is, at the smallest cost. None:
+        the method's formats stay.
     activation_bits: of hidden maps, 2 … 8.
     tensor_bits: of single tensors, 2 … 8, by name; see `QuantizedNetwork`.
     pooled_bits: of what a max pool reads, at most: those of the accelerator's slots, 2 … 8.
@@ -51,6 +54,7 @@ class QuantizationPlan:
     method: str = "variance"
     budgets: tuple[Budget, ...] = ()
     kept: KeptLayers | None = None
+    target: Target | None = None
     activation_bits: int = 5
     tensor_bits: Mapping[str, int] = dataclasses.field(default_factory=dict)
     pooled_bits: int = 8
@@ -85,6 +89,9 @@ class QuantizationPlan:
         if sum(chosen.values()) > 1:
             several = " and ".join(field for field, given in chosen.items() if given)
             raise PlanError(f"plan: {several} exclude each other; leave out all but one")
+
+        if self.target is not None and self.epochs:
+            raise PlanError("plan: a target needs training with 0 epochs (--epochs 0): training assigns formats itself")
 
     @property
     def preset(self) -> Method:

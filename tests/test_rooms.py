@@ -41,6 +41,7 @@ ORDERS = {
         ("training",),
         ("assignment", "reconstruction"),
         ("plan",),
+        ("targeting",),
         ("quantize",),
     ),
     "compiler": (

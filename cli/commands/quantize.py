@@ -17,15 +17,18 @@ from ...quant.assignment.budget import Budget
 from ...quant.assignment.kept import KeptLayers
 from ...quant.assignment.lane_mix import LaneMix
 from ...quant.assignment.methods import METHODS, find_method
+from ...quant.assignment.target import Target
 from ...quant.data.data import Dataset, load_data
 from ...quant.frontend.preflight import inspect_model
 from ...quant.models import ZOO, Normalisation, Normalised, load_model, own_model
 from ...quant.network.layer_report import layer_reports
 from ...quant.quantize import rehearse
 from ...quant.reconstruction.options import ReconstructionOptions
+from ...quant.targeting import TargetMissedError
 from ...quant.training import parallel
 from ...quant.training.recipe import TrainingOptions
 from ..figures.models import NarrowedFilters, QuantizedAccuracy, QuantizeFigures, RemedyFigures
+from ..report.candidates import candidate_figures, show_candidates
 from ..report.fidelity import fidelity_figures, show_fidelity, show_remedies
 from ..report.quantization import (
     accuracy_line,
@@ -55,8 +58,8 @@ class _Command(SectionedCommand):
     sections: ClassVar = {
         "Model and data": ("data", "image_size", "images_per_class", "test_images", "classes", "weights",
                            "normalisation"),
-        "Formats": ("board_name", "method", "ratio", "budget", "keep", "hidden_bits", "activation_bits",
-                    "lut_scheme", "refine", "reconstruct"),
+        "Formats": ("board_name", "method", "ratio", "budget", "keep", "target_sqnr", "target_agreement", "hidden_bits",
+                    "activation_bits", "lut_scheme", "refine", "reconstruct"),
         "Training": training_options.NAMES[: training_options.NAMES.index("device")],
         "Running it": training_options.NAMES[training_options.NAMES.index("device") :],
         "Results": ("output", "report", "json_path"),
@@ -96,6 +99,12 @@ class _Command(SectionedCommand):
 @click.option("--keep", metavar="BITS:LAYERS",
               help="Give all filters of some layers so many bits, whatever the method gives them: 8:first,last,"
                    "depthwise, or by name, 8:stem,blocks.0.*. Layers of 8 bits take two passes, or more tiles.")
+@click.option("--target-sqnr", type=float, metavar="DB",
+              help="Give layers 8 bits until the scores have this SQNR against the float model's, on training images "
+                   "held out from calibration: those first whose rounding makes most noise for the cycles that it "
+                   "costs. Of what reaches it, the most frames/s are taken. With --epochs 0.")
+@click.option("--target-agreement", type=float, metavar="PERCENT",
+              help="The same until so many of the float model's decisions are kept; with --target-sqnr, both.")
 @click.option("--bits", "hidden_bits", type=click.IntRange(2, 8),
               help="Bits of the activations between layers (default: as many as the accelerator has for one).")
 @click.option("--refine", is_flag=True,
@@ -115,8 +124,9 @@ class _Command(SectionedCommand):
 def quantize(
     model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
     test_images: int | None, classes: int | None, weights: Path | None, normalisation: str, method: str,
-    ratio: str | None, budget: tuple[str, ...], keep: str | None, hidden_bits: int | None, refine: bool,
-    reconstruct: bool, training: TrainingChoice, output: Path, report: Path | None, json_path: Path | None,
+    ratio: str | None, budget: tuple[str, ...], keep: str | None, target_sqnr: float | None,
+    target_agreement: float | None, hidden_bits: int | None, refine: bool, reconstruct: bool,
+    training: TrainingChoice, output: Path, report: Path | None, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
 
@@ -136,6 +146,10 @@ def quantize(
     started = time.monotonic()
     limits = tuple(Budget.parse(each) for each in budget)
     kept = KeptLayers.parse(keep) if keep else None
+    target = None
+    if target_sqnr is not None or target_agreement is not None:
+        share = None if target_agreement is None else target_agreement / 100
+        target = Target(sqnr=target_sqnr, agreement=share)
     normalised = Normalisation.parse(normalisation)
     options = find_method(method).options(**training.recipe)
     device = training.device.find()
@@ -162,7 +176,8 @@ def quantize(
 
         plan = plan_for(
             geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budgets=limits, training=options,
-            kept=kept, refined=refine, reconstruction=ReconstructionOptions() if reconstruct else None, name=name,
+            kept=kept, target=target, refined=refine,
+            reconstruction=ReconstructionOptions() if reconstruct else None, name=name,
         )  # fmt: skip
         findings = inspect_model(network, dataset.image_shape) if report else ()
         if findings:
@@ -180,11 +195,15 @@ def quantize(
         conditions |= {
             "weights": fingerprint(network), "method": method, "board": board.name, "ratio": ratio,
             "budget": list(budget), "keep": keep, "bits": hidden_bits or geometry.activation_bits,
-            "lut_scheme": geometry.lut_scheme.name,
+            "lut_scheme": geometry.lut_scheme.name, "target": str(target),
         }  # fmt: skip
-        quantized = quantize_with_progress(
-            network, dataset, board, geometry, plan, log=log, checkpoint=saved("quantized"), device=training.device,
-        )  # fmt: skip
+        try:
+            quantized = quantize_with_progress(
+                network, dataset, board, geometry, plan, log=log, checkpoint=saved("quantized"), device=training.device,
+            )  # fmt: skip
+        except TargetMissedError as missed:
+            show_candidates(missed.candidates, None, method)
+            raise
         if parallel.rank():
             return
     quantized.save(output)
@@ -196,6 +215,8 @@ def quantize(
     layers = layer_reports(result.network, result.graph, dataset.test_images[:REPORT_IMAGES])
     show_layers(f"{name}, {method}", layers)
     show_narrowed(result.narrowed, geometry.accumulator_bits)
+    if result.candidates:
+        show_candidates(result.candidates, result.chosen, method)
     if line := accuracy_line(accuracy):
         console.print(f"accuracy: {line}, of {len(dataset.test_images):,} test images")
     agreement = agreement_figures(result)
@@ -233,6 +254,7 @@ def quantize(
         model_cycles=round(cost.cycles),
         model_frames_per_second=cost.frames_per_second,
         remedies=helping,
+        candidates=candidate_figures(result.candidates, result.chosen),
         layers=tuple(layer_figures(entry) for entry in layers),
         seconds=round(time.monotonic() - started, 2),
     )

@@ -79,6 +79,20 @@ class RemedyFigures:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CandidateFigures:
+    """An assignment that was tried to reach a target."""
+
+    layers: Annotated[tuple[str, ...], Means("names of those that have 8 bits for all their filters beside what the "
+                                             "method gave them")]  # fmt: skip
+    top1_agreement: Annotated[Share | None, Means("as of `fidelity`, on training images held out from calibration")]
+    sqnr_db: Annotated[float | None, Means("likewise", "dB")]
+    model_frames_per_second: Annotated[float, Means("by the cycle model, at the board's clock", "frames/s")]
+    weight_bytes: Annotated[int, Means("of all weights", "bytes")]
+    reached: Annotated[bool, Means("whether it reaches the target by itself, before `--reconstruct` or `--refine`")]
+    taken: Annotated[bool, Means("whether it is the model's")]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class QuantizeFigures:
     """What `quantize` writes."""
 
@@ -96,6 +110,8 @@ class QuantizeFigures:
     model_cycles: Annotated[int, Means("of a frame on the board, by the cycle model", "cycles")]
     model_frames_per_second: Annotated[float, Means("by the cycle model, at the board's clock", "frames/s")]
     remedies: Annotated[tuple[RemedyFigures, ...], Means("what to try next, if `fidelity.poor`")]
+    candidates: Annotated[tuple[CandidateFigures, ...], Means("the assignments that were tried to reach "
+                                                              "`--target-sqnr` and `--target-agreement`")]  # fmt: skip
     layers: Annotated[tuple[QuantizedLayer, ...], Means("in order of execution")]
     seconds: Annotated[float, Means("wall-clock time", "s")]
 

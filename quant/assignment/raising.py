@@ -64,7 +64,7 @@ class Variants:
     """
 
     def __init__(self, network: QuantizedNetwork, cost_of: CostOf, accumulator_bits: int | None) -> None:
-        self.network = copy.deepcopy(network)
+        self.network = copy.deepcopy(network).cpu()
         self._cost_of, self._accumulator_bits = cost_of, accumulator_bits
 
     def take(self, formats: Mapping[str, Formats]) -> None:
