@@ -21,8 +21,9 @@ from intramix.files import write_json
 from intramix.lanes import lane_mix
 from intramix.platforms.boards import board as find_board
 from intramix.quant.assignment import channel_bits
-from intramix.quant.assignment.allocation import AllocationProblem, allocate
+from intramix.quant.assignment.allocation import allocate
 from intramix.quant.assignment.budget import Budget
+from intramix.quant.assignment.problem import AllocationProblem
 from intramix.quant.assignment.sensitivity import trained
 from intramix.quant.frontend.capture import capture
 from intramix.quant.frontend.fold import fold

@@ -1,5 +1,6 @@
 """`intramix quantize`: a PyTorch model into an integer model."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,26 +22,15 @@ from ...quant.assignment.target import Target
 from ...quant.data.data import Dataset, load_data
 from ...quant.frontend.preflight import inspect_model
 from ...quant.models import ZOO, Normalisation, Normalised, load_model, own_model
-from ...quant.network.layer_report import layer_reports
 from ...quant.quantize import rehearse
 from ...quant.reconstruction.options import ReconstructionOptions
 from ...quant.targeting import TargetMissedError
 from ...quant.training import parallel
 from ...quant.training.recipe import TrainingOptions
-from ..figures.models import NarrowedFilters, QuantizedAccuracy, QuantizeFigures, RemedyFigures
-from ..report.candidates import candidate_figures, show_candidates
-from ..report.fidelity import fidelity_figures, show_fidelity, show_remedies
-from ..report.quantization import (
-    accuracy_line,
-    agreement_figures,
-    layer_figures,
-    render_quantization,
-    show_agreement,
-    show_findings,
-    show_layers,
-    show_narrowed,
-)
-from ..report.remedies import Tried, remedies
+from ..report.candidates import show_candidates
+from ..report.quantization import render_quantization, show_findings
+from ..report.quantized import report_quantized
+from ..report.remedies import Tried
 from ..shared import training_options
 from ..shared.console import console, step
 from ..shared.errors import UserError
@@ -49,9 +39,6 @@ from ..shared.output import write_figures
 from ..shared.training import checkpoint_of, fingerprint, quantize_with_progress, train_float
 from ..shared.training_log import TrainingLog
 from ..shared.training_options import TrainingChoice
-
-REPORT_IMAGES = 16
-"""Images that the layers' distance from the float model is measured with."""
 
 
 class _Command(SectionedCommand):
@@ -194,7 +181,7 @@ def quantize(
             train_float(network, dataset, recipe, log, checkpoint=saved("float"), device=training.device)
         conditions |= {
             "weights": fingerprint(network), "method": method, "board": board.name, "ratio": ratio,
-            "budget": list(budget), "keep": keep, "bits": hidden_bits or geometry.activation_bits,
+            "budget": list(budget) or None, "keep": keep, "bits": hidden_bits or geometry.activation_bits,
             "lut_scheme": geometry.lut_scheme.name, "target": str(target),
         }  # fmt: skip
         try:
@@ -207,57 +194,17 @@ def quantize(
         if parallel.rank():
             return
     quantized.save(output)
-    result = quantized.quantization
-    assert result is not None
-    accuracy = QuantizedAccuracy(
-        float=result.float_accuracy, quantized=result.quantized_accuracy, integer=result.integer_accuracy
-    )
-    layers = layer_reports(result.network, result.graph, dataset.test_images[:REPORT_IMAGES])
-    show_layers(f"{name}, {method}", layers)
-    show_narrowed(result.narrowed, geometry.accumulator_bits)
-    if result.candidates:
-        show_candidates(result.candidates, result.chosen, method)
-    if line := accuracy_line(accuracy):
-        console.print(f"accuracy: {line}, of {len(dataset.test_images):,} test images")
-    agreement = agreement_figures(result)
-    show_agreement(agreement)
-    with step("Estimate the frames a second"):
-        cost = quantized.cost()
-    near = fidelity_figures(result.fidelity, cost)
-    show_fidelity(near, cost, board.name)
-    helping: tuple[RemedyFigures, ...] = ()
-    if near and near.poor:
-        tried = Tried(
-            method=method, reconstructed=reconstruct, trained=bool(options.epochs), bits=plan.activation_bits
-        )
-        with step("Estimate what would help") as told:
-            helping = remedies(quantized, dataset.test_images[:REPORT_IMAGES], tried, cost, told)
-        show_remedies(helping)
+    tried = Tried(method=method, reconstructed=reconstruct, trained=bool(options.epochs), bits=plan.activation_bits)
+    reported = report_quantized(quantized, dataset.test_images, tried, name)
     console.print(f"wrote {output}")
     if training.log and log.phases:
         console.print(f"wrote {training.log} and {training.log.with_suffix('.png')}")
     if report:
-        write_whole(report, render_quantization(f"{name}, {method}, {board.name}", findings, layers, accuracy))
+        title = f"{name}, {method}, {board.name}"
+        page = render_quantization(title, findings, reported.layers, reported.figures.accuracy)
+        write_whole(report, page)
         console.print(f"[bold]{report}[/] has every operator and layer, and the format of every channel.")
-    figures = QuantizeFigures(
-        network=name,
-        method=method,
-        board=board.name,
-        activation_bits=hidden_bits or geometry.activation_bits,
-        accuracy=accuracy,
-        narrowed=tuple(
-            NarrowedFilters(layer=each.layer, filters=each.filters, given=each.given.name, taken=each.taken.name)
-            for each in result.narrowed
-        ),
-        agreement=agreement,
-        fidelity=near,
-        model_cycles=round(cost.cycles),
-        model_frames_per_second=cost.frames_per_second,
-        remedies=helping,
-        candidates=candidate_figures(result.candidates, result.chosen),
-        layers=tuple(layer_figures(entry) for entry in layers),
-        seconds=round(time.monotonic() - started, 2),
-    )
+    figures = dataclasses.replace(reported.figures, seconds=round(time.monotonic() - started, 2))
     write_figures(json_path, figures)
 
 

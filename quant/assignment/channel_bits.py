@@ -11,9 +11,10 @@ import numpy as np
 from ..graph.formats import Scheme, WeightFormat
 from ..network.model import QuantizedNetwork
 from ..network.quantizers import Formats
-from .allocation import NARROW_BITS, AllocationProblem, ChannelSet, allocate
+from .allocation import allocate
 from .budget import Budget
 from .lane_mix import JointGroup, LaneMix, collect, joint_groups
+from .problem import NARROW_BITS, AllocationProblem, ChannelSet
 from .sensitivity import Measures, trained, weight_errors
 
 CHANNEL_BITS = (2, 3, 4, 5, 6, 7, 8)

@@ -6,9 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from intramix.quant.assignment.allocation import AllocationProblem, ChannelSet, allocate
+from intramix.quant.assignment.allocation import allocate
 from intramix.quant.assignment.budget import Budget, BudgetError
 from intramix.quant.assignment.lane_mix import LaneMix
+from intramix.quant.assignment.problem import AllocationProblem, ChannelSet
 from intramix.quant.graph.formats import FIXED4, SP2_4
 
 MIXES = [LaneMix(1, 2, 1, FIXED4), LaneMix(1, 1, 2, SP2_4), LaneMix(0, 1, 3, FIXED4), LaneMix(2, 2, 0)]
