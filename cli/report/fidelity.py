@@ -7,12 +7,14 @@ from ...quant.assignment.cost import NetworkCost
 from ...quant.network.fidelity import LEAST_AGREEMENT, LEAST_SQNR, Fidelity
 from ..figures.models import FidelityFigures, RemedyFigures
 from ..shared.console import console, table
-from ..shared.tables import percent
+from ..shared.tables import counted, percent
 
 _COLUMNS = [("decisions as in float", "right"), ("SQNR of scores", "right"), ("weight bytes", "right"),
             ("frames/s, estimated", "right"), ("test images", "right")]  # fmt: skip
 _REMEDY_COLUMNS = [("to try next", "left"), ("what it does", "left"), ("frames/s, estimated", "right"),
                    ("weight bytes", "right")]  # fmt: skip
+_NAMES = 2
+"""Of further layers that an option may have in the table."""
 
 
 def fidelity_figures(found: Fidelity | None, cost: NetworkCost) -> FidelityFigures | None:
@@ -44,6 +46,16 @@ def show_remedies(remedies: Sequence[RemedyFigures]) -> None:
         soft_wrap=True,
     )
     rows = [
-        [it.option, it.meaning, f"{it.model_frames_per_second:,.1f}", f"{it.weight_bytes:,}"] for it in remedies
-    ]  # fmt: skip
-    table("what would help", _REMEDY_COLUMNS, rows, spare=("weight bytes",))
+        [_short(it.option), it.meaning, f"{it.model_frames_per_second:,.1f}", f"{it.weight_bytes:,}"]
+        for it in remedies
+    ]
+    table("what would help", _REMEDY_COLUMNS, rows, spare=("what it does", "weight bytes"))
+    for it in remedies:
+        if _short(it.option) != it.option:
+            console.print(f"{_short(it.option)}: {it.option}", soft_wrap=True, markup=False)
+
+
+def _short(option: str) -> str:
+    """An option that names many layers, for a table."""
+    first, *others = option.split(",")
+    return option if len(others) <= _NAMES else f"{first}, and {counted(len(others), 'more layer')}"

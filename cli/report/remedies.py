@@ -10,10 +10,12 @@ from ...cost import cost_of
 from ...hdl.geometry import Geometry
 from ...lanes import scheme_of
 from ...model import QuantizedModel
+from ...platforms.boards import Board
 from ...quant.assignment.cost import NetworkCost
 from ...quant.assignment.raising import Variants, raised
 from ...quant.assignment.sensitivity import trained
 from ...quant.network.export import export
+from ...quant.network.model import QuantizedNetwork
 from ...quant.network.quantizers import Formats
 from ...quant.network.tensor_bits import bits_of_owners
 from ..figures.models import RemedyFigures
@@ -70,17 +72,14 @@ def _costed(
     """What costs frames or bytes."""
     result, geometry = model.quantization, model.geometry
     assert result is not None
-    variants = Variants(
-        result.network, functools.partial(cost_of, board=model.board, geometry=geometry), geometry.accumulator_bits
-    )
+    variants = _variants(result.network, model)
 
     def remedy(
         option: str, meaning: str, formats: Mapping[str, Formats], lanes: Geometry = geometry
     ) -> Iterator[RemedyFigures]:
-        told(option)
-        variants.take(formats)
+        told(option.partition(",")[0])
         try:
-            cost = cost_of(export(variants.network), model.board, lanes)
+            cost = variants.cost(formats) if lanes == geometry else _cost(variants, formats, model.board, lanes)
         except ValueError:  # beyond the board: not to be advised
             return
         yield _remedy(option, meaning, cost)
@@ -94,11 +93,31 @@ def _costed(
         lanes = scheme_of(EIGHT_BITS, model.board, geometry)
         yield from remedy(f"--method {EIGHT_BITS}", "8 bits for all weights", everything, lanes)
     if tried.bits < _MOST_BITS:
-        network = variants.network
-        bits = bits_of_owners(network.graph, _MOST_BITS, {}, pooled_bits=geometry.activation_bits)
-        for owner, count in bits.items():
-            network.quantizer(owner).bits = count
-        yield from remedy(f"--bits {_MOST_BITS}", "activations in two passes of the accelerator", result.formats)
+        meaning = "activations in two passes of the accelerator"
+        variants = _wider(result.network, model)
+        yield from remedy(f"--bits {_MOST_BITS}", meaning, result.formats)
+
+
+def _cost(variants: Variants, formats: Mapping[str, Formats], board: Board, lanes: Geometry) -> NetworkCost:
+    """With other LUT lanes. Raises ValueError where the board cannot run it."""
+    variants.take(formats)
+    return cost_of(export(variants.network), board, lanes)
+
+
+def _variants(network: QuantizedNetwork, model: QuantizedModel) -> Variants:
+    geometry = model.geometry
+    return Variants(
+        network, functools.partial(cost_of, board=model.board, geometry=geometry), geometry.accumulator_bits
+    )
+
+
+def _wider(network: QuantizedNetwork, model: QuantizedModel) -> Variants:
+    """With as many bits as can be for all hidden maps; the ranges stay, since they cost nothing."""
+    variants = _variants(network, model)
+    bits = bits_of_owners(network.graph, _MOST_BITS, {}, pooled_bits=model.geometry.activation_bits)
+    for owner, count in bits.items():
+        variants.network.quantizer(owner).bits = count
+    return variants
 
 
 def _noisiest(variants: Variants, images: Tensor, formats: Mapping[str, Formats]) -> list[str]:

@@ -66,6 +66,7 @@ class Variants:
     def __init__(self, network: QuantizedNetwork, cost_of: CostOf, accumulator_bits: int | None) -> None:
         self.network = copy.deepcopy(network).cpu()
         self._cost_of, self._accumulator_bits = cost_of, accumulator_bits
+        self._known: dict[tuple[tuple[str, Formats], ...], NetworkCost] = {}
 
     def take(self, formats: Mapping[str, Formats]) -> None:
         """Gives `network` the formats, with fewer bits where the accumulators take no more."""
@@ -74,14 +75,17 @@ class Variants:
             fit_accumulators(self.network, self._accumulator_bits)
 
     def cost(self, formats: Mapping[str, Formats]) -> NetworkCost:
-        """What the network costs with the formats, which it takes.
+        """What the network costs with the formats, which it takes; the same formats are not asked for twice.
 
         Raises
         ------
         ValueError: the accelerator cannot run it, in the words of `cost_of`.
         """
         self.take(formats)
-        return self._cost_of(export(self.network))
+        key = tuple(sorted(formats.items()))
+        if key not in self._known:
+            self._known[key] = self._cost_of(export(self.network))
+        return self._known[key]
 
     def order(self, images: Tensor, formats: Mapping[str, Formats]) -> dict[str, float]:
         """The layers that 8 bits for all their filters would make less noisy, and by how much (`rounding_noise`): the

@@ -43,3 +43,12 @@ def test_remedies_are_said_with_their_cost(capsys: pytest.CaptureFixture[str]) -
     printed = capsys.readouterr().out
     for text in ("hardly of use", "8 dB", "70 %", "--keep 8:a", "12.3", "5,678"):
         assert text in printed
+
+
+def test_an_option_of_many_layers_stands_below_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    option = "--keep 8:" + ",".join(f"blocks.{index}.project" for index in range(30))
+    show_remedies([RemedyFigures(option=option, meaning="x", model_frames_per_second=12.34, weight_bytes=5678)])
+    printed = capsys.readouterr().out
+    assert "--keep 8:blocks.0.project, and 29 more layers" in printed
+    assert "12.3" in printed, "no column of figures is left out"
+    assert f": {option}\n" in printed

@@ -91,3 +91,16 @@ def test_the_network_itself_is_left_alone(network: QuantizedNetwork) -> None:
     assert network.convolutions["one"].formats == (FIXED8,) * 8
     assert torch.equal(network.convolutions["one"].scale, before)
     assert {kind.bits for kind in variants.network.convolutions["last"].formats} & {2, 3}, "14-bit accumulators"
+
+
+def test_the_same_formats_are_compiled_once(network: QuantizedNetwork) -> None:
+    asked = []
+
+    def cost_of(graph: IntegerGraph) -> NetworkCost:
+        asked.append(graph)
+        return NetworkCost(frames_per_second=float(len(asked)), cycles=1.0, layer_cycles={}, weight_bytes=0)
+
+    variants = Variants(network, cost_of, None)
+    four, eight = all_of(network, FIXED4), all_of(network, FIXED8)
+    assert [variants.cost(kinds).frames_per_second for kinds in (four, eight, four, eight)] == [1.0, 2.0, 1.0, 2.0]
+    assert variants.network.convolutions["one"].formats == (FIXED8,) * 8, "those asked for last are taken"
