@@ -1,5 +1,6 @@
 """Methods: each paper's rule on weights made for it, its ratios in every layer, and its refusals."""
 
+import copy
 from collections import Counter
 
 import numpy as np
@@ -9,7 +10,13 @@ import torch
 from intramix.quant.assignment.budget import Budget
 from intramix.quant.assignment.lane_mix import LaneMix, joint_groups
 from intramix.quant.assignment.methods import METHODS, MethodError, assign, find_method
-from intramix.quant.assignment.sensitivity import hessian_eigenvalues, output_errors, trained, weight_variances
+from intramix.quant.assignment.sensitivity import (
+    hessian_eigenvalues,
+    hessian_traces,
+    output_errors,
+    trained,
+    weight_variances,
+)
 from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4
 from intramix.quant.graph.graph import Convolution
 from intramix.quant.models import Demo
@@ -113,6 +120,17 @@ def test_hbp_uses_several_widths_and_the_lanes_own_size(network: QuantizedNetwor
     for name in trained(network):
         wide = sum(kind.bits > 4 for kind in formats[name])
         assert wide <= mix.fixed8 * -(-len(formats[name]) // mix.tile), "so many Fixed-8 lanes have the tiles"
+
+
+def test_hbp_does_not_take_bits_from_filters_that_only_these_images_leave_dead(network: QuantizedNetwork) -> None:
+    """Their trace is 0, though others may need them."""
+    some = copy.deepcopy(network)
+    dead = [3, 7, 11]
+    with torch.no_grad():
+        some.convolutions[ALONE].bias[dead] -= 1000.0
+    assert hessian_traces(some, IMAGES)[ALONE][dead].tolist() == [0.0] * 3
+    formats = assign(some, mix_for("hbp"), method="hbp", images=IMAGES)
+    assert all(formats[ALONE][index].bits >= 4 for index in dead)
 
 
 def test_hbp_under_a_budget_of_size_alone_knows_no_lanes(network: QuantizedNetwork) -> None:
