@@ -7,7 +7,7 @@ from ..sensitivity import hessian_traces
 from .hessian_images import hessian_images
 from .method import Method, Request
 
-LEAST_TRACE = 0.1
+LEAST_TRACE = 0.3
 """Of the mean of its layer: what the trace of a filter is taken to be at least."""
 
 
@@ -18,7 +18,7 @@ def hbp(request: Request) -> dict[str, Formats]:
     were not available: this is built from its abstract and HAWQ-V2/V3's sensitivity, see `bits_per_channel`. Chosen:
     groups of 8 channels, sorted by sensitivity; the assignment is made once, before training; without a budget the
     size of the lanes' own mix, in no more tiles than the mix needs, so that it is as fast. Traces come from few images,
-    on which a filter may be dead that others need: each counts as a tenth of its layer's mean at least.
+    on which a filter may be dead that others need: each counts as 0.3 of its layer's mean at least.
     """
     network, mix = request.network, request.mix
     budgets = request.budgets or (lane_mix_size(network, mix), lane_mix_latency(network, mix))
