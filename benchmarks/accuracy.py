@@ -1,11 +1,11 @@
-"""Accuracy of every method and baseline, mean and spread over seeds, calibrated only, refined, and fine-tuned.
+"""Accuracy of every method and baseline, mean and spread over seeds: calibrated, refined, reconstructed, fine-tuned.
 
     python -m benchmarks.accuracy --json build/accuracy.json [--plot FILE.svg] [--model resnet-tiny …] [--seeds 3]
                                   [--device cuda --jobs 14]
 
 Each seed trains its own float model (weights and order of images); all methods start from it. Every method has the lane
 mix of the board's tile with the LUT lanes of its own scheme, and the same activation bits; `hbp` and `hawq-v3` have the
-budget of that mix's size. What is measured is the integer graph, by the exact executor. With --json the sweep goes on
+budget of that mix. What is measured is the integer graph, by the exact executor. With --json the sweep goes on
 where it was stopped: results are in the file, float models beside it. Seeds are the outer loop, so that a sweep that is
 cut short has all methods with fewer seeds.
 """
@@ -35,13 +35,14 @@ from intramix.quant.data.data import Dataset, load_data
 from intramix.quant.models import load_model
 from intramix.quant.plan import QuantizationPlan
 from intramix.quant.quantize import quantize
+from intramix.quant.reconstruction.options import ReconstructionOptions
 from intramix.quant.training.checkpoint import Checkpoint
 from intramix.quant.training.device import TrainingDevice
 from intramix.quant.training.predict import accuracy
 from intramix.quant.training.train import TrainingOptions, train
 from intramix.svg import svg
 
-WAYS = ("calibrated", "refined", "fine-tuned")
+WAYS = ("calibrated", "refined", "reconstructed", "fine-tuned")
 FLOAT_EPOCHS = {"resnet-tiny": 3}
 BASELINES = ("fixed-8", "fixed-4", "sp2-4", "pot-4")
 
@@ -52,8 +53,9 @@ def measure(model: nn.Module, data: Dataset, method: str, way: str, *, lanes: La
     started = time.process_time()
     options = METHODS[method].options(epochs=epochs if way == "fine-tuned" else 0, batch_size=64, seed=seed)
     plan = QuantizationPlan(
-        lane_mix=lanes, method=method, activation_bits=bits, training=options, refined=way == "refined"
-    )
+        lane_mix=lanes, method=method, activation_bits=bits, training=options, refined=way == "refined",
+        reconstruction=ReconstructionOptions(seed=seed) if way == "reconstructed" else None,
+    )  # fmt: skip
     result = quantize(copy.deepcopy(model), data, plan, device=TrainingDevice(name=device))
     weights = [(kind.bits, module.weight[0].numel()) for module in result.network.convolutions.values()
                for kind in module.formats if not module.layer.exact]  # fmt: skip
@@ -85,7 +87,7 @@ def table(results: dict[str, Any]) -> str:
     for model in dict.fromkeys(key.split(", ")[0] for key in results):
         scores = _scores(results, f"{model}, float")
         lines += ["", f"**{model}**, float {_spread(scores)} % ({len(scores)} seeds)", ""]
-        lines += [f"| method | weight bytes | {' | '.join(WAYS)} |", "|---|---|---|---|---|"]
+        lines += [f"| method | weight bytes | {' | '.join(WAYS)} |", "|---" * (2 + len(WAYS)) + "|"]
         for method in METHODS:
             sizes = [entry["weight_bytes"] for key, entry in results.items() if key.startswith(f"{model}, {method},")]
             if sizes:
@@ -104,7 +106,7 @@ def plot(results: dict[str, Any]) -> str:
     for axes, model in zip(figure.subplots(1, len(models), sharey=True, squeeze=False)[0], models):
         reference = statistics.mean(_scores(results, f"{model}, float"))
         axes.axvline(reference, color="#7b8794", linewidth=1, linestyle="--", label="float")
-        for way, colour, offset in zip(WAYS, ("#3bc9db", "#0b7285", "#f08c00"), (-0.2, 0.0, 0.2)):
+        for way, colour, offset in zip(WAYS, ("#3bc9db", "#0b7285", "#2f9e44", "#f08c00"), (-0.24, -0.08, 0.08, 0.24)):
             for row, method in enumerate(methods):
                 if scores := _scores(results, f"{model}, {method}, {way}"):
                     spread = statistics.stdev(scores) if len(scores) > 1 else 0.0

@@ -21,7 +21,9 @@ from intramix.files import write_json
 from intramix.lanes import lane_mix
 from intramix.platforms.boards import board as find_board
 from intramix.quant.assignment import channel_bits
-from intramix.quant.assignment.allocation import AllocationProblem, Budget, allocate
+from intramix.quant.assignment.allocation import allocate
+from intramix.quant.assignment.budget import Budget
+from intramix.quant.assignment.problem import AllocationProblem
 from intramix.quant.assignment.sensitivity import trained
 from intramix.quant.frontend.capture import capture
 from intramix.quant.frontend.fold import fold
@@ -29,7 +31,7 @@ from intramix.quant.graph.formats import FIXED4
 from intramix.quant.models import load_model
 from intramix.quant.network.model import QuantizedNetwork
 
-BUDGETS = ("size=50%", "bit-operations=50%", "latency=60%")
+BUDGETS = ("size=50%", "bit-operations=50%", "latency=60%", "size=53% latency=50%")
 
 
 def measure(name: str, *, size: int, board: str) -> list[dict[str, Any]]:
@@ -43,19 +45,19 @@ def measure(name: str, *, size: int, board: str) -> list[dict[str, Any]]:
     mix = dataclasses.replace(lane_mix(find_board(board).geometry), lut_format=FIXED4)
     problems: list[AllocationProblem] = []
 
-    def solve(problem: AllocationProblem, budget: Budget) -> np.ndarray:
+    def solve(problem: AllocationProblem, *budgets: Budget) -> np.ndarray:
         problems.append(problem)
-        return allocate(problem, budget)
+        return allocate(problem, *budgets)
 
     with mock.patch.object(channel_bits, "allocate", solve):
-        whole = seconds(lambda: channel_bits.bits_per_channel(network, traces, Budget.parse(BUDGETS[0]), mix))
+        whole = seconds(lambda: channel_bits.bits_per_channel(network, traces, [Budget.parse(BUDGETS[0])], mix))
     (problem,) = problems
     rows = []
     for text in BUDGETS:
-        budget = Budget.parse(text)
+        budgets = [Budget.parse(each) for each in text.split()]
         rows.append({
             "network": name, "budget": text, "channels": int(problem.channels.sum()), "choices": problem.loss.size,
-            "seconds": seconds(lambda budget=budget: allocate(problem, budget)),
+            "seconds": seconds(lambda budgets=budgets: allocate(problem, *budgets)),
         })  # fmt: skip
     rows[0]["with_weight_errors_seconds"] = whole
     return rows

@@ -26,12 +26,13 @@ from torch import Tensor, nn
 
 from intramix.files import write_json
 from intramix.lanes import plan_for, scheme_of
-from intramix.model import QuantizedModel
+from intramix.model import quantize
 from intramix.platforms.boards import board as find_board
+from intramix.quant.assignment.target import Target
 from intramix.quant.data.data import Dataset
 from intramix.quant.models import Normalisation, Normalised
 from intramix.quant.network.fidelity import fidelity
-from intramix.quant.quantize import QuantizationCallbacks, quantize
+from intramix.quant.quantize import QuantizationCallbacks
 from intramix.quant.reconstruction.options import ReconstructionOptions
 from intramix.quant.training.predict import predict
 
@@ -48,19 +49,26 @@ ONNX_RUNTIME = "onnxruntime"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:
-    """A method, and bits of hidden activations; reconstructed or only calibrated."""
+    """A method, bits of hidden activations, and an SQNR in dB until which layers get 8 bits (None: none does);
+    reconstructed or only calibrated."""
 
     method: str
     bits: int
     reconstructed: bool
+    target: float | None = None
 
     @property
     def way(self) -> str:
         return WAYS[self.reconstructed]
 
     @property
+    def title(self) -> str:
+        """As options of `quantize`."""
+        return self.method if self.target is None else f"{self.method} --target-sqnr {self.target:g}"
+
+    @property
     def name(self) -> str:
-        return f"{self.method}, A{self.bits}, {self.way}"
+        return f"{self.title}, A{self.bits}, {self.way}"
 
 
 CASES = (
@@ -70,6 +78,7 @@ CASES = (
         for method, bits in (("fixed-8", 8), ("fixed-8", 5), ("film-qnn", 5), ("msq", 5), ("ilmpq", 5), ("hbp", 5))
         for reconstructed in (False, True)
     ),
+    *(Case(method="film-qnn", bits=5, reconstructed=reconstructed, target=4.0) for reconstructed in (False, True)),
 )
 
 
@@ -104,15 +113,17 @@ def measure(case: Case, data: Dataset, options: ReconstructionOptions) -> dict[s
         plan = plan_for(
             geometry, method=case.method, activation_bits=case.bits,
             reconstruction=options if case.reconstructed else None,
+            target=None if case.target is None else Target(sqnr=case.target),
         )  # fmt: skip
         with console.status(case.name) as status:
-            result = quantize(model, data, plan, callbacks=QuantizationCallbacks(
+            callbacks = QuantizationCallbacks(
                 stage=lambda what, done, total: status.update(f"{case.name}: {what} {done} of {total}")
-            ))  # fmt: skip
-        assert result.fidelity is not None
-        found = result.fidelity
-        compiled = QuantizedModel(graph=result.graph, board=board, geometry=geometry).compile(selftest=False)
-        rate = compiled.estimate().frames_per_second
+            )
+            quantized = quantize(model, data, board=board, plan=plan, geometry=geometry, callbacks=callbacks)
+        assert quantized.quantization is not None
+        assert quantized.quantization.fidelity is not None
+        found = quantized.quantization.fidelity
+        rate = quantized.cost().frames_per_second
     return {
         "top1_agreement": found.top1_agreement,
         "sqnr_db": found.sqnr,
@@ -164,7 +175,7 @@ def figures(results: dict[str, Any]) -> list[dict[str, Any]]:
             continue
         rates = [entry["frames_per_second"] for entry in entries if entry["frames_per_second"]]
         found.append({
-            "method": case.method, "activation_bits": case.bits, "reconstructed": case.reconstructed,
+            "method": case.title, "activation_bits": case.bits, "reconstructed": case.reconstructed,
             "top1_agreement": statistics.mean(entry["top1_agreement"] for entry in entries),
             "sqnr_db": statistics.mean(entry["sqnr_db"] for entry in entries),
             "frames_per_second": statistics.mean(rates) if rates else None,
@@ -190,7 +201,7 @@ def show(found: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])  # type: ignore[union-attr]
-    methods = list(dict.fromkeys(case.method for case in CASES))
+    methods = list(dict.fromkeys(case.title for case in CASES))
     parser.add_argument("--method", nargs="+", choices=methods, default=methods)
     parser.add_argument("--splits", type=int, default=SPLITS, help="choices of who is held out")
     parser.add_argument("--calibration-crops", type=int, default=16, help="of every photograph")
@@ -215,7 +226,7 @@ def main() -> None:
         data = None
         for case in CASES:
             key = f"{case.name} | {number}"
-            if key in results or case.method not in arguments.method or case.way not in arguments.way:
+            if key in results or case.title not in arguments.method or case.way not in arguments.way:
                 continue
             data = data or images_of(number, calibration=arguments.calibration_crops, held_out=arguments.crops)
             results[key] = measure(case, data, options)

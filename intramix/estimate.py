@@ -1,6 +1,7 @@
 """How fast a program will be, without a simulation."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from .compiler.program.program import Program
 from .explore.cycles import estimate
@@ -14,11 +15,14 @@ class SpeedEstimate:
     Members
     -------
     cycles_per_frame: of a run, by the images that it computes at once.
+    layer_cycles: by layer of the program, from the end of the layer that ended before it to its own end; of a run, by
+        the images too.
     frames_per_second: of the accelerator alone, at the clock of `conditions`.
     conditions: of the memory, and the clock.
     """
 
     cycles_per_frame: float
+    layer_cycles: Mapping[str, float]
     conditions: DdrConditions
 
     @property
@@ -37,4 +41,9 @@ class SpeedEstimate:
 def estimate_speed(program: Program, conditions: DdrConditions) -> SpeedEstimate:
     """What the cycle model says of a program under these conditions."""
     modelled = estimate(program, bytes_per_cycle=conditions.bytes_per_cycle, latency_cycles=conditions.latency_cycles)
-    return SpeedEstimate(cycles_per_frame=modelled.cycles / program.batch, conditions=conditions)
+    names = {layer.number: layer.name for layer in program.layers}
+    return SpeedEstimate(
+        cycles_per_frame=modelled.cycles / program.batch,
+        layer_cycles={names[number]: cycles / program.batch for number, cycles in modelled.layers.items()},
+        conditions=conditions,
+    )

@@ -1,6 +1,7 @@
 """A quantized model as a person uses it: made from a PyTorch model, saved, asked, simulated and compiled."""
 
 import dataclasses
+import functools
 import os
 from typing import Any
 
@@ -9,11 +10,13 @@ from torch import nn
 
 from .compiler.compile import compile_graph
 from .compiler.selftest import with_selftest
+from .cost import cost_of
 from .hdl.geometry import Geometry
 from .lanes import plan_for, scheme_of
 from .platforms.boards import Board
 from .platforms.boards import board as find_board
 from .program import CompiledProgram
+from .quant.assignment.cost import NetworkCost
 from .quant.assignment.methods import find_method
 from .quant.data.data import Dataset, dataset_of
 from .quant.graph.executor import execute
@@ -122,6 +125,15 @@ class QuantizedModel:
         compiled = CompiledProgram(program, self.board)
         return self.with_selftest(compiled) if selftest else compiled
 
+    def cost(self) -> NetworkCost:
+        """What the model costs on its board, by the cycle model: frames a second, cycles and bytes of weights.
+
+        Raises
+        ------
+        CompileError: the model does not fit the geometry; the message names the layer, the reason and the remedy.
+        """
+        return cost_of(self.graph, self.board, self.geometry)
+
     def with_selftest(self, compiled: CompiledProgram) -> CompiledProgram:
         """A program of this model with the CRCs that a self-test compares with."""
         return CompiledProgram(with_selftest(compiled.program, self.graph), compiled.board)
@@ -164,10 +176,14 @@ def quantize(
     DataError: the images or labels cannot be used.
     CaptureError, QuantizationError: the model cannot be quantized; the message names the layer and a remedy.
     CompileError: the accelerator cannot run it; found out before anything is trained.
+    TargetMissedError: no assignment reaches the plan's target.
     """
     target = find_board(board) if isinstance(board, str) else board
     geometry = geometry or scheme_of(plan.method if plan else method, target, target.geometry)
     plan = plan or plan_for(geometry, method=method, training=find_method(method).options(epochs=epochs))
     data = images if isinstance(images, Dataset) else dataset_of(images, labels)
-    result = quantize_network(model, data, plan, check=lambda graph: compile_graph(graph, geometry), **training)
+    result = quantize_network(
+        model, data, plan, check=lambda graph: compile_graph(graph, geometry),
+        cost_of=functools.partial(cost_of, board=target, geometry=geometry), **training,
+    )  # fmt: skip
     return QuantizedModel(graph=result.graph, board=target, geometry=geometry, quantization=result)

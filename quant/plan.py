@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import NoReturn
 
-from .assignment.allocation import Budget
+from .assignment.budget import Budget
 from .assignment.kept import KeptLayers
 from .assignment.lane_mix import LaneMix
-from .assignment.methods import Method, check_budget, find_method
+from .assignment.methods import Method, check_budgets, find_method
+from .assignment.target import Target
 from .graph.tensors import TENSOR_BITS, is_integer
 from .network.quantizers import SCALE_METHODS
 from .reconstruction.options import ReconstructionOptions
@@ -26,8 +27,10 @@ class QuantizationPlan:
     -------
     lane_mix: of the accelerator's tiles, or the ratio of formats instead.
     method: of the assignment, a name in `methods.METHODS`; it says when formats are assigned anew.
-    budget: for methods with an integer program; None: the size that `lane_mix` gives.
+    budgets: for methods with an integer program, each of another kind; none: what `lane_mix` costs.
     kept: layers whose filters get their own bits, whatever the method gives them; None: none.
+    target: how near to the float model the network must be: layers get 8 bits until it is, at the smallest cost. None:
+        the method's formats stay.
     activation_bits: of hidden maps, 2 … 8.
     tensor_bits: of single tensors, 2 … 8, by name; see `QuantizedNetwork`.
     pooled_bits: of what a max pool reads, at most: those of the accelerator's slots, 2 … 8.
@@ -49,8 +52,9 @@ class QuantizationPlan:
 
     lane_mix: LaneMix
     method: str = "variance"
-    budget: Budget | None = None
+    budgets: tuple[Budget, ...] = ()
     kept: KeptLayers | None = None
+    target: Target | None = None
     activation_bits: int = 5
     tensor_bits: Mapping[str, int] = dataclasses.field(default_factory=dict)
     pooled_bits: int = 8
@@ -65,7 +69,7 @@ class QuantizationPlan:
         if not isinstance(self.lane_mix, LaneMix):
             self._refuse("lane_mix", "a LaneMix", self.lane_mix)
         find_method(self.method)
-        check_budget(self.method, self.budget)
+        check_budgets(self.method, self.budgets)
         low, high = TENSOR_BITS[0], TENSOR_BITS[-1]
         for field, bits in (
             ("activation_bits", self.activation_bits),
@@ -85,6 +89,9 @@ class QuantizationPlan:
         if sum(chosen.values()) > 1:
             several = " and ".join(field for field, given in chosen.items() if given)
             raise PlanError(f"plan: {several} exclude each other; leave out all but one")
+
+        if self.target is not None and self.epochs:
+            raise PlanError("plan: a target needs training with 0 epochs (--epochs 0): training assigns formats itself")
 
     @property
     def preset(self) -> Method:

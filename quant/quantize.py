@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
+from .assignment.cost import CostOf
 from .assignment.methods import assign
+from .assignment.search import Candidate
 from .data.data import Dataset, Images
 from .frontend.balance import balance_concatenations
 from .frontend.capture import capture
@@ -24,11 +26,12 @@ from .network.refine import refine
 from .plan import QuantizationPlan
 from .reconstruction.options import ReconstructedBlock
 from .reconstruction.reconstruct import reconstruct
+from .targeting import Aim
 from .training import parallel
 from .training.checkpoint import Checkpoint
 from .training.device import CPU, TrainingDevice
-from .training.predict import PredictionError, accuracy, predict
-from .training.progress import EpochCallback, ProgressCallback
+from .training.predict import accuracy, predict, scores
+from .training.progress import EpochCallback, ProgressCallback, StageCallback
 from .training.train import train
 
 CALIBRATION_IMAGES = 256
@@ -39,10 +42,6 @@ FIDELITY_IMAGES = 256
 REFINEMENT_IMAGES = 64
 BALANCE_IMAGES = 16
 _REHEARSAL_IMAGES = 8
-
-StageCallback = Callable[[str, int, int], None]
-"""Told what quantization does outside of fine-tuning: a few words, and how much of it is done and to do (0, 0: not
-counted)."""
 
 
 def _untold(what: str, done: int, total: int) -> None:
@@ -83,6 +82,8 @@ class QuantizationResult:
     narrowed: filters that have fewer bits than the method gave them, so that their sums fit the accumulators.
     reconstructed: what became of every block, if they were reconstructed.
     fidelity: how near the integer graph's scores are to the float model's, on test images; None with several outputs.
+    candidates: the assignments that were tried to reach the plan's target.
+    chosen: the one of them that was taken; None without a target.
 
     In all but the first of several processes there are no accuracies and no agreement.
     """
@@ -98,6 +99,8 @@ class QuantizationResult:
     narrowed: tuple[Narrowed, ...] = ()
     reconstructed: tuple[ReconstructedBlock, ...] = ()
     fidelity: Fidelity | None = None
+    candidates: tuple[Candidate, ...] = ()
+    chosen: Candidate | None = None
 
 
 def quantize(
@@ -109,6 +112,7 @@ def quantize(
     device: TrainingDevice = CPU,
     callbacks: QuantizationCallbacks = _NOBODY,
     check: Callable[[IntegerGraph], object] | None = None,
+    cost_of: CostOf | None = None,
 ) -> QuantizationResult:
     """Captures, folds, calibrates, assigns, fine-tunes and exports a trained float model (it is left in eval mode).
 
@@ -121,14 +125,19 @@ def quantize(
     callbacks: who is told what goes on.
     check: is given the integer graph as it is before anything is trained or refined, with the formats of the first
         assignment; what it raises ends the quantization.
+    cost_of: what a graph costs on the accelerator; a plan with a target needs it.
 
     Raises
     ------
+    TargetMissedError: no assignment reaches the plan's target.
     CaptureError, QuantizationError, TrainingError, GraphError, ValueError: see the steps; every one is a ValueError.
     """
     if plan.epochs and data.train_labels is None:
         raise ValueError(f"data {data.name!r} has no labels to fine-tune with; add labels, or use epochs=0 (calibrate)")
-    images, stage = _calibration_images(data), callbacks.stage
+    stage = callbacks.stage
+    aim = None if plan.target is None else Aim(model, data, plan, cost_of, stage)
+    data = data if aim is None else aim.data
+    images = _calibration_images(data)
     network = _planned(model, images, plan, stage)
     if len(network.graph.outputs) == 1:
         _check_scores(model, data)
@@ -137,6 +146,8 @@ def quantize(
     if check is not None:
         stage("asking whether the accelerator can run it", 0, 0)
         check(export(network))
+    if aim is not None:
+        assignment.take(aim.choose(network, _formats(network), images))
     losses = _fine_tune(model, network, data, plan, assignment, checkpoint, device, callbacks)
     network.cpu()
     if losses:  # the weights are others now
@@ -145,11 +156,15 @@ def quantize(
         images = images[:REFINEMENT_IMAGES]
         refine(network, images, progress=lambda done, total: stage("refining layers", done, total))
     reconstructed = _reconstruct(network, data, plan, checkpoint, stage)
+    if aim is not None:
+        aim.confirm(network)
     align_scales(network)
     stage("exporting", 0, 0)
     graph = export(network)
     stage("measuring", 0, 0)
     result = _measured(model, data, network, graph, losses, assignment.narrowed)
+    if aim is not None:
+        result = dataclasses.replace(result, candidates=aim.candidates, chosen=aim.chosen)
     return dataclasses.replace(result, reconstructed=reconstructed)
 
 
@@ -212,10 +227,10 @@ def _check_scores(model: nn.Module, data: Dataset) -> None:
     labels = [int(labels.max()) for labels in (data.train_labels, data.test_labels) if labels is not None]
     if not labels or parallel.rank():
         return
-    scores = predict(model, data.test_images[:2])
-    if scores.ndim == 2 and max(labels) >= scores.shape[1]:
+    found = predict(model, data.test_images[:2])
+    if found.ndim == 2 and max(labels) >= found.shape[1]:
         raise ValueError(
-            f"data {data.name!r}: the labels go up to {max(labels)}, but the model gives {scores.shape[1]} scores; "
+            f"data {data.name!r}: the labels go up to {max(labels)}, but the model gives {found.shape[1]} scores; "
             "give the model that has these classes, or images without labels to calibrate only"
         )
 
@@ -248,15 +263,19 @@ class _Assignment:
         before = _formats(network.to(self.device))
         with parallel.reproducible(tf32=False):
             formats = assign(
-                network, plan.lane_mix, method=plan.method, images=self.images, budget=plan.budget,
+                network, plan.lane_mix, method=plan.method, images=self.images, budgets=plan.budgets,
                 progress=lambda done, total: self.stage("assigning formats", done, total),
             )  # fmt: skip
         if plan.kept is not None:
             formats = plan.kept.apply(network.graph, formats)
-        for layer, kinds in parallel.same_everywhere(formats).items():
-            network.convolutions[layer].assigned = kinds
-        self.fit()
+        self.take(parallel.same_everywhere(formats))
         return _share_changed(before, _formats(network))
+
+    def take(self, formats: Mapping[str, Formats]) -> None:
+        """Assigns these formats."""
+        for layer, kinds in formats.items():
+            self.network.convolutions[layer].assigned = kinds
+        self.fit()
 
 
 def _fine_tune(
@@ -297,7 +316,7 @@ def _measured(
         return result
     labels = data.test_labels
     images = data.test_images if labels is not None else data.test_images[:FIDELITY_IMAGES]
-    exact, found = _scores(model, images, labelled=labels is not None), integer_scores(graph, images)
+    exact, found = scores(model, images, singly=labels is None), integer_scores(graph, images)
     result = dataclasses.replace(result, fidelity=fidelity(exact, found))
     if labels is None:
         return result
@@ -307,16 +326,6 @@ def _measured(
         quantized_accuracy=accuracy(network, images, labels),
         integer_accuracy=float((found.argmax(axis=1) == labels.numpy()).mean()),
     )
-
-
-def _scores(model: nn.Module, images: torch.Tensor, *, labelled: bool) -> torch.Tensor:
-    """The float model's, N × scores; without labels one image at a time, if it takes no more."""
-    try:
-        return predict(model, images).flatten(1)
-    except PredictionError:
-        if labelled:
-            raise
-        return predict(model, images, batch=1).flatten(1)
 
 
 def prepare(

@@ -28,7 +28,7 @@ ORDERS = {
         ("runtime",),
         ("hls_reference",),
         ("lanes", "memory", "estimate"),
-        ("target", "program"),
+        ("target", "program", "cost"),
         ("simulation",),
         ("model",),
         ("loading",),
@@ -41,6 +41,7 @@ ORDERS = {
         ("training",),
         ("assignment", "reconstruction"),
         ("plan",),
+        ("targeting",),
         ("quantize",),
     ),
     "compiler": (

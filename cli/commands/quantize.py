@@ -1,5 +1,6 @@
 """`intramix quantize`: a PyTorch model into an integer model."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,28 +14,23 @@ from ...files import write_whole
 from ...hdl.geometry import Geometry
 from ...lanes import lane_mix, plan_for, scheme_of
 from ...platforms.boards import Board
-from ...quant.assignment.allocation import Budget
+from ...quant.assignment.budget import Budget
 from ...quant.assignment.kept import KeptLayers
 from ...quant.assignment.lane_mix import LaneMix
 from ...quant.assignment.methods import METHODS, find_method
+from ...quant.assignment.target import Target
 from ...quant.data.data import Dataset, load_data
 from ...quant.frontend.preflight import inspect_model
 from ...quant.models import ZOO, Normalisation, Normalised, load_model, own_model
-from ...quant.network.layer_report import layer_reports
-from ...quant.quantize import QuantizationResult, rehearse
+from ...quant.quantize import rehearse
 from ...quant.reconstruction.options import ReconstructionOptions
+from ...quant.targeting import TargetMissedError
 from ...quant.training import parallel
 from ...quant.training.recipe import TrainingOptions
-from ..figures.models import AgreementFigures, NarrowedFilters, QuantizedAccuracy, QuantizeFigures
-from ..report.fidelity import Tried, fidelity_figures, show_fidelity
-from ..report.quantization import (
-    accuracy_line,
-    layer_figures,
-    render_quantization,
-    show_findings,
-    show_layers,
-    show_narrowed,
-)
+from ..report.candidates import show_candidates
+from ..report.quantization import render_quantization, show_findings
+from ..report.quantized import report_quantized
+from ..report.remedies import Tried
 from ..shared import training_options
 from ..shared.console import console, step
 from ..shared.errors import UserError
@@ -44,16 +40,13 @@ from ..shared.training import checkpoint_of, fingerprint, quantize_with_progress
 from ..shared.training_log import TrainingLog
 from ..shared.training_options import TrainingChoice
 
-REPORT_IMAGES = 16
-"""Images that the layers' distance from the float model is measured with."""
-
 
 class _Command(SectionedCommand):
     sections: ClassVar = {
         "Model and data": ("data", "image_size", "images_per_class", "test_images", "classes", "weights",
                            "normalisation"),
-        "Formats": ("board_name", "method", "ratio", "budget", "keep", "hidden_bits", "activation_bits",
-                    "lut_scheme", "refine", "reconstruct"),
+        "Formats": ("board_name", "method", "ratio", "budget", "keep", "target_sqnr", "target_agreement", "hidden_bits",
+                    "activation_bits", "lut_scheme", "refine", "reconstruct"),
         "Training": training_options.NAMES[: training_options.NAMES.index("device")],
         "Running it": training_options.NAMES[training_options.NAMES.index("device") :],
         "Results": ("output", "report", "json_path"),
@@ -86,12 +79,19 @@ class _Command(SectionedCommand):
 @click.option("--ratio", metavar="A:B:C",
               help="How many filters of every layer are Fixed-8 : Fixed-4 : of the LUT lanes' format (default: as "
                    "many as the board has lanes for).")
-@click.option("--budget", metavar="KIND=LIMIT",
+@click.option("--budget", metavar="KIND=LIMIT", multiple=True,
               help="What the formats chosen by hbp and hawq-v3 may cost. KIND is size, bit-operations or latency, "
-                   "LIMIT a share of what 8 bits everywhere cost, as in size=60%.")
+                   "LIMIT a share of what 8 bits everywhere cost, as in size=60%. Once for every kind (default: what "
+                   "the board's own mix costs; hbp's is no slower either).")
 @click.option("--keep", metavar="BITS:LAYERS",
               help="Give all filters of some layers so many bits, whatever the method gives them: 8:first,last,"
                    "depthwise, or by name, 8:stem,blocks.0.*. Layers of 8 bits take two passes, or more tiles.")
+@click.option("--target-sqnr", type=float, metavar="DB",
+              help="Give layers 8 bits until the scores have this SQNR against the float model's, on training images "
+                   "held out from calibration: those first whose rounding makes most noise for the cycles that it "
+                   "costs. Of what reaches it, the most frames/s are taken. With --epochs 0.")
+@click.option("--target-agreement", type=float, metavar="PERCENT",
+              help="The same until so many of the float model's decisions are kept; with --target-sqnr, both.")
 @click.option("--bits", "hidden_bits", type=click.IntRange(2, 8),
               help="Bits of the activations between layers (default: as many as the accelerator has for one).")
 @click.option("--refine", is_flag=True,
@@ -111,8 +111,9 @@ class _Command(SectionedCommand):
 def quantize(
     model: str, board: Board, geometry: Geometry, data: str, image_size: int | None, images_per_class: int | None,
     test_images: int | None, classes: int | None, weights: Path | None, normalisation: str, method: str,
-    ratio: str | None, budget: str | None, keep: str | None, hidden_bits: int | None, refine: bool,
-    reconstruct: bool, training: TrainingChoice, output: Path, report: Path | None, json_path: Path | None,
+    ratio: str | None, budget: tuple[str, ...], keep: str | None, target_sqnr: float | None,
+    target_agreement: float | None, hidden_bits: int | None, refine: bool, reconstruct: bool,
+    training: TrainingChoice, output: Path, report: Path | None, json_path: Path | None,
 ) -> None:
     """Quantize MODEL for a board's lanes: filters of one layer in different precisions and schemes.
 
@@ -130,8 +131,12 @@ def quantize(
     docs/quantization.md explains the methods, docs/imagenet.md the published recipes.
     """
     started = time.monotonic()
-    limit = Budget.parse(budget) if budget else None
+    limits = tuple(Budget.parse(each) for each in budget)
     kept = KeptLayers.parse(keep) if keep else None
+    target = None
+    if target_sqnr is not None or target_agreement is not None:
+        share = None if target_agreement is None else target_agreement / 100
+        target = Target(sqnr=target_sqnr, agreement=share)
     normalised = Normalisation.parse(normalisation)
     options = find_method(method).options(**training.recipe)
     device = training.device.find()
@@ -157,8 +162,9 @@ def quantize(
             return checkpoint_of(training.checkpoint, phase, resume=training.resume, conditions=conditions)
 
         plan = plan_for(
-            geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budget=limit, training=options,
-            kept=kept, refined=refine, reconstruction=ReconstructionOptions() if reconstruct else None, name=name,
+            geometry, method=method, ratio=mix_given, activation_bits=hidden_bits, budgets=limits, training=options,
+            kept=kept, target=target, refined=refine,
+            reconstruction=ReconstructionOptions() if reconstruct else None, name=name,
         )  # fmt: skip
         findings = inspect_model(network, dataset.image_shape) if report else ()
         if findings:
@@ -174,52 +180,31 @@ def quantize(
             )  # fmt: skip
             train_float(network, dataset, recipe, log, checkpoint=saved("float"), device=training.device)
         conditions |= {
-            "weights": fingerprint(network), "method": method, "board": board.name, "ratio": ratio, "budget": budget,
-            "keep": keep, "bits": hidden_bits or geometry.activation_bits, "lut_scheme": geometry.lut_scheme.name,
+            "weights": fingerprint(network), "method": method, "board": board.name, "ratio": ratio,
+            "budget": list(budget) or None, "keep": keep, "bits": hidden_bits or geometry.activation_bits,
+            "lut_scheme": geometry.lut_scheme.name, "target": str(target),
         }  # fmt: skip
-        quantized = quantize_with_progress(
-            network, dataset, board, geometry, plan, log=log, checkpoint=saved("quantized"), device=training.device,
-        )  # fmt: skip
+        try:
+            quantized = quantize_with_progress(
+                network, dataset, board, geometry, plan, log=log, checkpoint=saved("quantized"), device=training.device,
+            )  # fmt: skip
+        except TargetMissedError as missed:
+            show_candidates(missed.candidates, None, method)
+            raise
         if parallel.rank():
             return
     quantized.save(output)
-    result = quantized.quantization
-    assert result is not None
-    accuracy = QuantizedAccuracy(
-        float=result.float_accuracy, quantized=result.quantized_accuracy, integer=result.integer_accuracy
-    )
-    layers = layer_reports(result.network, result.graph, dataset.test_images[:REPORT_IMAGES])
-    show_layers(f"{name}, {method}", layers)
-    show_narrowed(result.narrowed, geometry.accumulator_bits)
-    near = fidelity_figures(result.fidelity, layers)
-    if near:
-        tried = Tried(reconstructed=reconstruct, trained=bool(options.epochs), bits=plan.activation_bits)
-        show_fidelity(near, tried)
-    if line := accuracy_line(accuracy):
-        console.print(f"accuracy: {line}, of {len(dataset.test_images):,} test images")
-    agreement = _agreement(result)
-    _show_agreement(agreement)
+    tried = Tried(method=method, reconstructed=reconstruct, trained=bool(options.epochs), bits=plan.activation_bits)
+    reported = report_quantized(quantized, dataset.test_images, tried, name)
     console.print(f"wrote {output}")
     if training.log and log.phases:
         console.print(f"wrote {training.log} and {training.log.with_suffix('.png')}")
     if report:
-        write_whole(report, render_quantization(f"{name}, {method}, {board.name}", findings, layers, accuracy))
+        title = f"{name}, {method}, {board.name}"
+        page = render_quantization(title, findings, reported.layers, reported.figures.accuracy)
+        write_whole(report, page)
         console.print(f"[bold]{report}[/] has every operator and layer, and the format of every channel.")
-    figures = QuantizeFigures(
-        network=name,
-        method=method,
-        board=board.name,
-        activation_bits=hidden_bits or geometry.activation_bits,
-        accuracy=accuracy,
-        narrowed=tuple(
-            NarrowedFilters(layer=each.layer, filters=each.filters, given=each.given.name, taken=each.taken.name)
-            for each in result.narrowed
-        ),
-        agreement=agreement,
-        fidelity=near,
-        layers=tuple(layer_figures(entry) for entry in layers),
-        seconds=round(time.monotonic() - started, 2),
-    )
+    figures = dataclasses.replace(reported.figures, seconds=round(time.monotonic() - started, 2))
     write_figures(json_path, figures)
 
 
@@ -286,25 +271,3 @@ def _with_scheme(geometry: Geometry, board: Board, method: str) -> Geometry:
         console.print(f"{method} has {name} in the LUT lanes: the model remembers it, but `build` and `elaborate` need "
                       f"--lut-scheme {name}")  # fmt: skip
     return found
-
-
-def _agreement(result: QuantizationResult) -> AgreementFigures:
-    """How far the integer model and the fake quantization differ, over all codes of all layers' outputs."""
-    sizes = {name: tensor.channels * tensor.height * tensor.width for name, tensor in result.graph.tensors.items()}
-    total = sum(sizes[entry.tensor] for entry in result.agreement)
-    shares = {
-        field: sum(getattr(entry, field) * sizes[entry.tensor] for entry in result.agreement) / total
-        for field in ("differing", "far")
-    }
-    integer, quantized = result.integer_accuracy, result.quantized_accuracy
-    difference = None if integer is None or quantized is None else integer - quantized
-    return AgreementFigures(**shares, accuracy_difference=difference)
-
-
-def _show_agreement(figures: AgreementFigures) -> None:
-    difference = figures.accuracy_difference
-    note = "" if difference is None else f"; its accuracy is {100 * difference:+.2f} points"
-    console.print(
-        f"The integer model against the fake quantization of the training: {100 * figures.differing:.3f} % of the "
-        f"codes differ, {100 * figures.far:.4f} % by more than 1{note}"
-    )

@@ -63,9 +63,33 @@ class FidelityFigures:
     sqnr_db: Annotated[float | None, Means("signal over quantization noise of the scores; null where it is infinite",
                                            "dB")]  # fmt: skip
     images: Annotated[int, Means("images that were compared")]
-    weight_bytes: Annotated[float, Means("of all weights, at the bits that filters have", "bytes")]
+    weight_bytes: Annotated[int, Means("of all weights, at the bits that filters have", "bytes")]
     poor: Annotated[bool, Means("whether the scores have under 8 dB, or under 70 % of the decisions are the float "
                                 "model's")]  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RemedyFigures:
+    """Something to try, and what the model would cost with it."""
+
+    option: Annotated[str, Means("of `quantize`, in place of what it was run with or beside it")]
+    meaning: Annotated[str, Means("what it does")]
+    model_frames_per_second: Annotated[float, Means("by the cycle model, at the board's clock", "frames/s")]
+    weight_bytes: Annotated[int, Means("of all weights", "bytes")]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CandidateFigures:
+    """An assignment that was tried to reach a target."""
+
+    layers: Annotated[tuple[str, ...], Means("names of those that have 8 bits for all their filters beside what the "
+                                             "method gave them")]  # fmt: skip
+    top1_agreement: Annotated[Share | None, Means("as of `fidelity`, on training images held out from calibration")]
+    sqnr_db: Annotated[float | None, Means("likewise", "dB")]
+    model_frames_per_second: Annotated[float, Means("by the cycle model, at the board's clock", "frames/s")]
+    weight_bytes: Annotated[int, Means("of all weights", "bytes")]
+    reached: Annotated[bool, Means("whether it reaches the target by itself, before `--reconstruct` or `--refine`")]
+    taken: Annotated[bool, Means("whether it is the model's")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,6 +107,11 @@ class QuantizeFigures:
                                                  "test images")]  # fmt: skip
     fidelity: Annotated[FidelityFigures | None, Means("the integer model against the float model; null with several "
                                                       "outputs")]  # fmt: skip
+    model_cycles: Annotated[int, Means("of a frame on the board, by the cycle model", "cycles")]
+    model_frames_per_second: Annotated[float, Means("by the cycle model, at the board's clock", "frames/s")]
+    remedies: Annotated[tuple[RemedyFigures, ...], Means("what to try next, if `fidelity.poor`")]
+    candidates: Annotated[tuple[CandidateFigures, ...], Means("the assignments that were tried to reach "
+                                                              "`--target-sqnr` and `--target-agreement`")]  # fmt: skip
     layers: Annotated[tuple[QuantizedLayer, ...], Means("in order of execution")]
     seconds: Annotated[float, Means("wall-clock time", "s")]
 

@@ -1,71 +1,61 @@
 """Whether a quantized model is of use, as a table to decide by, and what to try where it is not."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 
+from ...quant.assignment.cost import NetworkCost
 from ...quant.network.fidelity import LEAST_AGREEMENT, LEAST_SQNR, Fidelity
-from ...quant.network.layer_report import LayerReport
-from ..figures.models import FidelityFigures
+from ..figures.models import FidelityFigures, RemedyFigures
 from ..shared.console import console, table
-from ..shared.tables import percent
+from ..shared.tables import counted, percent
 
-_MOST_BITS = 8
 _COLUMNS = [("decisions as in float", "right"), ("SQNR of scores", "right"), ("weight bytes", "right"),
-            ("test images", "right")]  # fmt: skip
+            ("frames/s, estimated", "right"), ("test images", "right")]  # fmt: skip
+_REMEDY_COLUMNS = [("to try next", "left"), ("what it does", "left"), ("frames/s, estimated", "right"),
+                   ("weight bytes", "right")]  # fmt: skip
+_NAMES = 2
+"""Of further layers that an option may have in the table."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Tried:
-    """What a person has asked for already.
-
-    Members
-    -------
-    reconstructed, trained: whether the network was.
-    bits: of hidden activations.
-    """
-
-    reconstructed: bool
-    trained: bool
-    bits: int
-
-
-def fidelity_figures(found: Fidelity | None, layers: Sequence[LayerReport]) -> FidelityFigures | None:
+def fidelity_figures(found: Fidelity | None, cost: NetworkCost) -> FidelityFigures | None:
     """The figures, if there are any."""
     if found is None:
         return None
     return FidelityFigures(
         top1_agreement=found.top1_agreement, sqnr_db=found.sqnr if math.isfinite(found.sqnr) else None,
-        images=found.images, weight_bytes=sum(entry.weight_bytes for entry in layers), poor=found.poor,
+        images=found.images, weight_bytes=cost.weight_bytes, poor=found.poor,
     )  # fmt: skip
 
 
-def show_fidelity(figures: FidelityFigures, tried: Tried) -> None:
-    """The table, and below it a warning with what would help, if the result is poor."""
-    row = [
-        "" if figures.top1_agreement is None else percent(figures.top1_agreement),
-        "∞" if figures.sqnr_db is None else f"{figures.sqnr_db:.1f} dB",
-        f"{figures.weight_bytes:,.0f}",
-        f"{figures.images:,}",
+def show_fidelity(figures: FidelityFigures | None, cost: NetworkCost, board: str) -> None:
+    """The table; without figures, of a model with several outputs, what it costs."""
+    agreement = sqnr = images = ""
+    if figures is not None:
+        agreement = "" if figures.top1_agreement is None else percent(figures.top1_agreement)
+        sqnr = "∞" if figures.sqnr_db is None else f"{figures.sqnr_db:.1f} dB"
+        images = f"{figures.images:,}"
+    row = [agreement, sqnr, f"{cost.weight_bytes:,}", f"{cost.frames_per_second:,.1f}", images]
+    table(f"the integer model against the float model, on {board}", _COLUMNS, [row])
+
+
+def show_remedies(remedies: Sequence[RemedyFigures]) -> None:
+    """The warning that a model is hardly of use, and what would help."""
+    console.print(
+        f"[bold yellow]This model is hardly of use:[/] its scores should have {LEAST_SQNR:.0f} dB and at least "
+        f"{100 * LEAST_AGREEMENT:.0f} % of the float model's decisions.",
+        soft_wrap=True,
+    )
+    rows = [
+        [_short(it.option), it.meaning, f"{it.model_frames_per_second:,.1f}", f"{it.weight_bytes:,}"]
+        for it in remedies
     ]
-    table("the integer model against the float model", _COLUMNS, [row])
-    if figures.poor:
-        console.print(
-            f"[bold yellow]This model is hardly of use:[/] its scores should have {LEAST_SQNR:.0f} dB and at least "
-            f"{100 * LEAST_AGREEMENT:.0f} % of the float model's decisions. To try next: {'; '.join(advice(tried))}",
-            soft_wrap=True,
-        )
+    table("what would help", _REMEDY_COLUMNS, rows, spare=("what it does", "weight bytes"))
+    for it in remedies:
+        if _short(it.option) != it.option:
+            console.print(f"{_short(it.option)}: {it.option}", soft_wrap=True, markup=False)
 
 
-def advice(tried: Tried) -> list[str]:
-    """What would help, cheapest first."""
-    found = []
-    if not tried.reconstructed and not tried.trained:
-        found.append("--reconstruct, which costs minutes and nothing on the board")
-    found.append("--keep 8:first,last,depthwise, or the layers of the lowest SQNR above")
-    if tried.bits < _MOST_BITS:
-        found.append(f"--bits {tried.bits + 1} … {_MOST_BITS}, in two passes beyond a slot of the accelerator")
-    found.append("--method fixed-8, twice the weights")
-    if not tried.trained:
-        found.append("--epochs 8 with labels")
-    return [*found, "more images, of what the model will see"]
+def _short(option: str) -> str:
+    """An option that names many layers, for a table."""
+    first, *others = option.split(",")
+    return option if len(others) <= _NAMES else f"{first}, and {counted(len(others), 'more layer')}"

@@ -10,8 +10,9 @@ from matplotlib.colors import to_rgb
 from ...quant.frontend.preflight import FOLDED, REJECTED, Finding
 from ...quant.network.accumulators import Narrowed
 from ...quant.network.layer_report import LayerReport
+from ...quant.quantize import QuantizationResult
 from ...svg import inline
-from ..figures.models import QuantizedAccuracy, QuantizedLayer
+from ..figures.models import AgreementFigures, QuantizedAccuracy, QuantizedLayer
 from ..shared.console import console, table
 from ..shared.tables import format_order, mix, percent
 from .run import bars, format_colours, template
@@ -58,6 +59,28 @@ def accuracy_line(accuracy: QuantizedAccuracy) -> str:
     """The accuracies that there are."""
     values = {field.name: getattr(accuracy, field.name) for field in dataclasses.fields(accuracy)}
     return " · ".join(f"{name} {percent(value)}" for name, value in values.items() if value is not None)
+
+
+def agreement_figures(result: QuantizationResult) -> AgreementFigures:
+    """How far the integer model and the fake quantization differ, over all codes of all layers' outputs."""
+    sizes = {name: tensor.channels * tensor.height * tensor.width for name, tensor in result.graph.tensors.items()}
+    total = sum(sizes[entry.tensor] for entry in result.agreement)
+    shares = {
+        field: sum(getattr(entry, field) * sizes[entry.tensor] for entry in result.agreement) / total
+        for field in ("differing", "far")
+    }
+    integer, quantized = result.integer_accuracy, result.quantized_accuracy
+    difference = None if integer is None or quantized is None else integer - quantized
+    return AgreementFigures(**shares, accuracy_difference=difference)
+
+
+def show_agreement(figures: AgreementFigures) -> None:
+    difference = figures.accuracy_difference
+    note = "" if difference is None else f"; its accuracy is {100 * difference:+.2f} points"
+    console.print(
+        f"The integer model against the fake quantization of the training: {100 * figures.differing:.3f} % of the "
+        f"codes differ, {100 * figures.far:.4f} % by more than 1{note}"
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,23 +11,21 @@ Size and bit-operations are sums over items. Latency is counted in tiles, becaus
     T = 2 ⌈n / lanes⌉                                       (two weight digits, if every lane is fixed-point)
 
 and costs T · lanes · (MACs of one channel). For each set the smallest loss with T tiles follows from the smallest loss
-with w wide channels, by dynamic programming; T is then what the integer program chooses. HiGHS (scipy.optimize.milp)
-solves either.
-"""
+with w wide channels, by dynamic programming; T is then what the integer program chooses. Under several budgets at once
+it chooses both, y = 1 where a set takes T tiles, of which at most limit(T) channels can be wide:
 
-import dataclasses
+    Σ_{g of the set, b > 4} channels_g x_gb ≤ Σ_T limit(T) y_T,    Σ_T y_T = 1,    Σ cost(T) y_T ≤ limit of latency
+
+HiGHS (scipy.optimize.milp) solves all of them.
+"""
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from ..graph.formats import FIXED4
-from .lane_mix import LaneMix
+from .budget import KINDS, Budget, BudgetError
+from .problem import NARROW_BITS, AllocationProblem
 
-KINDS = {"size": "bytes", "bit-operations": "bit-operations", "latency": "MAC slots"}
-"""Kinds of budget, and their units. A MAC slot is a lane's multiplier for a cycle: cycles times MACs a cycle."""
-NARROW_BITS = 4
-"""The most bits that a 4-bit lane takes."""
 FULL_BITS = 8
 _SECONDS = 40
 _GAP = 1e-6
@@ -38,150 +36,60 @@ _TIGHTER = 2e-6
 """By which the limit is lowered where the solver's tolerance (1e-6) has let it be passed."""
 
 
-class BudgetError(ValueError):
-    """A budget that is malformed or cannot be met; the message says the smallest that can."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    """What the weights of a network may cost (layers whose weights are all ±1 are not counted).
-
-    Parameters
-    ----------
-    kind: `size` of the weights in bytes; `bit-operations`, MACs × bits of the weight × bits of the activation; or
-        `latency` in MAC slots of the array (cycles × MACs a cycle, at full use of the other dimensions).
-    limit: in these units; or with `share`, a fraction of what the network costs with 8 bits everywhere.
-
-    Raises
-    ------
-    BudgetError: another kind, or a limit that is not above 0.
-    """
-
-    kind: str
-    limit: float
-    share: bool = False
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise BudgetError(f"budget: kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
-        if not 0 < self.limit < float("inf"):
-            raise BudgetError(f"budget: the limit of {self.kind} must be above 0, not {self.limit!r}")
-
-    @classmethod
-    def parse(cls, text: str) -> "Budget":
-        """`size=60%` (of 8 bits everywhere) or `size=1200000` (in the kind's unit).
-
-        Raises
-        ------
-        BudgetError: it is neither.
-        """
-        kind, _, value = text.partition("=")
-        number = value.strip().removesuffix("%")
-        try:
-            limit = float(number)
-        except ValueError:
-            raise BudgetError(f"budget must be KIND=NUMBER or KIND=PERCENT%, as in size=60%, not {text!r}") from None
-        share = value.strip().endswith("%")
-        return cls(kind.strip(), limit / 100 if share else limit, share)
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class ChannelSet:
-    """Layers that share one order of output channels.
-
-    Members
-    -------
-    channels: of each of the layers.
-    weights, macs, bit_operations: of one channel, summed over the layers; bit-operations for each bit of a weight.
-    """
-
-    channels: int
-    weights: float
-    macs: float
-    bit_operations: float
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class AllocationProblem:
-    """Items to give bits to.
-
-    Members
-    -------
-    sets: the channel sets.
-    owner: int, items; the index of an item's set.
-    channels: int, items; how many channels an item is.
-    bits: the choices, ascending.
-    loss: float, items × choices.
-    mix: the lanes of a tile.
-    """
-
-    sets: tuple[ChannelSet, ...]
-    owner: np.ndarray
-    channels: np.ndarray
-    bits: tuple[int, ...]
-    loss: np.ndarray
-    mix: LaneMix
-
-    def cost(self, bits: np.ndarray, kind: str) -> float:
-        """What the network costs with these bits (one number per item), in the kind's unit."""
-        if kind == "latency":
-            return float(sum(self._tiles(index, bits) * self.tile_cost(index) for index in range(len(self.sets))))
-        return float((self.unit_costs(kind) * bits).sum())
-
-    def unit_costs(self, kind: str) -> np.ndarray:
-        """What one bit costs, by item, for size and bit-operations."""
-        field = {"size": [entry.weights / 8 for entry in self.sets],
-                 "bit-operations": [entry.bit_operations for entry in self.sets]}[kind]  # fmt: skip
-        return np.asarray(field, float)[self.owner] * self.channels
-
-    def base_tiles(self, index: int) -> int:
-        """The fewest tiles that the channels of a set need."""
-        return -(-self.sets[index].channels // self.mix.tile)
-
-    @property
-    def two_digits(self) -> bool:
-        """Whether a tile can run as two weight digits."""
-        return self.mix.lut == 0 or self.mix.lut_format == FIXED4
-
-    def tile_cost(self, index: int) -> float:
-        """What a tile of a set costs in MAC slots."""
-        return self.mix.tile * self.sets[index].macs
-
-    def _tiles(self, index: int, bits: np.ndarray) -> float:
-        base = self.base_tiles(index)
-        wide = int(self.channels[(self.owner == index) & (bits > NARROW_BITS)].sum())
-        choices = [2.0 * base] if self.two_digits else []
-        if not wide:
-            return base
-        if self.mix.fixed8:
-            choices.append(max(base, -(-wide // self.mix.fixed8)))
-        return min(choices, default=float("inf"))
-
-
-def allocate(problem: AllocationProblem, budget: Budget) -> np.ndarray:
-    """The bits of every item (int), of the smallest loss that the budget allows.
+def allocate(problem: AllocationProblem, *budgets: Budget) -> np.ndarray:
+    """The bits of every item (int), of the smallest loss that all the budgets allow.
 
     The solver stops at a relative gap of 1e-6 (1e-4 from 1,000 choices on), or after 40 s with the best that it has.
 
     Raises
     ------
-    BudgetError: the budget cannot be met even with the fewest bits everywhere.
+    BudgetError: a budget cannot be met even with the fewest bits everywhere.
+    ValueError: no budget.
     """
+    if not budgets:
+        raise ValueError("an allocation needs at least one budget")
+    limits = [(budget.kind, _limit(problem, budget)) for budget in budgets]
+    for attempt in range(_ATTEMPTS):
+        tighter = [(kind, max(_least(problem, kind), limit * (1 - attempt * _TIGHTER))) for kind, limit in limits]
+        if len(tighter) > 1:
+            bits = _jointly(problem, tighter)
+        else:
+            ((kind, limit),) = tighter
+            bits = (_by_tiles if kind == "latency" else _by_items)(problem, kind, limit)
+        if bits is not None and all(problem.cost(bits, kind) <= limit for kind, limit in limits):
+            return bits
+    return np.full(len(problem.loss), problem.bits[0])
+
+
+def _limit(problem: AllocationProblem, budget: Budget) -> float:
+    """The limit of a budget in its unit. Raises BudgetError."""
     full = problem.cost(np.full(len(problem.loss), FULL_BITS), budget.kind) if budget.share else 1.0
     limit = budget.limit * full
-    least = problem.cost(np.full(len(problem.loss), problem.bits[0]), budget.kind)
+    least = _least(problem, budget.kind)
     if not least <= limit:
         share = f" ({100 * least / full:.2f} % of 8 bits everywhere)" if budget.share else ""
         raise BudgetError(
             f"budget: {budget.kind} of {limit:,.0f} {KINDS[budget.kind]} cannot be met: with {problem.bits[0]} bits "
             f"everywhere the network needs {least:,.0f}{share}; give at least that"
         )
-    solve = _by_tiles if budget.kind == "latency" else _by_items
-    for attempt in range(_ATTEMPTS):
-        bits = solve(problem, budget.kind, limit * (1 - attempt * _TIGHTER))
-        if bits is not None and problem.cost(bits, budget.kind) <= limit:
-            return bits
-    return np.full(len(problem.loss), problem.bits[0])
+    return limit
+
+
+def _least(problem: AllocationProblem, kind: str) -> float:
+    """What the network costs with the fewest bits everywhere."""
+    return problem.cost(np.full(len(problem.loss), problem.bits[0]), kind)
+
+
+def _tile_costs(problem: AllocationProblem, limit: float) -> list[np.ndarray]:
+    """The latency of every set by its number of tiles; infinite where that alone takes the network beyond the limit,
+    which the solver's tolerance could let pass."""
+    room = limit - _least(problem, "latency")
+    costs = []
+    for index in range(len(problem.sets)):
+        tiles, _ = problem.tile_choices(index)
+        extra = problem.tile_cost(index) * (tiles - tiles[0])
+        costs.append(np.where(extra <= room, problem.tile_cost(index) * tiles, np.inf))
+    return costs
 
 
 def _by_items(problem: AllocationProblem, kind: str, limit: float) -> np.ndarray | None:
@@ -193,14 +101,41 @@ def _by_items(problem: AllocationProblem, kind: str, limit: float) -> np.ndarray
 
 def _by_tiles(problem: AllocationProblem, kind: str, limit: float) -> np.ndarray | None:
     plans = [_TilePlan(problem, index) for index in range(len(problem.sets))]
-    costs = [problem.tile_cost(index) * plan.tiles for index, plan in enumerate(plans)]
-    chosen = _choose([plan.losses for plan in plans], costs, limit)
+    costs = _tile_costs(problem, limit)
+    losses = [np.where(np.isfinite(cost), plan.losses, np.inf) for plan, cost in zip(plans, costs)]
+    chosen = _choose(losses, costs, limit)
     if chosen is None:
         return None
     bits = np.empty(len(problem.loss), int)
     for plan, choice in zip(plans, chosen):
         bits[plan.items] = plan.bits(choice)
     return bits
+
+
+def _jointly(problem: AllocationProblem, limits: list[tuple[str, float]]) -> np.ndarray | None:
+    """Bits under several limits: variables x of items and bits, then y of sets and numbers of tiles."""
+    bits, (items, choices) = np.asarray(problem.bits), problem.loss.shape
+    plans = [problem.tile_choices(index) for index in range(len(problem.sets))]
+    counts = [len(tiles) for tiles, _ in plans]
+    sets = np.repeat(np.arange(len(plans)), counts)
+    item_of, wide = np.repeat(np.arange(items), choices), np.tile(bits > NARROW_BITS, items)
+    loss = np.concatenate([problem.loss.ravel(), np.zeros(len(sets))])
+    variables = np.arange(len(loss))
+    one_each = csr_array((np.ones(len(loss)), (np.concatenate([item_of, items + sets]), variables)))
+    held = np.concatenate([np.where(wide, problem.channels[item_of], 0), *(-most for _, most in plans)]).astype(float)
+    in_lanes = csr_array((held, (np.concatenate([problem.owner[item_of], sets]), variables)))
+    constraints = [LinearConstraint(one_each, 1, 1), LinearConstraint(in_lanes, -np.inf, 0)]
+    possible = np.ones(len(loss))
+    for kind, limit in limits:
+        if kind == "latency":
+            row = np.concatenate([np.zeros(items * choices), *_tile_costs(problem, limit)])
+            possible = np.where(np.isfinite(row), possible, 0.0)
+            row = np.nan_to_num(row, posinf=0.0)
+        else:
+            row = np.concatenate([(problem.unit_costs(kind)[:, None] * bits).ravel(), np.zeros(len(sets))])
+        constraints.append(LinearConstraint(row[None, :] / limit, -np.inf, 1))
+    result = _solve(loss, possible, constraints)
+    return None if result is None else bits[result[: items * choices].reshape(items, choices).argmax(axis=1)]
 
 
 class _TilePlan:
@@ -212,12 +147,8 @@ class _TilePlan:
         self._loss = problem.loss[self.items]
         wide = self._bits > NARROW_BITS
         self._narrow = np.where(wide, np.inf, self._loss)
-        channels, fixed8, base = problem.sets[index].channels, problem.mix.fixed8, problem.base_tiles(index)
-        most = max(base, -(-channels // fixed8)) if fixed8 else base
-        self.tiles = np.arange(base, 2 * base + 1 if problem.two_digits else most + 1)
-        self._limits = np.minimum(fixed8 * self.tiles, channels)
-        if problem.two_digits:
-            self._limits[-1] = channels
+        channels = problem.sets[index].channels
+        _, self._limits = problem.tile_choices(index)
         by_count, self._taken = _fewest_losses(
             self._narrow.min(axis=1), np.where(wide, self._loss, np.inf).min(axis=1), self._channels, channels
         )
@@ -252,19 +183,26 @@ def _fewest_losses(
 def _choose(losses: list[np.ndarray], costs: list[np.ndarray], limit: float) -> np.ndarray | None:
     """One choice for each entry of the lists, of the smallest sum of losses with a sum of costs up to the limit."""
     sizes = [len(entry) for entry in losses]
-    loss, cost = np.concatenate(losses), np.concatenate(costs)
+    loss, cost = np.concatenate(losses), np.nan_to_num(np.concatenate(costs), posinf=0.0)
     owner = np.repeat(np.arange(len(sizes)), sizes)
     possible = np.isfinite(loss)
-    objective = np.where(possible, loss, 0.0)
     one_each = csr_array((np.ones(len(loss)), (owner, np.arange(len(loss)))))
-    result = milp(
-        objective / max(float(objective.max()), 1e-300),
-        integrality=np.ones(len(loss)),
-        bounds=Bounds(0, possible.astype(float)),
-        constraints=[LinearConstraint(one_each, 1, 1), LinearConstraint(cost[None, :] / limit, -np.inf, 1)],
-        options={"time_limit": _SECONDS, "mip_rel_gap": _GAP if len(loss) < _LARGE else _LARGE_GAP},
-    )
-    if result.x is None:
+    constraints = [LinearConstraint(one_each, 1, 1), LinearConstraint(cost[None, :] / limit, -np.inf, 1)]
+    found = _solve(np.where(possible, loss, 0.0), possible.astype(float), constraints)
+    if found is None:
         return None
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    return np.array([int(result.x[start : start + size].argmax()) for start, size in zip(starts, sizes)])
+    return np.array([int(found[start : start + size].argmax()) for start, size in zip(starts, sizes)])
+
+
+def _solve(loss: np.ndarray, possible: np.ndarray, constraints: list[LinearConstraint]) -> np.ndarray | None:
+    """Zeros and ones of the smallest loss; ones only where it is possible."""
+    result = milp(
+        loss / max(float(loss.max()), 1e-300),
+        integrality=np.ones(len(loss)),
+        bounds=Bounds(0, possible),
+        constraints=constraints,
+        options={"time_limit": _SECONDS, "mip_rel_gap": _GAP if len(loss) < _LARGE else _LARGE_GAP},
+    )
+    found: np.ndarray | None = result.x
+    return found

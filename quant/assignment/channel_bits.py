@@ -11,8 +11,10 @@ import numpy as np
 from ..graph.formats import Scheme, WeightFormat
 from ..network.model import QuantizedNetwork
 from ..network.quantizers import Formats
-from .allocation import NARROW_BITS, AllocationProblem, Budget, ChannelSet, allocate
+from .allocation import allocate
+from .budget import Budget
 from .lane_mix import JointGroup, LaneMix, collect, joint_groups
+from .problem import NARROW_BITS, AllocationProblem, ChannelSet
 from .sensitivity import Measures, trained, weight_errors
 
 CHANNEL_BITS = (2, 3, 4, 5, 6, 7, 8)
@@ -23,7 +25,7 @@ GROUP_CHANNELS = 8
 def bits_per_channel(
     network: QuantizedNetwork,
     traces: Measures,
-    budget: Budget,
+    budgets: Sequence[Budget],
     mix: LaneMix,
     *,
     bits: Sequence[int] = CHANNEL_BITS,
@@ -33,46 +35,50 @@ def bits_per_channel(
 
     The channels of a joint group are sorted by Ω_c(4) and cut into groups of `group_channels`; the program gives each
     group its bits; then the bits are dealt out anew among the channels of a group, with the smallest Σ Ω_c. That costs
-    nothing more: a group's bits have the same sum at most, and under a budget of latency channels stay on their side of
-    4 bits.
+    nothing more: a group's bits have the same sum at most. Under a budget of latency channels stay on their side of 4
+    bits, and the first ones, as many as the tiles that are needed anyway have Fixed-8 lanes, are cut into groups of the
+    Fixed-8 lanes of a tile, or `group_channels` if these are fewer.
 
     Parameters
     ----------
     traces: of the filters' Hessian blocks, by layer; negative ones count as 0.
+    budgets: at least one; all are kept.
     mix: lanes of a tile, for a budget of latency.
     bits: the choices, ascending, 2 … 8.
 
     Raises
     ------
-    BudgetError: the budget cannot be met.
+    BudgetError: a budget cannot be met.
     """
+    latency = any(budget.kind == "latency" for budget in budgets)
     omegas = _omegas(network, traces, bits)
     widths = np.asarray(bits)
     reference = int(np.abs(widths - NARROW_BITS).argmin())
     members: list[tuple[int, np.ndarray]] = []
     for index, omega in enumerate(omegas):
         order = np.argsort(-omega[:, reference], kind="stable")
-        members += [(index, part) for part in np.split(order, range(group_channels, len(order), group_channels))]
+        first = min(len(order), mix.fixed8 * -(-len(order) // mix.tile)) if latency else 0
+        cuts = [*range(0, first, min(group_channels, max(mix.fixed8, 1))), *range(first, len(order), group_channels)]
+        members += [(index, part) for part in np.split(order, cuts[1:])]
     problem = AllocationProblem(
         sets=channel_sets(network), owner=np.array([index for index, _ in members]),
         channels=np.array([len(part) for _, part in members]), bits=tuple(bits),
         loss=np.stack([omegas[index][part].sum(axis=0) for index, part in members]), mix=mix,
     )  # fmt: skip
     chosen = [np.zeros(len(omega), int) for omega in omegas]
-    for (index, part), average in zip(members, allocate(problem, budget)):
-        omega = omegas[index][part]
-        if budget.kind == "latency":
-            same_side = (widths > NARROW_BITS) == (average > NARROW_BITS)
-            chosen[index][part] = widths[np.where(same_side, omega, np.inf).argmin(axis=1)]
-        else:
-            chosen[index][part] = deal(omega, bits, int(average) * len(part))
+    for (index, part), average in zip(members, allocate(problem, *budgets)):
+        side = (widths > NARROW_BITS) == (average > NARROW_BITS) if latency else np.ones(len(widths), bool)
+        omega, total = omegas[index][part][:, side], int(average) * len(part)
+        if all(budget.kind == "latency" for budget in budgets):
+            total = int(widths[side].max()) * len(part)  # bits are free on either side
+        chosen[index][part] = deal(omega, widths[side].tolist(), total)
     return _formats(network, chosen, bits[0])
 
 
 def bits_per_layer(
     network: QuantizedNetwork,
     traces: Measures,
-    budget: Budget,
+    budgets: Sequence[Budget],
     mix: LaneMix,
     *,
     bits: Sequence[int] = LAYER_BITS,
@@ -95,17 +101,23 @@ def bits_per_layer(
         sets=sets, owner=np.arange(len(sets)), channels=np.array([entry.channels for entry in sets]), bits=tuple(bits),
         loss=np.stack(losses), mix=mix,
     )  # fmt: skip
-    given = allocate(problem, budget)
+    given = allocate(problem, *budgets)
     return _formats(network, [np.full(entry.channels, width) for entry, width in zip(sets, given)], bits[0])
 
 
-def lane_mix_budget(network: QuantizedNetwork, mix: LaneMix) -> Budget:
+def lane_mix_size(network: QuantizedNetwork, mix: LaneMix) -> Budget:
     """The size of the network with a lane mix's own proportions of 8-bit and 4-bit filters in every layer."""
     size = 0.0
     for entry in channel_sets(network):
         fixed8 = mix.counts(entry.channels)[0]
         size += entry.weights * (8 * fixed8 + 4 * (entry.channels - fixed8)) / 8
     return Budget("size", size)
+
+
+def lane_mix_latency(network: QuantizedNetwork, mix: LaneMix) -> Budget:
+    """The latency of the network with a lane mix's own proportions: no layer takes more tiles than its filters fill."""
+    sets = channel_sets(network)
+    return Budget("latency", float(sum(-(-entry.channels // mix.tile) * (mix.tile * entry.macs) for entry in sets)))
 
 
 def channel_sets(network: QuantizedNetwork) -> tuple[ChannelSet, ...]:

@@ -1,7 +1,6 @@
 """After quantization: what each layer costs, and how far it is from the float model's."""
 
 import dataclasses
-import math
 from collections import Counter
 
 import torch
@@ -55,14 +54,14 @@ def layer_reports(network: QuantizedNetwork, graph: IntegerGraph, images: Tensor
     for layer in graph.computing:
         target = graph.tensors[layer.output]
         filter_formats: tuple[str, ...] = ()
-        macs = weight_bits = 0
+        macs = weight_bits = weight_bytes = 0
         if isinstance(layer, Convolution):
             filter_formats = tuple(kind.name for kind in layer.formats)
             macs = layer.weight.size * target.height * target.width
-            weight_bits = sum(kind.bits for kind in layer.formats) * layer.weight[0].size
+            weight_bits, weight_bytes = layer.weight_bits, layer.weight_bytes
         report = LayerReport(
             name=layer.name, kind=layer.kind, formats=dict(Counter(filter_formats)), filter_formats=filter_formats,
-            macs=macs, weight_bytes=math.ceil(weight_bits / 8),
+            macs=macs, weight_bytes=weight_bytes,
             bit_operations=weight_bits * target.height * target.width * graph.tensors[layer.input].bits,
             output_bits=target.bits, sqnr=distances[layer.output],
         )  # fmt: skip

@@ -34,6 +34,16 @@ def predict(model: nn.Module, images: Tensor, *, batch: int = 64) -> Tensor:
     return torch.cat(parts).float().to(images.device)
 
 
+def scores(model: nn.Module, images: Tensor, *, singly: bool = False) -> Tensor:
+    """As `predict`, but N × scores whatever their shape; `singly`: one image at a time, if the model takes no more."""
+    try:
+        return predict(model, images).flatten(1)
+    except PredictionError:
+        if not singly:
+            raise
+        return predict(model, images, batch=1).flatten(1)
+
+
 def in_precision_of(model: nn.Module, values: Tensor) -> Tensor:
     """Values in the floating-point type of a model's parameters."""
     return values.to(next((it.dtype for it in model.parameters() if it.is_floating_point()), values.dtype))

@@ -40,3 +40,6 @@ class Epoch:
 ProgressCallback = Callable[[TrainingProgress], None]
 EpochCallback = Callable[[Sequence[Epoch]], None]
 """Called after every epoch with all epochs so far (those before the run was resumed too)."""
+StageCallback = Callable[[str, int, int], None]
+"""Told what quantization does outside of fine-tuning: a few words, and how much of it is done and to do (0, 0: not
+counted; 0 to do: nobody knows how much)."""

@@ -1,37 +1,54 @@
-"""The table of fidelity: a poor result is said to be, with what has not been tried."""
+"""The table to decide by: what it shows of a model, and the warning of a poor one."""
 
 import math
 
 import pytest
 
-from intramix.cli.report.fidelity import Tried, advice, fidelity_figures, show_fidelity
+from intramix.cli.figures.models import RemedyFigures
+from intramix.cli.report.fidelity import fidelity_figures, show_fidelity, show_remedies
+from intramix.quant.assignment.cost import NetworkCost
 from intramix.quant.network.fidelity import Fidelity
 
-NOTHING = Tried(reconstructed=False, trained=False, bits=5)
+COST = NetworkCost(frames_per_second=1234.56, cycles=1e5, layer_cycles={}, weight_bytes=98765)
 
 
-@pytest.mark.parametrize(("agreement", "sqnr", "warned"), [(0.4, 3.0, True), (0.95, 15.0, False)])
-def test_only_a_poor_result_is_warned_of(
-    agreement: float, sqnr: float, warned: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
-    figures = fidelity_figures(Fidelity(top1_agreement=agreement, sqnr=sqnr, images=7), [])
+def test_the_table_has_what_it_is_and_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    figures = fidelity_figures(Fidelity(top1_agreement=0.4, sqnr=3.0, images=7), COST)
     assert figures is not None
-    show_fidelity(figures, NOTHING)
+    assert figures.poor
+    assert figures.weight_bytes == 98765
+    show_fidelity(figures, COST, "pynq-z2")
     printed = capsys.readouterr().out
-    assert f"{sqnr:.1f} dB" in printed
-    assert ("hardly of use" in printed) is warned
-    assert ("--reconstruct" in printed) is warned
+    for text in ("on pynq-z2", "frames/s, estimated", "40.0 %", "3.0 dB", "1,234.6", "98,765"):
+        assert text in printed
 
 
-def test_advice_leaves_out_what_was_tried() -> None:
-    assert advice(NOTHING)[0].startswith("--reconstruct")
-    assert any(entry.startswith("--bits 6 … 8") for entry in advice(NOTHING))
-    everything = " ".join(advice(Tried(reconstructed=True, trained=True, bits=8)))
-    assert not any(option in everything for option in ("--reconstruct", "--bits", "--epochs"))
+def test_several_outputs_have_a_cost_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fidelity_figures(None, COST) is None
+    show_fidelity(None, COST, "zcu102")
+    printed = capsys.readouterr().out
+    assert "1,234.6" in printed
+    assert "%" not in printed
 
 
 def test_infinite_and_missing_figures() -> None:
-    assert fidelity_figures(None, []) is None
-    figures = fidelity_figures(Fidelity(top1_agreement=None, sqnr=math.inf, images=1), [])
+    figures = fidelity_figures(Fidelity(top1_agreement=None, sqnr=math.inf, images=1), COST)
     assert figures is not None
     assert figures.sqnr_db is None
+    assert figures.top1_agreement is None
+
+
+def test_remedies_are_said_with_their_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    show_remedies([RemedyFigures(option="--keep 8:a", meaning="x", model_frames_per_second=12.34, weight_bytes=5678)])
+    printed = capsys.readouterr().out
+    for text in ("hardly of use", "8 dB", "70 %", "--keep 8:a", "12.3", "5,678"):
+        assert text in printed
+
+
+def test_an_option_of_many_layers_stands_below_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    option = "--keep 8:" + ",".join(f"blocks.{index}.project" for index in range(30))
+    show_remedies([RemedyFigures(option=option, meaning="x", model_frames_per_second=12.34, weight_bytes=5678)])
+    printed = capsys.readouterr().out
+    assert "--keep 8:blocks.0.project, and 29 more layers" in printed
+    assert "12.3" in printed, "no column of figures is left out"
+    assert f": {option}\n" in printed

@@ -1,5 +1,6 @@
 """What `quantize` says of the model that it is given."""
 
+import json
 import re
 import sys
 
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 
 from intramix.cli.commands.quantize import quantize
 from intramix.quant.graph.fileformat import load
+from intramix.quant.targeting import TargetMissedError
 
 
 @pytest.fixture
@@ -115,3 +117,44 @@ def test_classes_without_an_image_are_said(folder):
     text = said("--epochs", "0")
     assert "data has labels up to 9, so 10 classes, of which" in text
     assert "(the first is 4): if a label is wrong, mend it or give --classes" in text
+
+
+def test_a_target_is_reached_and_said_what_it_costs(folder):
+    text = said("--epochs", "0", "--method", "fixed-4", "--target-sqnr", "-90", "--json", "x.json")
+    assert "assignments tried, on 5 images held out from calibration" in text
+    assert "what fixed-4 chooses" in text
+    figures = json.loads((folder / "x.json").read_text())
+    (candidate,) = figures["candidates"]
+    assert candidate["reached"] is candidate["taken"] is True
+    assert candidate["layers"] == []
+    assert candidate["model_frames_per_second"] == figures["model_frames_per_second"]
+    assert candidate["weight_bytes"] == figures["fidelity"]["weight_bytes"]
+    text = said("--epochs", "0", "--method", "fixed-4", "--bits", "8", "--target-sqnr", "32", "--json", "x.json")
+    figures = json.loads((folder / "x.json").read_text())
+    (taken,) = (it for it in figures["candidates"] if it["taken"])
+    assert f"taken: --method fixed-4 --keep 8:{','.join(taken['layers'])}" in text
+
+
+def test_a_missed_target_shows_what_was_tried_and_writes_nothing(folder):
+    arguments = ["untrained:build", "--board", "small", "--data", "data.npz", "-o", "x.imx", "--epochs", "0"]
+    result = CliRunner().invoke(quantize, [*arguments, "--target-sqnr", "120", "--target-agreement", "100"])
+    assert isinstance(result.exception, TargetMissedError)
+    assert "100 % of the float model's decisions and 120 dB is not reached" in str(result.exception)
+    assert "frames/s, estimated" in result.output
+    assert "taken" not in result.output
+    assert not (folder / "x.imx").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target-agreement", "101"], "must be above 0 and at most 100 %, not 101 %"),
+        (["--target-sqnr", "nan"], "must be a finite number of dB, not nan"),
+        (["--target-sqnr", "9", "--epochs", "1"], "a target needs training with 0 epochs"),
+    ],
+)
+def test_targets_that_make_no_sense_are_refused(folder, arguments, message):
+    command = ["untrained:build", "--board", "small", "--data", "data.npz", "-o", "x.imx", "--epochs", "0", *arguments]
+    result = CliRunner().invoke(quantize, command)
+    assert isinstance(result.exception, ValueError)
+    assert message in str(result.exception)

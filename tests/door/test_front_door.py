@@ -53,6 +53,15 @@ def test_every_name_is_there_for_people_and_for_type_checkers():
     assert all(getattr(intramix, name) is not None for name in intramix.__all__)
 
 
+def test_a_model_says_what_it_costs(model):
+    cost, estimate = model.cost(), model.compile(selftest=False).estimate()
+    assert cost.frames_per_second == estimate.frames_per_second
+    assert cost.cycles == estimate.cycles_per_frame == pytest.approx(sum(cost.layer_cycles.values()), rel=0.02)
+    assert set(cost.layer_cycles) == {layer.name for layer in model.graph.layers}
+    bits = sum(kind.bits * layer.weight[0].size for layer in model.graph.layers for kind in layer.formats)
+    assert bits / 8 <= cost.weight_bytes < bits / 8 + len(model.graph.layers)
+
+
 def test_other_names_are_refused():
     with pytest.raises(AttributeError, match="no attribute 'train'; it has CompiledProgram, "):
         intramix.train  # noqa: B018

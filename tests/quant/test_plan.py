@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from intramix.quant.assignment.allocation import Budget
+from intramix.quant.assignment.budget import Budget
 from intramix.quant.assignment.lane_mix import LaneMix
 from intramix.quant.assignment.methods import METHODS, MethodError
 from intramix.quant.plan import PlanError, QuantizationPlan
@@ -46,6 +46,9 @@ def test_methods_are_checked_before_anything_is_computed() -> None:
     with pytest.raises(MethodError, match=r"method must be one of variance, .*, not 'best'"):
         QuantizationPlan(lane_mix=MIX, method="best")
     with pytest.raises(MethodError, match=r"method 'msq' takes no budget .*; hbp, hawq-v3 do"):
-        QuantizationPlan(lane_mix=MIX, method="msq", budget=Budget("size", 1e6))
-    assert QuantizationPlan(lane_mix=MIX, method="hbp", budget=Budget("size", 1e6)).budget is not None
+        QuantizationPlan(lane_mix=MIX, method="msq", budgets=(Budget("size", 1e6),))
+    both = (Budget("size", 1e6), Budget("latency", 0.5, share=True))
+    assert QuantizationPlan(lane_mix=MIX, method="hbp", budgets=both).budgets == both
+    with pytest.raises(MethodError, match="size has 2 limits; give one"):
+        QuantizationPlan(lane_mix=MIX, method="hbp", budgets=both[:1] * 2)
     assert QuantizationPlan(lane_mix=MIX, refined=True, training=TrainingOptions(epochs=0)).refined

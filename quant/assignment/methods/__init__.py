@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...network.model import QuantizedNetwork
 from ...network.quantizers import Formats
-from ..allocation import Budget
+from ..budget import Budget
 from ..lane_mix import LaneMix
 from ..sensitivity import Progress, untold
 from .film_qnn import FILM_QNN
@@ -19,7 +19,7 @@ from .method import Method, MethodError, Request
 from .msq import MSQ
 from .own import BASELINES, OUTPUT_ERROR, VARIANCE
 
-__all__ = ["METHODS", "Method", "MethodError", "Request", "assign", "check_budget", "find_method"]
+__all__ = ["METHODS", "Method", "MethodError", "Request", "assign", "check_budgets", "find_method"]
 
 METHODS: dict[str, Method] = {
     method.name: method for method in (VARIANCE, OUTPUT_ERROR, MSQ, ILMPQ, FILM_QNN, HBP, HAWQ_V3, *BASELINES)
@@ -33,7 +33,7 @@ def assign(
     *,
     method: str = "variance",
     images: Tensor | None = None,
-    budget: Budget | None = None,
+    budgets: tuple[Budget, ...] = (),
     progress: Progress = untold,
 ) -> dict[str, Formats]:
     """A format for every filter of every convolution, by layer name; `QuantizedNetwork.set_formats` takes it.
@@ -42,13 +42,13 @@ def assign(
     ----------
     method: a name in `METHODS`.
     images: a batch, for methods that look at images.
-    budget: for `hbp` and `hawq-v3`.
+    budgets: for `hbp` and `hawq-v3`.
     progress: told how far a Hessian is, for the methods that have one.
 
     Raises
     ------
     MethodError: `method` is unknown, needs images or lanes that are not there, or takes no budget.
-    BudgetError: the budget cannot be met.
+    BudgetError: a budget cannot be met.
     """
     preset = find_method(method)
     kind = preset.lut_format
@@ -59,18 +59,21 @@ def assign(
         )
     if preset.needs_images and images is None:
         raise MethodError(f"method {method!r} needs images; use variance where there are none")
-    check_budget(method, budget)
-    return preset.assign(Request(network=network, mix=mix, images=images, budget=budget, progress=progress))
+    check_budgets(method, budgets)
+    return preset.assign(Request(network=network, mix=mix, images=images, budgets=budgets, progress=progress))
 
 
-def check_budget(method: str, budget: Budget | None) -> None:
-    """Checks that a method works under a budget, if there is one.
+def check_budgets(method: str, budgets: tuple[Budget, ...]) -> None:
+    """Checks that a method works under budgets, if there are any, each of another kind.
 
     Raises
     ------
-    MethodError: it does not, or is unknown; the message lists those that do.
+    MethodError: it does not, or is unknown; the message lists those that do. Or two budgets are of one kind.
     """
-    if budget is not None and not find_method(method).takes_budget:
+    kinds = [budget.kind for budget in budgets]
+    if twice := next((kind for kind in kinds if kinds.count(kind) > 1), None):
+        raise MethodError(f"budget: {twice} has {kinds.count(twice)} limits; give one")
+    if budgets and not find_method(method).takes_budget:
         able = ", ".join(name for name, entry in METHODS.items() if entry.takes_budget)
         raise MethodError(f"method {method!r} takes no budget (its ratio is the lanes'); {able} do")
 

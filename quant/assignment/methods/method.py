@@ -10,7 +10,7 @@ from ...graph.formats import WeightFormat
 from ...network.model import QuantizedNetwork
 from ...network.quantizers import Formats
 from ...training.recipe import TrainingOptions
-from ..allocation import Budget
+from ..budget import Budget
 from ..lane_mix import LaneMix
 from ..sensitivity import Progress, untold
 
@@ -30,14 +30,14 @@ class Request:
     network: calibrated.
     mix: filters of a tile by what its lanes take.
     images: a batch, or None.
-    budget: for methods with an integer program; None is the size that `mix` itself gives.
+    budgets: for methods with an integer program; none is what `mix` itself costs.
     progress: told how far the measures are that take long.
     """
 
     network: QuantizedNetwork
     mix: LaneMix
     images: Tensor | None = None
-    budget: Budget | None = None
+    budgets: tuple[Budget, ...] = ()
     progress: Progress = untold
 
 

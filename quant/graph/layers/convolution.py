@@ -1,6 +1,7 @@
 """The layer type convolution: with its requantization, and the operand that is added to it. NumPy only."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -59,6 +60,15 @@ class Convolution(GraphLayer):
     @property
     def kernel(self) -> tuple[int, int]:
         return self.weight.shape[2], self.weight.shape[3]
+
+    @property
+    def weight_bits(self) -> int:
+        """Of all weights, at the bits that filters have."""
+        return sum(kind.bits for kind in self.formats) * self.weight[0].size
+
+    @property
+    def weight_bytes(self) -> int:
+        return math.ceil(self.weight_bits / 8)
 
     @property
     def inputs(self) -> tuple[str, ...]:

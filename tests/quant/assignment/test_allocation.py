@@ -6,8 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from intramix.quant.assignment.allocation import AllocationProblem, Budget, BudgetError, ChannelSet, allocate
+from intramix.quant.assignment.allocation import allocate
+from intramix.quant.assignment.budget import Budget, BudgetError
 from intramix.quant.assignment.lane_mix import LaneMix
+from intramix.quant.assignment.problem import AllocationProblem, ChannelSet
 from intramix.quant.graph.formats import FIXED4, SP2_4
 
 MIXES = [LaneMix(1, 2, 1, FIXED4), LaneMix(1, 1, 2, SP2_4), LaneMix(0, 1, 3, FIXED4), LaneMix(2, 2, 0)]
@@ -75,6 +77,34 @@ def test_as_good_as_brute_force(kind: str, mix: LaneMix, seed: int) -> None:
         assert loss == pytest.approx(best, rel=1e-5, abs=1e-12)
 
 
+@pytest.mark.parametrize("kinds", [("size", "latency"), ("bit-operations", "latency"), ("size", "bit-operations")])
+@pytest.mark.parametrize("mix", MIXES, ids=str)
+@pytest.mark.parametrize("seed", range(3))
+def test_two_budgets_at_once_as_good_as_brute_force(kinds: tuple[str, str], mix: LaneMix, seed: int) -> None:
+    problem = random_problem(seed, mix)
+    rows = np.arange(6)
+    every = [
+        ([cost_by_hand(problem, bits, kind) for kind in kinds],
+         problem.loss[rows, [problem.bits.index(b) for b in bits]].sum())
+        for bits in itertools.product(problem.bits, repeat=6)
+    ]  # fmt: skip
+    costs = np.array([cost for cost, _ in every])
+    costs = costs[(costs < 1e9).all(axis=1)]
+    for shares in itertools.product([0.0, 0.2, 0.7], repeat=2):
+        limits = [float(np.quantile(costs[:, index], share)) for index, share in enumerate(shares)]
+        found = allocate(problem, *(Budget(kind, limit) for kind, limit in zip(kinds, limits)))
+        for kind, limit in zip(kinds, limits):
+            assert cost_by_hand(problem, tuple(found), kind) <= limit
+        best = min(loss for cost, loss in every if cost[0] <= limits[0] and cost[1] <= limits[1])
+        loss = problem.loss[rows, [problem.bits.index(b) for b in found]].sum()
+        assert loss == pytest.approx(best, rel=1e-5, abs=1e-12)
+
+
+def test_no_budget_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one budget"):
+        allocate(random_problem(0, MIXES[0]))
+
+
 @pytest.mark.parametrize("kind", ["size", "bit-operations", "latency"])
 def test_budget_that_cannot_be_met_says_the_smallest(kind: str) -> None:
     problem = random_problem(1, MIXES[0])
@@ -112,6 +142,10 @@ def test_network_of_the_size_of_resnet_50_is_solved_in_time() -> None:
         found = allocate(problem, Budget(kind, 0.55, share=True))
         assert problem.cost(found, kind) <= 0.55 * problem.cost(np.full(len(owner), 8), kind)
         assert len(set(found.tolist())) > 1
+    both = allocate(problem, Budget("size", 0.55, share=True), Budget("latency", 0.5, share=True))
+    assert problem.cost(both, "size") <= 0.55 * problem.cost(np.full(len(owner), 8), "size")
+    assert problem.cost(both, "latency") == problem.cost(np.full(len(owner), 2), "latency"), "no tile more"
+    assert (both > 4).any()
     assert time.process_time() - started < 60
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from intramix.quant.assignment.allocation import Budget, BudgetError
-from intramix.quant.assignment.channel_bits import bits_per_channel, bits_per_layer, deal, lane_mix_budget
+from intramix.quant.assignment.budget import Budget, BudgetError
+from intramix.quant.assignment.channel_bits import bits_per_channel, bits_per_layer, deal, lane_mix_size
 from intramix.quant.assignment.lane_mix import LaneMix, joint_groups
 from intramix.quant.assignment.sensitivity import hessian_traces, trained
 from intramix.quant.graph.formats import FIXED4, FIXED8
@@ -63,7 +63,7 @@ def loss(network: QuantizedNetwork, traces: dict[str, torch.Tensor], formats: di
 def test_budget_is_kept_and_used(case: tuple, kind: str, measure: object, share: float) -> None:
     network, traces = case
     eight = {name: (FIXED8,) * len(module.weight) for name, module in network.convolutions.items()}
-    formats = bits_per_channel(network, traces, Budget(kind, share, share=True), MIX)
+    formats = bits_per_channel(network, traces, [Budget(kind, share, share=True)], MIX)
     used = measure(network, formats) / measure(network, eight)  # type: ignore[operator]
     assert share - 0.04 < used <= share
     for group in joint_groups(network.graph):
@@ -72,7 +72,7 @@ def test_budget_is_kept_and_used(case: tuple, kind: str, measure: object, share:
 
 def test_channels_do_better_than_layers_and_refined_groups_better_than_groups(case: tuple) -> None:
     network, traces = case
-    budget = Budget("size", 0.55, share=True)
+    budget = [Budget("size", 0.55, share=True)]
     per_layer = loss(network, traces, bits_per_layer(network, traces, budget, MIX))
     whole_layers = loss(network, traces, bits_per_channel(network, traces, budget, MIX, group_channels=1000))
     grouped = loss(network, traces, bits_per_channel(network, traces, budget, MIX))
@@ -83,11 +83,11 @@ def test_channels_do_better_than_layers_and_refined_groups_better_than_groups(ca
 
 def test_layers_have_one_precision(case: tuple) -> None:
     network, traces = case
-    formats = bits_per_layer(network, traces, Budget("size", 0.7, share=True), MIX)
+    formats = bits_per_layer(network, traces, [Budget("size", 0.7, share=True)], MIX)
     assert all(len(set(kinds)) == 1 for kinds in formats.values())
     assert {kinds[0].bits for name, kinds in formats.items() if name in trained(network)} == {4, 8}
     with pytest.raises(BudgetError, match="with 4 bits everywhere"):
-        bits_per_layer(network, traces, Budget("size", 0.4, share=True), MIX)
+        bits_per_layer(network, traces, [Budget("size", 0.4, share=True)], MIX)
 
 
 def test_latency_keeps_filters_beyond_4_bits_to_their_lanes(case: tuple) -> None:
@@ -96,8 +96,8 @@ def test_latency_keeps_filters_beyond_4_bits_to_their_lanes(case: tuple) -> None
     cost = {name: module.weight[0].numel() * np.prod(module.layer.shape[1:]) for name, module in modules.items()}
     lanes = MIX.tile
     fewest = sum(-(-len(network.convolutions[name].weight) // lanes) * lanes * cost[name] for name in cost)
-    formats = bits_per_channel(network, traces, Budget("latency", float(fewest)), MIX)
-    generous = bits_per_channel(network, traces, Budget("latency", 1.0, share=True), MIX)
+    formats = bits_per_channel(network, traces, [Budget("latency", float(fewest))], MIX)
+    generous = bits_per_channel(network, traces, [Budget("latency", 1.0, share=True)], MIX)
     for name in cost:
         kinds = formats[name]
         assert sum(kind.bits > 4 for kind in kinds) <= MIX.fixed8 * -(-len(kinds) // lanes)
@@ -114,7 +114,7 @@ def test_default_budget_is_the_lanes_own_size(case: tuple) -> None:
         weight = network.convolutions[name].weight
         fixed8 = MIX.counts(len(weight))[0]
         expected += weight[0].numel() * (8 * fixed8 + 4 * (len(weight) - fixed8)) / 8
-    assert lane_mix_budget(network, MIX) == Budget("size", expected)
+    assert lane_mix_size(network, MIX) == Budget("size", expected)
 
 
 @pytest.mark.parametrize("seed", range(6))

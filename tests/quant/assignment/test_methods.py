@@ -1,15 +1,22 @@
 """Methods: each paper's rule on weights made for it, its ratios in every layer, and its refusals."""
 
+import copy
 from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 
-from intramix.quant.assignment.allocation import Budget
+from intramix.quant.assignment.budget import Budget
 from intramix.quant.assignment.lane_mix import LaneMix, joint_groups
 from intramix.quant.assignment.methods import METHODS, MethodError, assign, find_method
-from intramix.quant.assignment.sensitivity import hessian_eigenvalues, output_errors, trained, weight_variances
+from intramix.quant.assignment.sensitivity import (
+    hessian_eigenvalues,
+    hessian_traces,
+    output_errors,
+    trained,
+    weight_variances,
+)
 from intramix.quant.graph.formats import FIXED4, FIXED8, POT_4, SP2_4
 from intramix.quant.graph.graph import Convolution
 from intramix.quant.models import Demo
@@ -110,6 +117,27 @@ def test_hbp_uses_several_widths_and_the_lanes_own_size(network: QuantizedNetwor
         for given in (formats, film)
     ]
     assert 0.97 * sizes[1] < sizes[0] <= sizes[1]
+    for name in trained(network):
+        wide = sum(kind.bits > 4 for kind in formats[name])
+        assert wide <= mix.fixed8 * -(-len(formats[name]) // mix.tile), "so many Fixed-8 lanes have the tiles"
+
+
+def test_hbp_does_not_take_bits_from_filters_that_only_these_images_leave_dead(network: QuantizedNetwork) -> None:
+    """Their trace is 0, though others may need them."""
+    some = copy.deepcopy(network)
+    dead = [3, 7, 11]
+    with torch.no_grad():
+        some.convolutions[ALONE].bias[dead] -= 1000.0
+    assert hessian_traces(some, IMAGES)[ALONE][dead].tolist() == [0.0] * 3
+    formats = assign(some, mix_for("hbp"), method="hbp", images=IMAGES)
+    assert all(formats[ALONE][index].bits >= 4 for index in dead)
+
+
+def test_hbp_under_a_budget_of_size_alone_knows_no_lanes(network: QuantizedNetwork) -> None:
+    mix = mix_for("hbp")
+    formats = assign(network, mix, method="hbp", images=IMAGES, budgets=(Budget("size", 0.75, share=True),))
+    wide = {name: sum(kind.bits > 4 for kind in formats[name]) for name in trained(network)}
+    assert any(count > mix.fixed8 * -(-len(formats[name]) // mix.tile) for name, count in wide.items())
 
 
 def test_recipe_of_film_qnn() -> None:
@@ -144,7 +172,7 @@ def test_when_formats_are_assigned_anew() -> None:
         ("msq", LaneMix(2, 8, 0), {}, "needs LUT lanes for sp2-4, and the tile has none"),
         ("ilmpq", LaneMix(2, 8, 22, SP2_4), {"images": IMAGES}, r"\(--lut-scheme pot-4\)"),
         ("film-qnn", LaneMix(2, 8, 22, FIXED4), {}, "'film-qnn' needs images; use variance"),
-        ("msq", LaneMix(2, 8, 22, SP2_4), {"budget": Budget("size", 9)}, "'msq' takes no budget .*; hbp, hawq-v3 do"),
+        ("msq", LaneMix(2, 8, 22, SP2_4), {"budgets": (Budget("size", 9),)}, "takes no budget .*; hbp, hawq-v3 do"),
         ("magic", LaneMix(2, 8, 22), {}, "method must be one of variance, .*, pot-4, not 'magic'"),
     ],
 )
