@@ -53,18 +53,25 @@ def seeded_network(
     return result.graph, images.numpy()
 
 
-def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, model: Path | None) -> dict[str, Any]:
-    """Figures of one network on one board: as `simulate` (docs/json.md), with `bound_by` and `bounds` per layer."""
+def _quantized(
+    board_name: str, network: str, *, size: int, batch: int, seed: int, model: Path | None
+) -> tuple[QuantizedModel, np.ndarray]:
+    """The network, or the model of a file, for a board, and images for it."""
     board = find_board(board_name)
-    geometry = board.geometry
     if model is None:
-        graph, images = seeded_network(network, geometry, size=size, batch=batch, seed=seed)
+        graph, images = seeded_network(network, board.geometry, size=size, batch=batch, seed=seed)
     else:
         graph = load(model)
         images = generated_images(batch, graph.tensors[graph.input].height, seed).numpy()
+    return QuantizedModel(graph=graph, board=board, geometry=board.geometry), images
+
+
+def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, model: Path | None) -> dict[str, Any]:
+    """Figures of one network on one board: as `simulate` (docs/json.md), with `bound_by` and `bounds` per layer."""
+    quantized, images = _quantized(board_name, network, size=size, batch=batch, seed=seed, model=model)
+    graph = quantized.graph
     started = time.monotonic()
     with step("Compile"):
-        quantized = QuantizedModel(graph=graph, board=board, geometry=geometry)
         program = quantized.compile(batch=batch, selftest=False)
     compiled = time.monotonic()
     device = build(program)
@@ -131,12 +138,8 @@ def estimate(
     board_name: str, network: str, *, size: int, batch: int, seed: int, model: Path | None, cycles: float | None
 ) -> None:
     """Prints what the cycle model says, at the board's clock and at the one that the timing analysis allows."""
-    board = find_board(board_name)
-    graph = (
-        seeded_network(network, board.geometry, size=size, batch=batch, seed=seed)[0] if model is None else load(model)
-    )
+    quantized, _ = _quantized(board_name, network, size=size, batch=batch, seed=seed, model=model)
     with step("Compile"):
-        quantized = QuantizedModel(graph=graph, board=board, geometry=board.geometry)
         program = quantized.compile(batch=batch, selftest=False)
     own = program.estimate()
     console.print(f"{network} on {board_name}, batch {batch}: {own}")

@@ -65,11 +65,12 @@ class ProgramMemory:
             buffer = self.shared[name]
             buffer.view[: len(contents)] = np.frombuffer(contents, np.uint8)
             buffer.to_device()
-        for name in {fill.region for fill in program.fills}:
+        fills = program.fills
+        for fill in fills:
+            for buffer in self.buffers(fill.region):
+                buffer.lay(fill)
+        for name in {fill.region for fill in fills}:
             for buffer in self.buffers(name):
-                for fill in program.fills:
-                    if fill.region == name:
-                        buffer.lay(fill)
                 buffer.to_device()
 
     def buffers(self, name: str) -> list[Buffer]:

@@ -99,10 +99,13 @@ def _damage(driver: Driver) -> str | None:
         buffer.from_device()
         if text := _different(name, buffer.view[: len(contents)], np.frombuffer(contents, np.uint8)):
             return text
-    for fill in program.fills:
-        for buffer in memory.buffers(fill.region):
-            buffer.from_device()
-            laid = buffer.view.copy()
+    fills = program.fills
+    buffers = {name: memory.buffers(name) for name in {fill.region for fill in fills}}
+    for buffer in (buffer for those in buffers.values() for buffer in those):
+        buffer.from_device()
+    expected = {name: [buffer.view.copy() for buffer in those] for name, those in buffers.items()}
+    for fill in fills:
+        for buffer, laid in zip(buffers[fill.region], expected[fill.region], strict=True):
             fill.lay(laid)
             if text := _different(f"{fill.region}, the border of {fill.tensor},", buffer.view, laid):
                 return text

@@ -1,12 +1,12 @@
 """What was tried to reach a target, and what each costs."""
 
-import math
 from collections.abc import Sequence
 
 from ...quant.assignment.search import Candidate
 from ..figures.models import CandidateFigures
 from ..shared.console import console, table
-from ..shared.tables import counted, percent
+from ..shared.tables import counted
+from .fidelity import finite_db, near_cells
 
 _COLUMNS = [("8 bits for", "left"), ("decisions as in float", "right"), ("SQNR of scores", "right"),
             ("frames/s, estimated", "right"), ("weight bytes", "right"), ("", "left")]  # fmt: skip
@@ -17,7 +17,7 @@ def candidate_figures(candidates: Sequence[Candidate], chosen: Candidate | None)
     return tuple(
         CandidateFigures(
             layers=it.layers, top1_agreement=it.fidelity.top1_agreement,
-            sqnr_db=it.fidelity.sqnr if math.isfinite(it.fidelity.sqnr) else None,
+            sqnr_db=finite_db(it.fidelity.sqnr),
             model_frames_per_second=it.cost.frames_per_second, weight_bytes=it.cost.weight_bytes, reached=it.reached,
             taken=chosen is not None and it.layers == chosen.layers,
         )
@@ -31,8 +31,7 @@ def show_candidates(candidates: Sequence[Candidate], chosen: Candidate | None, m
     rows = [
         [
             _layers(candidate, method),
-            "" if it.top1_agreement is None else percent(it.top1_agreement),
-            "∞" if it.sqnr_db is None else f"{it.sqnr_db:.1f} dB",
+            *near_cells(it),
             f"{it.model_frames_per_second:,.1f}",
             f"{it.weight_bytes:,}",
             "[bold green]taken[/]" if it.taken else "reaches it" if it.reached else "",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ...quant.assignment.cost import NetworkCost
 from ...quant.network.fidelity import LEAST_AGREEMENT, LEAST_SQNR, Fidelity
-from ..figures.models import FidelityFigures, RemedyFigures
+from ..figures.models import CandidateFigures, FidelityFigures, RemedyFigures
 from ..shared.console import console, table
 from ..shared.tables import counted, percent
 
@@ -22,17 +22,27 @@ def fidelity_figures(found: Fidelity | None, cost: NetworkCost) -> FidelityFigur
     if found is None:
         return None
     return FidelityFigures(
-        top1_agreement=found.top1_agreement, sqnr_db=found.sqnr if math.isfinite(found.sqnr) else None,
+        top1_agreement=found.top1_agreement, sqnr_db=finite_db(found.sqnr),
         images=found.images, weight_bytes=cost.weight_bytes, poor=found.poor,
     )  # fmt: skip
+
+
+def finite_db(sqnr: float) -> float | None:
+    """A ratio for scripts: None where it is infinite."""
+    return sqnr if math.isfinite(sqnr) else None
+
+
+def near_cells(figures: FidelityFigures | CandidateFigures) -> tuple[str, str]:
+    """Agreement and SQNR for a table."""
+    agreement = "" if figures.top1_agreement is None else percent(figures.top1_agreement)
+    return agreement, "∞" if figures.sqnr_db is None else f"{figures.sqnr_db:.1f} dB"
 
 
 def show_fidelity(figures: FidelityFigures | None, cost: NetworkCost, board: str) -> None:
     """The table; without figures, of a model with several outputs, what it costs."""
     agreement = sqnr = images = ""
     if figures is not None:
-        agreement = "" if figures.top1_agreement is None else percent(figures.top1_agreement)
-        sqnr = "∞" if figures.sqnr_db is None else f"{figures.sqnr_db:.1f} dB"
+        agreement, sqnr = near_cells(figures)
         images = f"{figures.images:,}"
     row = [agreement, sqnr, f"{cost.weight_bytes:,}", f"{cost.frames_per_second:,.1f}", images]
     table(f"the integer model against the float model, on {board}", _COLUMNS, [row])

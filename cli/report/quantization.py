@@ -1,7 +1,6 @@
 """What quantization did, as tables for the terminal and as a page."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +14,7 @@ from ...svg import inline
 from ..figures.models import AgreementFigures, QuantizedAccuracy, QuantizedLayer
 from ..shared.console import console, table
 from ..shared.tables import format_order, mix, percent
+from .fidelity import finite_db
 from .run import bars, format_colours, template
 
 _COLOURS = {FOLDED: "dim", REJECTED: "bold red"}
@@ -51,7 +51,7 @@ def layer_figures(entry: LayerReport) -> QuantizedLayer:
     return QuantizedLayer(
         name=entry.name, kind=entry.kind, formats=entry.formats, macs=entry.macs, weight_bytes=entry.weight_bytes,
         bit_operations=entry.bit_operations, output_bits=entry.output_bits,
-        sqnr_db=entry.sqnr if math.isfinite(entry.sqnr) else None,
+        sqnr_db=finite_db(entry.sqnr),
     )  # fmt: skip
 
 

@@ -58,11 +58,11 @@ def remedies(
     """
     found = []
     if not tried.reconstructed and not tried.trained:
-        found.append(_same("--reconstruct", "learns rounding without labels, in minutes to an hour", now))
+        found.append(_remedy("--reconstruct", "learns rounding without labels, in minutes to an hour", now))
     found += _costed(model, images, tried, told)
     if not tried.trained:
-        found.append(_same("--epochs 8", "trains, with labels", now))
-    found.append(_same("more images", "of what the model will see", now))
+        found.append(_remedy("--epochs 8", "trains, with labels", now))
+    found.append(_remedy("more images", "of what the model will see", now))
     return tuple(found)
 
 
@@ -133,11 +133,6 @@ def _noisiest(variants: Variants, images: Tensor, formats: Mapping[str, Formats]
         layers.append(name)
         left -= gain
     return layers
-
-
-def _same(option: str, meaning: str, now: NetworkCost) -> RemedyFigures:
-    """Nothing changes on the board."""
-    return _remedy(option, meaning, now)
 
 
 def _remedy(option: str, meaning: str, cost: NetworkCost) -> RemedyFigures:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...hdl.geometry import Geometry
+from ...quant.graph.border import reach
 from ...quant.graph.graph import Convolution, IntegerGraph, MaxPool, TensorType
 from ..errors import CompileError
 from ..program.input_fold import InputFold
@@ -135,7 +136,7 @@ class _Lowering:
             pad = (rewrite.rows.pad, rewrite.columns.pad)
         border = NO_BORDER
         if layer.padding and source.zero_point and not (layer.input == self.graph.input and rewrite):
-            border, pad = _border(layer, source, tensors[layer.output]), (0, 0)
+            border, pad = MapBorder(*dataclasses.astuple(reach(layer, source, tensors[layer.output]))), (0, 0)
             height, width = border.around(source.height, source.width)
             source = dataclasses.replace(source, height=height, width=width)
         residual = None if layer.residual is None else tensors[layer.residual]
@@ -157,15 +158,6 @@ class _Lowering:
         return MachineLayer(
             number, layer, source, target, None, None, layer.kernel, layer.stride, *pad, self.images
         )  # fmt: skip
-
-
-def _border(layer: Convolution, source: TensorType, target: TensorType) -> MapBorder:
-    """The positions around its map that a layer's windows reach."""
-    padding, kernel, stride = layer.padding, layer.kernel, layer.stride
-    last_row, last_column = (target.height - 1) * stride[0], (target.width - 1) * stride[1]
-    bottom = last_row - padding.top + kernel[0] - source.height
-    right = last_column - padding.left + kernel[1] - source.width
-    return MapBorder(padding.top, padding.left, max(0, bottom), max(0, right))
 
 
 LOWERINGS: dict[type, Callable[[_Lowering, int, Any], MachineLayer]] = {

@@ -157,9 +157,7 @@ class WeightsEngine(wiring.Component):
             *((reader.error, isa.Error.READ_RESPONSE, reader.error_tag.layer) for reader in readers),
         ])
         filling = self._fill(m, platform, readers, stop)
-        m.d.comb += [
-            *(reader.abort.eq(stop) for reader in readers),
-        ]
+        m.d.comb += [reader.abort.eq(stop) for reader in readers]
         m.d.sync += self.active.eq(reduce(or_, (
             (axi.arvalid & axi.arready) | (axi.rvalid & axi.rready) for axi in (r.axi for r in readers)
         )) | (self.instruction.valid & self.instruction.ready))

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from .graph import Convolution, IntegerGraph, Layer, Padding
+from .graph import Convolution, IntegerGraph, Layer, Padding, TensorType
 from .layers.window import padded
 
 
@@ -42,6 +42,14 @@ def lay_border(graph: IntegerGraph, codes: np.ndarray) -> np.ndarray:
     return padded(codes, _padding(graph), border) if border else codes
 
 
+def reach(layer: Convolution, source: TensorType, target: TensorType) -> Padding:
+    """The positions around its map, of type `source`, that a layer's windows reach."""
+    last_row, last_column = (target.height - 1) * layer.stride[0], (target.width - 1) * layer.stride[1]
+    bottom = last_row - layer.padding.top + layer.kernel[0] - source.height
+    right = last_column - layer.padding.left + layer.kernel[1] - source.width
+    return Padding(layer.padding.top, layer.padding.left, max(0, bottom), max(0, right))
+
+
 def _readers(graph: IntegerGraph) -> list[Convolution]:
     return [layer for layer in graph.consumers(graph.input) if isinstance(layer, Convolution)]
 
@@ -55,12 +63,7 @@ def _window(graph: IntegerGraph) -> tuple[int, int]:
 
 
 def _padding(graph: IntegerGraph) -> Padding:
-    """As wide as the widest of a reader above and left, and below and right as far as the last window reaches."""
-    readers, image = _readers(graph), graph.tensors[graph.input]
-    top, left = max(it.padding.top for it in readers), max(it.padding.left for it in readers)
-    target = graph.tensors[readers[0].output]
-    stride = readers[0].stride
-    last_row, last_column = (target.height - 1) * stride[0], (target.width - 1) * stride[1]
-    bottom = max(last_row - it.padding.top + it.kernel[0] for it in readers) - image.height
-    right = max(last_column - it.padding.left + it.kernel[1] for it in readers) - image.width
-    return Padding(top, left, max(0, bottom), max(0, right))
+    """As wide on each side as the windows of all that read the input reach."""
+    image = graph.tensors[graph.input]
+    reaches = [dataclasses.astuple(reach(it, image, graph.tensors[it.output])) for it in _readers(graph)]
+    return Padding(*(max(side) for side in zip(*reaches, strict=True)))
