@@ -84,6 +84,7 @@ class QuantizationResult:
     fidelity: how near the integer graph's scores are to the float model's, on test images; None with several outputs.
     candidates: the assignments that were tried to reach the plan's target.
     chosen: the one of them that was taken; None without a target.
+    learned: what that one became on the same images, its rounding refined or reconstructed; None where it was neither.
 
     In all but the first of several processes there are no accuracies and no agreement.
     """
@@ -101,6 +102,7 @@ class QuantizationResult:
     fidelity: Fidelity | None = None
     candidates: tuple[Candidate, ...] = ()
     chosen: Candidate | None = None
+    learned: Fidelity | None = None
 
 
 def quantize(
@@ -164,7 +166,7 @@ def quantize(
     stage("measuring", 0, 0)
     result = _measured(model, data, network, graph, losses, assignment.narrowed)
     if aim is not None:
-        result = dataclasses.replace(result, candidates=aim.candidates, chosen=aim.chosen)
+        result = dataclasses.replace(result, candidates=aim.candidates, chosen=aim.chosen, learned=aim.learned)
     return dataclasses.replace(result, reconstructed=reconstructed)
 
 

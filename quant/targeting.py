@@ -1,7 +1,7 @@
 """Formats that reach a target: what is held out to judge by, and the choice among the candidates."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -61,8 +61,10 @@ class Aim:
     Members
     -------
     data: without the images that are held out to judge by.
-    candidates: the assignments that were tried.
+    candidates: the assignments that were tried, as they are by themselves.
     chosen: the one that was taken.
+    learned: what that one became where its rounding was refined or reconstructed, on the same images; None where
+        nothing followed.
 
     Parameters
     ----------
@@ -88,6 +90,7 @@ class Aim:
         self._model, self._exact = model, torch.empty(0)
         self.candidates: tuple[Candidate, ...] = ()
         self.chosen: Candidate | None = None
+        self.learned: Fidelity | None = None
 
     def choose(self, network: QuantizedNetwork, formats: Mapping[str, Formats], images: Tensor) -> dict[str, Formats]:
         """The formats to take. If none reach the target they are the nearest where the plan has something that follows
@@ -120,32 +123,44 @@ class Aim:
         self.chosen = cheapest(self.candidates)
         if self.chosen is None:
             self.chosen = nearest(self.candidates, self.target)
-            if not self._plan.refined and self._plan.reconstruction is None:
+            if not self._learns:
                 raise self._missed(self.chosen.fidelity, f"the nearest of {len(self.candidates)} assignments")
         return raised(formats, self.chosen.layers)
 
     def confirm(self, network: QuantizedNetwork) -> None:
-        """Judges what became of a choice that did not reach the target by itself.
+        """Judges what became of the choice, if its rounding was refined or reconstructed.
 
         Raises
         ------
-        TargetMissedError: it is still missed.
+        TargetMissedError: it misses the target, still or now.
         """
         assert self.chosen is not None
-        if self.chosen.reached:
+        if not self._learns:
             return
-        found = self._judge(network)
-        if not self.target.reached(found):
-            raise self._missed(found, f"the nearest of {len(self.candidates)} assignments, learned or refined,")
-        self.chosen = dataclasses.replace(self.chosen, fidelity=found, reached=True)
+        self.learned = self._judge(network)
+        if self.target.reached(self.learned):
+            return
+        how, option = ("refined", "--refine") if self._plan.refined else ("reconstructed", "--reconstruct")
+        if self.chosen.reached:
+            raise self._missed(
+                self.learned, f"the assignment that reached it by itself, {how},", [f"{option} can be left out"]
+            )
+        raise self._missed(self.learned, f"the nearest of {len(self.candidates)} assignments, {how},")
+
+    @property
+    def _learns(self) -> bool:
+        """Whether something follows the choice of formats."""
+        return self._plan.refined or self._plan.reconstruction is not None
 
     def _judge(self, network: QuantizedNetwork) -> Fidelity:
         return fidelity(self._exact, scores(network, self._judged).double().numpy())
 
-    def _missed(self, found: Fidelity, what: str) -> TargetMissedError:
-        """What is said, and what would help."""
+    def _missed(self, found: Fidelity, what: str, first: Sequence[str] = ()) -> TargetMissedError:
+        """What is said, and what would help: `first`, then what follows from the plan."""
         plan, agreement = self._plan, "" if found.top1_agreement is None else f"{100 * found.top1_agreement:.1f} % and "
-        helping = [] if plan.reconstruction is not None else ["--reconstruct learns the rounding"]
+        helping = list(first)
+        if plan.reconstruction is None:
+            helping.append("--reconstruct learns the rounding")
         if plan.activation_bits < MOST_BITS:
             more = f"--bits {plan.activation_bits + 1} … {MOST_BITS}"
             helping.append(f"{more} gives activations more bits, in two passes beyond a slot of the accelerator")

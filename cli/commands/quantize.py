@@ -89,7 +89,8 @@ class _Command(SectionedCommand):
 @click.option("--target-sqnr", type=float, metavar="DB",
               help="Give layers 8 bits until the scores have this SQNR against the float model's, on training images "
                    "held out from calibration: those first whose rounding makes most noise for the cycles that it "
-                   "costs. Of what reaches it, the most frames/s are taken. With --epochs 0.")
+                   "costs. Of what reaches it, the most frames/s are taken. With --epochs 0. Judged before "
+                   "--reconstruct or --refine, which then go on with what was taken and are judged too.")
 @click.option("--target-agreement", type=float, metavar="PERCENT",
               help="The same until so many of the float model's decisions are kept; with --target-sqnr, both.")
 @click.option("--bits", "hidden_bits", type=click.IntRange(2, 8),

@@ -90,6 +90,9 @@ class CandidateFigures:
     weight_bytes: Annotated[int, Means("of all weights", "bytes")]
     reached: Annotated[bool, Means("whether it reaches the target by itself, before `--reconstruct` or `--refine`")]
     taken: Annotated[bool, Means("whether it is the model's")]
+    learned_top1_agreement: Annotated[Share | None, Means("of the one that is taken, as `top1_agreement`, after "
+                                                          "`--reconstruct` or `--refine`; null without")]  # fmt: skip
+    learned_sqnr_db: Annotated[float | None, Means("likewise", "dB")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

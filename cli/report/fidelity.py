@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ...quant.assignment.cost import NetworkCost
 from ...quant.network.fidelity import LEAST_AGREEMENT, LEAST_SQNR, Fidelity
-from ..figures.models import CandidateFigures, FidelityFigures, RemedyFigures
+from ..figures.models import FidelityFigures, RemedyFigures
 from ..shared.console import console, table
 from ..shared.tables import counted, percent
 
@@ -32,17 +32,17 @@ def finite_db(sqnr: float) -> float | None:
     return sqnr if math.isfinite(sqnr) else None
 
 
-def near_cells(figures: FidelityFigures | CandidateFigures) -> tuple[str, str]:
-    """Agreement and SQNR for a table."""
-    agreement = "" if figures.top1_agreement is None else percent(figures.top1_agreement)
-    return agreement, "∞" if figures.sqnr_db is None else f"{figures.sqnr_db:.1f} dB"
+def near_cells(top1_agreement: float | None, sqnr: float | None) -> tuple[str, str]:
+    """Agreement and SQNR for a table; a ratio of None is infinite."""
+    agreement = "" if top1_agreement is None else percent(top1_agreement)
+    return agreement, "∞" if sqnr is None else f"{sqnr:.1f} dB"
 
 
 def show_fidelity(figures: FidelityFigures | None, cost: NetworkCost, board: str) -> None:
     """The table; without figures, of a model with several outputs, what it costs."""
     agreement = sqnr = images = ""
     if figures is not None:
-        agreement, sqnr = near_cells(figures)
+        agreement, sqnr = near_cells(figures.top1_agreement, figures.sqnr_db)
         images = f"{figures.images:,}"
     row = [agreement, sqnr, f"{cost.weight_bytes:,}", f"{cost.frames_per_second:,.1f}", images]
     table(f"the integer model against the float model, on {board}", _COLUMNS, [row])

@@ -57,7 +57,7 @@ def report_quantized(quantized: QuantizedModel, images: Tensor, tried: Tried, na
     show_layers(f"{name}, {tried.method}", layers)
     show_narrowed(result.narrowed, quantized.geometry.accumulator_bits)
     if result.candidates:
-        show_candidates(result.candidates, result.chosen, tried.method)
+        show_candidates(result.candidates, result.chosen, tried.method, result.learned)
     if line := accuracy_line(accuracy):
         console.print(f"accuracy: {line}, of {len(images):,} test images")
     agreement = agreement_figures(result)
@@ -86,7 +86,7 @@ def report_quantized(quantized: QuantizedModel, images: Tensor, tried: Tried, na
         model_cycles=round(cost.cycles),
         model_frames_per_second=cost.frames_per_second,
         remedies=helping,
-        candidates=candidate_figures(result.candidates, result.chosen),
+        candidates=candidate_figures(result.candidates, result.chosen, result.learned),
         layers=tuple(layer_figures(entry) for entry in layers),
         seconds=0.0,
     )

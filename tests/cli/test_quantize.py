@@ -135,6 +135,22 @@ def test_a_target_is_reached_and_said_what_it_costs(folder):
     assert f"taken: --method fixed-4 --keep 8:{','.join(taken['layers'])}" in text
 
 
+def test_a_target_and_learned_rounding_stand_beside_each_other(folder):
+    target = ["--epochs", "0", "--method", "fixed-4", "--target-sqnr", "-90", "--json", "x.json"]
+    text = said(*target, "--refine")
+    assert "assignments tried, before rounding is learned, on 5 images held out from calibration" in text
+    before, _, after = text.partition("what fixed-4 chooses │")[2].partition("│ … its rounding learned │")
+    assert before.split("│")[-2].strip() == "reaches it"
+    assert after.split("│")[4].strip() == "taken"
+    (learned,) = json.loads((folder / "x.json").read_text())["candidates"]
+    assert learned["learned_sqnr_db"] != learned["sqnr_db"]
+    assert f"{learned['learned_sqnr_db']:.1f} dB" in after
+    said(*target)
+    (plain,) = json.loads((folder / "x.json").read_text())["candidates"]
+    assert plain["learned_sqnr_db"] is plain["learned_top1_agreement"] is None
+    assert plain["sqnr_db"] == learned["sqnr_db"]
+
+
 def test_a_missed_target_shows_what_was_tried_and_writes_nothing(folder):
     arguments = ["untrained:build", "--board", "small", "--data", "data.npz", "-o", "x.imx", "--epochs", "0"]
     result = CliRunner().invoke(quantize, [*arguments, "--target-sqnr", "120", "--target-agreement", "100"])

@@ -15,6 +15,7 @@ from intramix.quant.assignment.kept import KeptLayers
 from intramix.quant.assignment.target import Target, TargetError
 from intramix.quant.data.data import Dataset, dataset_of
 from intramix.quant.network.fidelity import fidelity
+from intramix.quant.network.model import QuantizedNetwork
 from intramix.quant.plan import PlanError
 from intramix.quant.quantize import QuantizationCallbacks, quantize
 from intramix.quant.reconstruction.options import ReconstructionOptions
@@ -90,10 +91,43 @@ def test_a_missed_target_says_by_how_much_and_what_would_help() -> None:
 
 def test_reconstruction_goes_on_with_the_nearest_and_is_judged() -> None:
     options = ReconstructionOptions(steps=2)
-    with pytest.raises(TargetMissedError, match="learned or refined, has") as caught:
+    with pytest.raises(TargetMissedError, match="the nearest of 2 assignments, reconstructed, has") as caught:
         quantized(Target(sqnr=99.0), reconstruction=options)
     assert "--reconstruct" not in str(caught.value)
     assert caught.value.candidates
+
+
+@pytest.mark.parametrize("choice", [{"reconstruction": ReconstructionOptions(steps=20)}, {"refined": True}])
+def test_what_is_learned_is_judged_beside_what_was_chosen(choice: dict[str, object]) -> None:
+    """Candidates are judged before the rounding is learned, the one that is taken afterwards too."""
+    plain = quantized(Target(sqnr=-50.0)).quantization
+    assert plain is not None
+    assert plain.learned is None
+    result = quantized(Target(sqnr=-50.0), **choice).quantization
+    assert result is not None
+    assert result.learned is not None
+    assert result.chosen == plain.chosen
+    assert result.candidates == plain.candidates
+    assert result.chosen is not None
+    assert result.learned.images == result.chosen.fidelity.images == 10
+    assert result.learned.sqnr > result.chosen.fidelity.sqnr + 1
+    _, judged = hold_out(dataset_of(IMAGES))
+    found = fidelity(predict(net(), judged), predict(result.network, judged).double().numpy())
+    assert found.sqnr == pytest.approx(result.learned.sqnr, abs=0.2)
+
+
+def test_a_target_that_learning_loses_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It need not happen, but what is written must be what was asked for."""
+
+    def spoilt(network: QuantizedNetwork, *_: object, **__: object) -> None:
+        for module in network.convolutions.values():
+            module.weight.data.zero_()
+
+    monkeypatch.setattr("intramix.quant.quantize.refine", spoilt)
+    with pytest.raises(TargetMissedError, match="reached it by itself, refined, has") as caught:
+        quantized(Target(sqnr=1.0), refined=True)
+    assert "short. --refine can be left out;" in str(caught.value)
+    assert [it.reached for it in caught.value.candidates] == [True]
 
 
 def test_contradictions_are_refused() -> None:
