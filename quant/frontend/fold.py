@@ -9,7 +9,8 @@ that no one else reads go into the convolutions before it; in DenseNet, where ea
 maps differently, they become a depthwise 1×1 convolution: scale and offset per channel are its requantization, exactly.
 An operand that cannot share the others' quantizer, or that stands beside other maps in another concatenation, is copied
 by such a convolution, and so is the image where it is pooled: its codes have 8 bits, of which the accelerator can take
-no maximum. Pools over more rows or columns than a window has are taken in two steps.
+no maximum. Pools over more rows or columns than a window has are taken in two steps; a linear layer over such a map
+reads one that has every second row or column in the channels.
 """
 
 import dataclasses
@@ -31,7 +32,7 @@ from .folded import (
     code_sources,
 )
 from .image_affine import absorb_image_affine
-from .large_windows import LARGEST_WINDOW, in_two_steps
+from .large_windows import LARGEST_WINDOW, in_two_steps, spread
 from .operand_copies import OperandCopies, copy_layer
 from .operations import Add, Affine, CapturedGraph, Clamp, Concatenate, Conv, Operation, Pool
 
@@ -70,9 +71,7 @@ class _Folder:
     def take(self, operation: Operation) -> None:
         sources = [self.tensor[name] for name in operation.inputs]
         if isinstance(operation, Conv):
-            self._append(operation, sources[0], weight=operation.weight.clone(), bias=operation.bias.clone(),
-                         stride=operation.stride, padding=operation.padding, groups=operation.groups,
-                         border=operation.border, kind=operation.kind)  # fmt: skip
+            self._convolution(operation, sources[0])
         elif isinstance(operation, Affine):
             self._affine(operation, sources[0])
         elif isinstance(operation, Clamp):
@@ -112,6 +111,18 @@ class _Folder:
         )  # fmt: skip
 
     # One operation each ---------------------------------------------------------------------------------------------
+
+    def _convolution(self, operation: Conv, source: str) -> None:
+        # The image's own rows and columns are laid in channels by the compiler.
+        if max(operation.weight.shape[2:]) > LARGEST_WINDOW and source in self.layers:
+            name = f"{source}.spread"
+            if found := spread(operation, source, self.layers[source].shape, name):
+                made, operation = found
+                self.layers.setdefault(name, made)
+                source = name
+        self._append(operation, source, weight=operation.weight.clone(), bias=operation.bias.clone(),
+                     stride=operation.stride, padding=operation.padding, groups=operation.groups,
+                     border=operation.border, kind=operation.kind)  # fmt: skip
 
     def _affine(self, operation: Affine, source: str) -> None:
         makers = self._makers(operation.inputs[0])

@@ -19,7 +19,9 @@ class FoldedConvolution:
     -------
     weight: float64, out × in / groups × rows × columns; bias: float64 per filter.
     exact: a pseudo-layer (average pool, add, copy, lone batch norm or ReLU): every filter's weights are ±its one
-        magnitude, so that its integer weights are ±1 and its scale that magnitude, whatever its format; not trained.
+        magnitude, or 0, so that its integer weights are ±1 or 0 and its scale that magnitude, whatever its format; not
+        trained.
+    keeps_codes: it only moves its input's values, so that its output has the same quantizer; exact.
     border: values of its input, float64, one a channel, where it pads (of the image alone); None: 0.
     residual: name of r, or None.
     relu, ceiling: the output range; ceiling is ∞ unless ReLU6.
@@ -40,6 +42,7 @@ class FoldedConvolution:
     relu: bool = False
     ceiling: float = math.inf
     exact: bool = False
+    keeps_codes: bool = False
     kind: str = "convolution"
 
     @property
@@ -100,7 +103,8 @@ class FoldedGraph:
 
     @functools.cached_property
     def sources(self) -> dict[str, str]:
-        """By tensor, the first that has its quantizer: a max pool keeps codes, a concatenation shares them."""
+        """By tensor, the first that has its quantizer: a max pool and a layer that only moves values keep
+        codes, a concatenation shares them."""
         return code_sources(self.shapes, self.layers)
 
     @property
@@ -113,7 +117,7 @@ class FoldedGraph:
 
 def code_sources(tensors: Iterable[str], layers: Iterable[FoldedLayer]) -> dict[str, str]:
     """See `FoldedGraph.sources`; `tensors` in order of execution."""
-    kept = [layer for layer in layers if not isinstance(layer, FoldedConvolution)]
+    kept = [layer for layer in layers if not isinstance(layer, FoldedConvolution) or layer.keeps_codes]
     ties = [Tie(layer.output, name, 1) for layer in kept for name in layer.inputs]
     channels = dict.fromkeys(tensors, 1)
     classes = segment_classes(channels, ties)

@@ -39,3 +39,37 @@ def test_whole_rows_alone() -> None:
 def test_windows_that_move_stay() -> None:
     graph = fold(capture(nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.MaxPool2d((1, 300), 1)), (1, 2, 310)))
     assert kernels(graph)[1:] == [(1, 300)]
+
+
+@pytest.mark.parametrize("size", [(1, 300), (257, 2), (300, 260), (2, 600)])
+@pytest.mark.parametrize("between", [nn.ReLU(), nn.Identity()])
+@torch.no_grad()
+def test_linear_layers_over_wide_maps(size: tuple[int, int], between: nn.Module) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 3, 1), between, nn.Flatten(), nn.Linear(3 * size[0] * size[1], 4))
+    images = torch.rand(2, 2, *size, dtype=torch.float64)
+    graph = fold(capture(model.double().eval(), (2, *size)))
+    assert max(max(kernel) for kernel in kernels(graph)) <= LARGEST_WINDOW
+    torch.testing.assert_close(run_folded(graph, images)[graph.outputs[0]].flatten(1), model(images))
+
+
+@torch.no_grad()
+def test_two_linear_layers_over_a_map_have_one_that_is_spread() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.one, self.two = nn.Conv2d(2, 3, 1), nn.Conv2d(3, 4, (1, 300)), nn.Linear(900, 5)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            x = torch.relu(self.conv(x))
+            return self.one(x), self.two(x.flatten(1))
+
+    graph = fold(capture(Two().eval(), (2, 1, 300)))
+    assert [layer.name for layer in graph.layers] == ["conv", "conv.spread", "one", "two"]
+    assert graph.sources["conv.spread"] == "conv"
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(4, 4, (1, 300), groups=4), nn.Conv2d(4, 4, (1, 290))])
+def test_windows_that_are_not_spread_stay(layer: nn.Conv2d) -> None:
+    graph = fold(capture(nn.Sequential(nn.Conv2d(1, 4, 1), nn.ReLU(), layer), (1, 1, 300)))
+    assert kernels(graph)[1:] == [tuple(layer.weight.shape[2:])]
