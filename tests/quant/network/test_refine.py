@@ -1,5 +1,6 @@
 """Refinement: between the nearest levels and the best of all, means corrected, and better networks."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -15,6 +16,7 @@ from intramix.quant.graph.graph import Convolution
 from intramix.quant.models import load_model
 from intramix.quant.network.export import align_scales, export
 from intramix.quant.network.layer_report import layer_reports
+from intramix.quant.network.quantized_convolution import QuantizedConvolution
 from intramix.quant.network.quantizers import QuantizationError, weight_codes, weight_scale
 from intramix.quant.network.refine import refine, round_compensated
 from intramix.quant.plan import QuantizationPlan
@@ -97,6 +99,45 @@ def test_refined_networks_are_nearer_to_the_float_model(digits: tuple[nn.Module,
     plain, refined = (layer_reports(it.network, it.graph, data.test_images[:32]) for it in results)
     assert refined[-1].sqnr > plain[-1].sqnr + 2
     assert results[1].integer_accuracy >= results[0].integer_accuracy
+
+
+def test_layers_that_get_no_nearer_stay_as_they_were(
+    digits: tuple[nn.Module, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Judged on images that they are not rounded by, one layer after the other."""
+    model, data = digits
+    network = prepare(model, data.train_images)
+    layers = [name for name, it in network.convolutions.items() if not it.layer.exact]
+    before = {name: copy.deepcopy(it.state_dict()) for name, it in network.convolutions.items()}
+    spoilt = layers[1::2]
+
+    def rounded(module: QuantizedConvolution, value: Tensor) -> None:
+        if module.name in spoilt:
+            module.weight.mul_(0.8)
+        else:
+            module.weight.copy_(module.layer.weight)
+
+    monkeypatch.setattr("intramix.quant.network.refine._round_weights", rounded)
+    refine(network, data.train_images[:48])
+    for name in spoilt:
+        module = network.convolutions[name]
+        assert torch.equal(module.weight, before[name]["weight"]), name
+        assert torch.equal(module.bias, before[name]["bias"]), name
+    assert any(not torch.equal(network.convolutions[name].bias, before[name]["bias"]) for name in layers)
+
+
+@pytest.mark.parametrize("bits", [5, 8])
+def test_fixed_8_is_made_no_worse(digits: tuple[nn.Module, Dataset], bits: int) -> None:
+    """There is hardly any rounding to mend, and the biases fit few images."""
+    model, data = digits
+    plans = (
+        QuantizationPlan(lane_mix=LaneMix(1, 0, 0), method="fixed-8", activation_bits=bits, refined=refined)
+        for refined in (False, True)
+    )
+    plain, refined = (quantize(model, data, plan).fidelity for plan in plans)
+    assert plain is not None
+    assert refined is not None
+    assert refined.sqnr > plain.sqnr - 0.1
 
 
 def test_refinement_needs_images() -> None:
