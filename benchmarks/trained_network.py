@@ -78,7 +78,11 @@ CASES = (
         for method, bits in (("fixed-8", 8), ("fixed-8", 5), ("film-qnn", 5), ("msq", 5), ("ilmpq", 5), ("hbp", 5))
         for reconstructed in (False, True)
     ),
-    *(Case(method="film-qnn", bits=5, reconstructed=reconstructed, target=4.0) for reconstructed in (False, True)),
+    *(
+        Case(method=method, bits=5, reconstructed=reconstructed, target=target)
+        for method, target in (("film-qnn", 4.0), ("film-qnn", 5.0), ("msq", 4.0))
+        for reconstructed in (False, True)
+    ),
 )
 
 
