@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
@@ -16,6 +15,7 @@ from ..interfaces import (
     lane_write_signature,
     output_read_signature,
 )
+from ..stream_registers import StreamFIFO
 from .axi import Direction, axi4_master
 from .maps import MapsEngine
 from .store import StoreEngine
@@ -46,21 +46,19 @@ class TokenOrder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.begun = begun = SyncFIFO(width=self.begins.p.shape().size, depth=UNDER_WAY)
-        oldest = data.View(self.begins.p.shape(), begun.r_data)
-        m.d.comb += [
-            begun.w_data.eq(self.begins.p),
-            begun.w_en.eq(self.begins.valid),
-            self.begins.ready.eq(begun.w_rdy),
-            self.empty.eq(~begun.r_rdy),
-        ]
+        m.submodules.begun = begun = StreamFIFO(self.begins.p.shape(), UNDER_WAY)
+        wiring.connect(m, wiring.flipped(self.begins), begun.source)
+        oldest = begun.sink
+        m.d.comb += self.empty.eq(begun.empty)
         for engine in range(self._engines):
             ahead = Signal(range(UNDER_WAY + 1), name=f"ahead_{engine}")  # instructions done, their tokens not given
+            some = Signal(name=f"some_{engine}")  # `ahead` is not 0: a register of its own
             gives = Signal(name=f"gives_{engine}")
-            m.d.comb += gives.eq(begun.r_rdy & (oldest.engine == engine) & (ahead != 0))
-            m.d.sync += ahead.eq(ahead + self.done[engine] - gives)
+            done = self.done[engine]
+            m.d.comb += gives.eq(oldest.valid & (oldest.p.engine == engine) & some)
+            m.d.sync += [ahead.eq(ahead + done - gives), some.eq(done | (some & ~(gives & (ahead == 1))))]
             with m.If(gives):
-                m.d.comb += [begun.r_en.eq(1), self.signals.eq(oldest.signal)]
+                m.d.comb += [oldest.ready.eq(1), self.signals.eq(oldest.p.signal)]
         return m
 
 
