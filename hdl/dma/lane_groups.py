@@ -85,7 +85,7 @@ class _LaneGroups(wiring.Component):
             self.active.eq(Cat(engine.active for engine in self.engines).any()),
             self.idle.eq(
                 Cat(engine.idle for engine in self.engines).all()
-                & (stop | (Cat(order.empty for order in orders).all() & ~self.signals.any()))
+                & (stop | Cat(order.empty for order in orders).all())
             ),
         ]
         return stop
@@ -203,7 +203,10 @@ class StoreLaneGroups(_LaneGroups):
                 view.signal.eq(Mux(finish, 0, sum(1 << token for token in orders))),
             ]
             seen.append(Value.cast(view))
-        rest = Cat(*(engine.idle for engine in self.engines[1:]), *(order.empty for order in orders.values())).all()
+        # FINISH waits until nothing before it is under way; seen when it is the next one, and then it stays so.
+        rest = Signal()
+        before = Cat(*(engine.idle for engine in self.engines[1:]), *(order.empty for order in orders.values()))
+        m.d.sync += rest.eq(self.instruction.valid & finish & before.all())
         room = Cat(order.begins.ready for order in orders.values()).all()
         goes = self._hand_out(m, group, seen, Mux(finish, rest, room))
         for token, order in orders.items():
