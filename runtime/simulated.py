@@ -1,5 +1,6 @@
 """The accelerator as a simulated device: Verilated RTL in a DDR model."""
 
+import pathlib
 import threading
 
 import numpy as np
@@ -62,6 +63,8 @@ class SimulatedDevice(Device):
     memory_bytes: of the DDR; the host pays only for what is touched.
     watch: waves of a part of the first run; the simulator is then built for it, if it writes a file.
     options, progress: of the build.
+    library: a simulator with the accelerator's ports that `build_library` has built, of a netlist of gates for instance,
+        instead of the RTL's.
 
     Raises
     ------
@@ -80,12 +83,13 @@ class SimulatedDevice(Device):
         watch: Watch | None = None,
         options: BuildOptions | None = None,
         progress: BuildNote | None = None,
+        library: pathlib.Path | None = None,
     ) -> None:
         self.geometry = geometry
         self.conditions = conditions or DdrConditions()
         self.clock_hz = self.conditions.clock_hz
         options = options or BuildOptions(trace=watch is not None and watch.path is not None)
-        library = accelerator_library(geometry, options=options, progress=progress)
+        library = library or accelerator_library(geometry, options=options, progress=progress)
         self.simulation = Simulation(
             library, master_ports(geometry), memory_bytes=memory_bytes, conditions=self.conditions
         )
