@@ -63,8 +63,8 @@ class SimulatedDevice(Device):
     memory_bytes: of the DDR; the host pays only for what is touched.
     watch: waves of a part of the first run; the simulator is then built for it, if it writes a file.
     options, progress: of the build.
-    library: a simulator with the accelerator's ports that `build_library` has built, of a netlist of gates for instance,
-        instead of the RTL's.
+    library: a simulator with the accelerator's ports that `build_library` has built, of a netlist of gates for
+        instance, instead of the RTL's.
 
     Raises
     ------

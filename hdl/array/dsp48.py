@@ -1,15 +1,15 @@
 """One DSP48 as a pipelined multiply-add, for the array's packed multipliers and for the requantizers.
 
-How the primitive is chosen: `elaborate(platform)` gives a behavioural model when `platform` is None (Amaranth's own
-simulator) or the technology is `Dsp.NONE`, and an instance of DSP48E1 or DSP48E2 for any other platform, which
-includes the `ModuleLibrary` of `hdl.modules` with which Verilog is generated. Simulators of that Verilog add
-`PRIMITIVES_PATH`.
+How the primitive is chosen: `elaborate(platform)` gives adders when the technology is `Dsp.NONE`; otherwise a
+behavioural model when `platform` is None (Amaranth's own simulator), and an instance of DSP48E1 or DSP48E2 for any
+other platform, which includes the `ModuleLibrary` of `hdl.modules` with which Verilog is generated. Simulators of that
+Verilog add `PRIMITIVES_PATH`.
 """
 
 from pathlib import Path
 from typing import Any, Literal
 
-from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Signal, signed, unsigned
+from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -113,22 +113,50 @@ class MultiplyAdd(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        if platform is None or self._dsp is Dsp.NONE:
+        if self._dsp is Dsp.NONE:
+            self._logic(m)
+        elif platform is None:
             self._model(m)
         else:
             self._instance(m)
         return m
 
     def _model(self, m: Module) -> None:
+        a, b = self._registered(m, self._input_registers)
+        product = Signal(signed(len(self.a) + len(self.b)), reset_less=True)
+        m.d.sync += product.eq(a * b)
+        self._total(m, product)
+
+    def _logic(self, m: Module) -> None:
+        """Three levels of adders: of two bits of b, of three such sums, of those; one of everything is too long."""
+        a, b = self._registered(m, self._input_registers - 1)
+        pairs = []
+        for low in range(0, len(b), 2):
+            pair = Signal(signed(len(a) + 2), name=f"pair_{low}", reset_less=True)
+            once, *twice = (Mux(bit, a << place, 0) for place, bit in enumerate(b[low : low + 2]))
+            terms = [once, *twice]
+            signed_term = -terms.pop() if low + 2 >= len(b) else 0  # the highest bit of b counts negatively
+            m.d.sync += pair.eq(sum(terms, signed_term))
+            pairs.append(pair)
+        product: Value = Const(0)
+        for start in range(0, len(pairs), 3):
+            some = Signal(signed(len(a) + 7), name=f"pairs_{start}", reset_less=True)
+            m.d.sync += some.eq(sum(pair << 2 * place for place, pair in enumerate(pairs[start : start + 3])))
+            product = product + (some << 2 * start)
+        self._total(m, product)
+
+    def _registered(self, m: Module, registers: int) -> tuple[Value, Value]:
+        """a and b, so many cycles later."""
         a, b = self.a, self.b
-        for stage in range(self._input_registers):
+        for stage in range(registers):
             a_register = Signal(self.a.shape(), reset_less=True, name=f"a_register_{stage}")
             b_register = Signal(self.b.shape(), reset_less=True, name=f"b_register_{stage}")
             m.d.sync += [a_register.eq(a), b_register.eq(b)]
             a, b = a_register, b_register
-        product = Signal(signed(len(self.a) + len(self.b)), reset_less=True, attrs={"use_dsp": "no"})
-        total = Signal(signed(P_BITS), reset_less=True, attrs={"use_dsp": "no"})
-        m.d.sync += product.eq(a * b)
+        return a, b
+
+    def _total(self, m: Module, product: Value) -> None:
+        total = Signal(signed(P_BITS), reset_less=True)
         if self._add == "c":
             c_register = Signal(self.c.shape(), reset_less=True)
             m.d.sync += [c_register.eq(self.c), total.eq(product + c_register)]

@@ -177,7 +177,8 @@ def test_reads_and_writes(tmp_path):
     outputs = ", ".join(
         f"28'b0, ram_{n}_dop_b, 28'b0, ram_{n}_dop_a, ram_{n}_do_b, ram_{n}_do_a" for n in reversed(range(len(RAMS)))
     )
-    text = f"module rams #(parameter WIDTH = {128 * len(RAMS)}) {PORTS}{instances}assign found = {{{outputs}}};\nendmodule\n"
+    body = f"{instances}assign found = {{{outputs}}};\n"
+    text = f"module rams #(parameter WIDTH = {128 * len(RAMS)}) {PORTS}{body}endmodule\n"
     player = build_verilog(text + BLOCK_RAM.read_text(), "rams", MAIN, tmp_path)
     inputs = stimulus(3000)
     inputs.tofile(tmp_path / "inputs")
