@@ -5,6 +5,7 @@ what synthesis makes of the rest. The DSP's model is not this project's (`hdl/ar
 """
 
 import dataclasses
+import re
 
 import pytest
 
@@ -25,11 +26,51 @@ from intramix.sim.verilator import build_library
 from tests.support.array_player import build_player, check_groups
 from tests.support.gates.netlist import cell_models, gates, kinds_of_cells
 
-pytestmark = [pytest.mark.simulator, pytest.mark.long]
-
 STALLS = DdrConditions(peak_bytes_per_second=1e12, latency_cycles=7, stall_probability=0.3, seed=4)
 
 
+NETLIST = r"""
+module top(clk, a, \b.c );
+  wire \d.e ;
+  LUT2 #(
+    .INIT(4'h8)
+  ) \part.of  (
+    .I0(a)
+  );
+  \top.inner  \part.two  (
+    .clk(clk)
+  );
+  inner_5 one (
+    .clk(clk)
+  );
+  INV _07_ (
+    .I(a)
+  );
+endmodule
+
+module \top.inner (clk);
+endmodule
+
+module inner_5(clk);
+  RAMB18E1 #(
+    .DOA_REG(32'd0)
+  ) \activations.0.0  (
+    .CLKARDCLK(clk)
+  );
+endmodule
+"""
+
+
+def test_models_are_those_of_the_cells_alone():
+    assert kinds_of_cells(NETLIST) == {"LUT2", "INV", "RAMB18E1"}
+    modules = re.findall(r"^module (\w+)", cell_models(NETLIST), re.MULTILINE)
+    assert modules == ["INV", "LUT2", "intramix_block_ram", "RAMB18E1", "RAMB36E1"]
+    with pytest.raises(LookupError, match="no model of LUT9"):
+        cell_models(NETLIST.replace("LUT2", "LUT9"))
+
+
+@pytest.mark.simulator
+@pytest.mark.long
 def test_networks_on_the_gates_of_small(tmp_path):
     """A network with a block of each kind, under stalls, and one in calm conditions."""
     geometry = board("small").geometry
@@ -50,6 +91,8 @@ def test_networks_on_the_gates_of_small(tmp_path):
         assert report.compared > 0
 
 
+@pytest.mark.simulator
+@pytest.mark.long
 def test_array_of_the_pynq_z2(tmp_path):
     """Every lane of the board's tile, of two pixels: eight bits, four bits on DSPs, LUTs."""
     geometry = dataclasses.replace(board("pynq-z2").geometry, pixel_lanes=2)

@@ -24,8 +24,8 @@ def gates(verilog: str, folder: Path, *, top: str) -> str:
 
 def kinds_of_cells(netlist: str) -> set[str]:
     """The cells that a netlist instantiates: what has no module in it."""
-    instances = re.findall(r"^  (\\?\S+) (?:#\(|\\?\S+ +\()", netlist, re.MULTILINE)
-    return set(instances) - set(re.findall(r"^module (\\?\S+)", netlist, re.MULTILINE))
+    instances = re.findall(r"^  (\\?[A-Za-z]\S*) (?:#\(|\S+ +\()", netlist, re.MULTILINE)
+    return set(instances) - set(re.findall(r"^module (\\\S+|\w+)", netlist, re.MULTILINE))
 
 
 def cell_models(netlist: str) -> str:
