@@ -56,6 +56,7 @@ def draw_geometry(rng: np.random.Generator) -> Geometry:
                 maps_ports=_power(rng, 1, 2),
                 weights_bus_bits=_power(rng, 32, 128),
                 maps_bus_bits=_power(rng, 32, 128),
+                map_words=int(rng.choice([0, 2 * int(2 ** rng.uniform(4, 13))])),
             )
         except GeometryError:
             continue

@@ -12,7 +12,8 @@ from intramix.quant.graph.random_graph import FormatMix
 from .fuzz_cases import Case, Outcome
 
 PLAIN = {
-    "pixel_lanes": (1, 2), "maps_ports": (1,), "weight_ports": (1,), "depthwise_channels": (0,), "post_units": (0,),
+    "pixel_lanes": (1, 2), "maps_ports": (1,), "weight_ports": (1,), "depthwise_channels": (0,), "map_words": (0,),
+    "post_units": (0,),
     "maps_bus_bits": (64,), "weights_bus_bits": (64,), "constant_tiles": (16,), "output_depth": (1024,),
     "residual_depth": (1024,), "activation_depth": (4096, 1024), "weight_depth": (1024, 256), "activation_bits": (5,),
     "word_channels": (4, 8),

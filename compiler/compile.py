@@ -1,6 +1,7 @@
 """The compiler: integer graph and geometry in, program out."""
 
 from collections import Counter
+from collections.abc import Collection
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from ..quant.graph.graph import Convolution, IntegerGraph
 from .emit.assemble import assemble
 from .emit.engine_queues import EngineQueues
 from .emit.instructions import Draft
+from .emit.kept_maps import keep_on_chip, moved_by_row, moved_maps
+from .emit.ring_needs import ring_needs
 from .emit.turns import schedule
 from .errors import CompileError
 from .lower.accumulator_bounds import check_bounds
@@ -18,6 +21,7 @@ from .lower.layers import MachineLayer, lower
 from .lower.on_load import compute_on_load
 from .place.channel_order import ChannelOrders, choose_channel_orders
 from .place.lanes import Placement, natural
+from .place.map_rings import place_rings
 from .place.memory import plan_memory
 from .place.parameters import ParameterBlock, add_parameters, align
 from .plan.turn_choice import choose_turns
@@ -32,7 +36,8 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, ke
     Parameters
     ----------
     batch: images that the program computes at once, layer by layer: weights are read once for several of them.
-    keep_maps: every map gets memory of its own, so that each can be compared after a run; otherwise memory is reused.
+    keep_maps: every map gets memory of its own in DDR, so that each can be compared after a run; otherwise memory is
+        reused, and maps that stay on the chip are not written to DDR.
 
     Raises
     ------
@@ -63,11 +68,24 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, ke
         graph, geometry, choice.orders, fold, borders=_borders(layers), images=batch, keep_maps=keep_maps,
         turns=numbers, unstored=unstored,
     )  # fmt: skip
-    queues = EngineQueues(geometry, layouts, choice.placements, graph.concatenations)
-    for turn in turns:
-        schedule(turn, queues)
     parameters.extend(bytes(align(len(parameters)) - len(parameters)))
-    drafts = assemble(queues)
+
+    def emit(by_row: Collection[str] = ()) -> tuple[EngineQueues, list[Draft[Instruction]]]:
+        queues = EngineQueues(geometry, layouts, choice.placements, graph.concatenations, by_row)
+        for turn in turns:
+            schedule(turn, queues)
+        return queues, assemble(queues)
+
+    queues, drafts = emit()
+    if geometry.map_words:
+        # What maps need is found from the program; moved row by row it is another one, in which they need the same or
+        # nearly so.
+        maps = moved_maps(graph, layers, layouts, unstored)
+        rings = place_rings(ring_needs(drafts, maps), geometry.map_words)
+        chosen = {use: kept for use, kept in maps.items() if kept.name in rings}
+        queues, drafts = emit(moved_by_row(graph, layouts, chosen.values()))
+        rings = place_rings(ring_needs(drafts, chosen), geometry.map_words)
+        keep_on_chip(drafts, chosen, rings, chip_only=not keep_maps)
     return Program(
         name=graph.name,
         geometry=geometry,

@@ -9,6 +9,8 @@ from ..hdl.isa import KERNEL_SIZE, Mode
 
 STORE_OVERHEAD = 4
 """Cycles of a STORE's chunk beside its words."""
+CHIP_OVERHEAD = 6
+"""Cycles of a LOAD_MAP from the map memory, or of a STORE to it, beside its words."""
 RECORD_CYCLES = 20
 """Cycles in which a log record holds up the words behind it."""
 
@@ -36,10 +38,17 @@ class Job:
         if isinstance(instruction, LoadMap):
             rows = instruction.planes * (instruction.pad_top + instruction.pad_bottom)
             self.cycles_left = float(rows * instruction.row_words) + _depthwise_cycles(geometry, instruction)
+            if instruction.on_chip:
+                self.cycles_left += CHIP_OVERHEAD + instruction.planes * instruction.chunks * instruction.chunk_words
         elif isinstance(instruction, Store):
             chunks = instruction.planes * instruction.chunks
-            self.bytes_left = float(chunks * instruction.chunk_words * geometry.word_bytes)
-            self.cycles_left = float(STORE_OVERHEAD * chunks + RECORD_CYCLES * instruction.crc_emit)
+            self.cycles_left = float(RECORD_CYCLES * instruction.crc_emit)
+            if instruction.chip_only:
+                self.bytes_left = 0.0
+                self.cycles_left += CHIP_OVERHEAD + chunks * instruction.chunk_words
+            else:
+                self.bytes_left = float(chunks * instruction.chunk_words * geometry.word_bytes)
+                self.cycles_left += STORE_OVERHEAD * chunks
 
 
 class ComputeJob(Job):
@@ -82,5 +91,5 @@ def _depthwise_cycles(geometry: Geometry, load: LoadMap) -> float:
     columns = load.source_words + load.source_left + load.source_right
     outputs = ((rows - KERNEL_SIZE) // load.source_stride + 1) * load.row_words
     unit = unit_cycles(geometry, rows * columns, outputs)
-    bus = words * geometry.cycles_per_word
+    bus = words if load.on_chip else words * geometry.cycles_per_word
     return OVERHEAD + load.planes * max(0.0, unit - bus)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from .isa import CONSTANT_LAYOUT
+from .isa import CONSTANT_LAYOUT, MAP_ADDRESS_BITS
 from .lane_classes import LaneClass
 
 ISA_VERSION = 4
@@ -65,6 +65,7 @@ class Geometry:
     logic_addends: those of them that compute the residual's share in logic and so need one DSP, not two.
     depthwise_channels: channels a cycle of the unit, one for each of `maps_ports`, that convolves maps depthwise while
         they are loaded; 0: no such unit.
+    map_words: words of the map memory, where maps stay on the chip; 0: none.
     accumulator_bits: width of every accumulator.
     maps_bus_bits, weights_bus_bits: data width of the AXI4 masters (the instruction master is always 64 bits).
     weight_ports: AXI4 masters that load weights, each an equal slice of a weight word.
@@ -94,6 +95,7 @@ class Geometry:
     post_units: int = 0
     logic_addends: int = 0
     depthwise_channels: int = 0
+    map_words: int = 0
     accumulator_bits: int = 25
     maps_bus_bits: int = 64
     weights_bus_bits: int = 64
@@ -179,8 +181,14 @@ class Geometry:
 
     @property
     def signature(self) -> int:
-        """32-bit hardware signature: equal for programs and hardware that fit each other."""
-        text = json.dumps({"isa": ISA_VERSION, **self.to_dict()}, sort_keys=True)
+        """32-bit hardware signature: equal for programs and hardware that fit each other.
+
+        A field that came later counts only where it is used: without it, programs and hardware are those of before.
+        """
+        fields = self.to_dict()
+        if not self.map_words:
+            del fields["map_words"]
+        text = json.dumps({"isa": ISA_VERSION, **fields}, sort_keys=True)
         return zlib.crc32(text.encode())
 
     # Interchange --------------------------------------------------------------------------------------------------
@@ -254,6 +262,7 @@ def _check(geometry: Geometry) -> None:
         ("output_depth", 16, 4096),
         ("weight_depth", 2, 4096),
         ("constant_tiles", 2, 64),
+        ("map_words", 0, (1 << MAP_ADDRESS_BITS) - 1),
     ):
         require(least <= getattr(g, name) <= most, name, f"must be {least} … {most}")
     require(
@@ -266,6 +275,11 @@ def _check(geometry: Geometry) -> None:
         g.depthwise_channels == 0 or g.word_channels % g.depthwise_channels == 0,
         "depthwise_channels",
         f"must be 0 or divide word_channels = {g.word_channels}",
+    )
+    require(
+        g.map_words == 0 or (g.map_words >= 16 and g.map_words % g.maps_ports == 0),
+        "map_words",
+        f"must be 0, or at least 16 and a multiple of maps_ports = {g.maps_ports}",
     )
     widest = 27 if g.dsp is Dsp.DSP48E2 else 25
     require(16 <= g.accumulator_bits <= widest, "accumulator_bits", f"must be 16 … {widest}, the multiplier's input")

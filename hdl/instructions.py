@@ -102,6 +102,12 @@ class LoadMap(Instruction):
     shift: int = 0
     maximum: int = 0
     kernels: bool = False
+    on_chip: bool = False
+    chip_address: int = 0
+    chip_plane_stride: int = 0
+    chip_chunk_stride: int = 0
+    ring_end: int = 0
+    ring_words: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,6 +188,13 @@ class Store(Instruction):
     crc_start: bool = False
     crc_emit: bool = False
     crc_slot: int = 0
+    on_chip: bool = False
+    chip_only: bool = False
+    chip_address: int = 0
+    chip_plane_stride: int = 0
+    chip_chunk_stride: int = 0
+    ring_end: int = 0
+    ring_words: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,8 @@ TOKEN_LIMIT = 255
 """Tokens that a channel can hold."""
 CRC_REGISTERS = 8
 """Layers whose STOREs may take turns, each with a CRC-32 of its own in every group of pixel lanes."""
+MAP_ADDRESS_BITS = 18
+"""Of a word of the map memory, in instructions."""
 LOG_RECORD_BYTES = 16
 """A record of the log, four words of 32 bits: CRC-32, layer, words, cycle."""
 
@@ -160,6 +162,16 @@ _ADDRESS: Layout = (
     Field("address", 32, "bytes from the region's base"),
 )
 
+_RING: Layout = (
+    # Where the same chunks lie in the map memory, in its words: a ring of rows. A chunk that would begin at `ring_end`
+    # or after it begins `ring_words` before.
+    Field("chip_address", MAP_ADDRESS_BITS, "word of the map memory of the first chunk"),
+    Field("chip_plane_stride", MAP_ADDRESS_BITS, "its words between planes"),
+    Field("chip_chunk_stride", MAP_ADDRESS_BITS, "its words between chunks"),
+    Field("ring_end", MAP_ADDRESS_BITS, "the word after the ring's last one"),
+    Field("ring_words", MAP_ADDRESS_BITS, "words of the ring"),
+)
+
 LOAD_WEIGHTS: Layout = (
     *COMMON,
     *_ADDRESS,
@@ -203,6 +215,8 @@ LOAD_MAP: Layout = (
     Field("shift", 6, f"S, 0 … {MAXIMUM_SHIFT}"),
     Field("maximum", 8, "2^bits − 1 of the output"),
     Field("kernels", 1, "1: the words read are kernels, written to the group's kernel memory from row `base` on"),
+    Field("on_chip", 1, "1: the map memory is read, not DDR; the fields below are for it and otherwise 0"),
+    *_RING,
 )
 
 COMPUTE: Layout = (
@@ -268,6 +282,9 @@ STORE: Layout = (
     Field("crc_start", 1, "start a new CRC-32 in it with this STORE"),
     Field("crc_emit", 1, "after this STORE write a log record: CRC-32, layer, words, cycle (4 × 32 bits)"),
     Field("crc_slot", 12, "16-byte slot of the log that the record goes to"),
+    Field("on_chip", 1, "1: the map memory is written, too; the fields below are for it and otherwise 0"),
+    Field("chip_only", 1, "1: it is written alone, and DDR is not"),
+    *_RING,
 )
 
 FINISH: Layout = COMMON

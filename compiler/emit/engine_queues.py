@@ -1,7 +1,7 @@
 """What the schedule is made of: a queue of instructions per engine, with what ties them together."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -113,6 +113,7 @@ class EngineQueues:
     layouts: of every tensor, by name.
     placements: of every tensor that a convolution writes.
     concatenations: operands by concatenated tensor, in order of execution.
+    by_row: tensors that LOAD_MAPs and STOREs move row by row, each row a chunk.
 
     Members
     -------
@@ -128,8 +129,10 @@ class EngineQueues:
         layouts: dict[str, MapLayout],
         placements: dict[str, Placement | None],
         concatenations: Mapping[str, Sequence[str]],
+        by_row: Collection[str] = (),
     ) -> None:
         self.geometry = geometry
+        self.by_row = frozenset(by_row)
         self.layouts = layouts
         self.placements = placements
         self.weights: list[WeightItem] = []

@@ -219,7 +219,8 @@ class InputLoads:
                 shift=before.convolution.shift,
                 maximum=before.target.maximum,
             )
-        contiguous = width == layout.columns and (row_step == 1 or count == 1)
+        by_row = count > 1 and layout.name in self.queues.by_row
+        contiguous = width == layout.columns and (row_step == 1 or count == 1) and not by_row
         load = dataclasses.replace(
             load,
             layer=self.layer.number,

@@ -74,7 +74,8 @@ class ResidualLoads:
 
     def _contiguous(self, piece: Piece, rows: int) -> bool:
         """Whether so many rows of a piece follow one another in memory."""
-        return rows == 1 or piece.columns.size == self.layout.columns
+        whole = piece.columns.size == self.layout.columns and self.layout.name not in self.queues.by_row
+        return rows == 1 or whole
 
     def _row(self, block: Block, piece: Piece, lane: int) -> int:
         """The first row of a lane's piece, as stored."""

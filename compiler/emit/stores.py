@@ -61,8 +61,8 @@ class Stores:
     def _stores_of_lane(self, piece: Piece, box: Box, words: Span, planes: int) -> list[Store]:
         """STOREs of some channel words of a box, whose base is counted from the piece's."""
         target = self.target
-        contiguous = box.columns.size == target.columns
         count = box.rows.size
+        contiguous = box.columns.size == target.columns and target.name not in self.queues.by_row
         store = Store(
             layer=self.layer.number,
             region=Region[target.region],

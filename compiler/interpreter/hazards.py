@@ -7,7 +7,7 @@ them a write, must be ordered so. The rings of weights and constants synchronise
 Of MAPS and STORE the instructions of one group of pixel lanes are in order, those of two groups run side by side. That
 changes little: tokens are taken and given in program order of the whole engine, so that a token still stands for all
 instructions before; and the memories of a group's lanes, its kernels and its CRC registers are its own. What two groups
-share is DDR: a STORE over what another group has stored must be ordered, too.
+share is DDR and the map memory: a STORE over what another group has stored must be ordered, too.
 """
 
 import enum
@@ -21,6 +21,7 @@ from ...hdl.instructions import Compute, LoadMap, Store
 from ...hdl.isa import Token
 from .compute import activation_addresses, residual_addresses
 from .machine import Effect
+from .map_memory import MAP_MEMORY
 from .state import InterpreterError
 
 
@@ -28,7 +29,7 @@ class AccessKind(enum.IntEnum):
     """Components of a clock: the last instruction whose accesses of a kind, and all those before them, are done."""
 
     LOADED = 0
-    """LOAD_MAP: DDR is read, the lane memories are written."""
+    """LOAD_MAP: DDR or the map memory is read, the lane memories are written."""
     READ = 1
     """COMPUTE: activations are read."""
     COMPUTED = 2
@@ -36,7 +37,7 @@ class AccessKind(enum.IntEnum):
     TAKEN = 3
     """STORE: output memory is read."""
     STORED = 4
-    """STORE: DDR is written."""
+    """STORE: DDR and the map memory are written."""
 
 
 _IMPLIED = {
@@ -69,7 +70,7 @@ class HazardChecker:
             "activation": geometry.activation_depth,
             "residual": geometry.residual_depth,
             "output": geometry.output_depth,
-        } | dict(regions)
+        } | (regions := {**regions, MAP_MEMORY: geometry.map_words * geometry.word_bytes})
         # By memory and address: the last instruction that wrote it and that read it.
         self.written = {name: np.full(depth, _NEVER, np.int32) for name, depth in depths.items()}
         self.read = {name: np.full(depth, _NEVER, np.int32) for name, depth in depths.items()}

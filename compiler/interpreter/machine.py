@@ -1,9 +1,10 @@
 """The interpreter's machine: executes one instruction at a time on inspectable memories (docs/architecture.md)."""
 
 import dataclasses
+import itertools
 import struct
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from ...hdl.instructions import (
 from ...hdl.isa import LOG_RECORD_BYTES, Mode, Region
 from .compute import Computed, check_compute, convolve, maximum, released_weights
 from .depthwise import KernelMemory, check_depthwise, depthwise
+from .map_memory import MAP_MEMORY, check_ring, chip_chunks
 from .state import ConstantRing, LaneMemory, Numbered, Tokens, WeightRing
 
 LOG = "LOG"
@@ -50,8 +52,8 @@ class Effect:
     -------
     index, instruction: the instruction and its place in the program.
     writes: words written to lane memories ("activation", "residual" or "output"), in order within a lane.
-    stores: bytes written to DDR: region name (or "LOG"), address in it, bytes.
-    reads: bytes read from DDR, alike, without the bytes: region name, address, size.
+    stores: bytes written to DDR or to the map memory: region name (or "LOG", or "MAP_MEMORY"), address in it, bytes.
+    reads: bytes read from either, alike, without the bytes: region name, address, size.
     steps: steps of the array or the pool.
     weight_words, constant_tiles: appended to the rings.
     released_weight_words, released_constant_tiles: freed in them.
@@ -72,11 +74,13 @@ class Effect:
 
     @property
     def read_bytes(self) -> int:
-        return sum(size for _, _, size in self.reads)
+        """Of DDR."""
+        return sum(size for name, _, size in self.reads if name != MAP_MEMORY)
 
     @property
     def write_bytes(self) -> int:
-        return sum(len(data) for _, _, data in self.stores)
+        """Of DDR."""
+        return sum(len(data) for name, _, data in self.stores if name != MAP_MEMORY)
 
 
 class InterpretedMachine:
@@ -110,9 +114,11 @@ class InterpretedMachine:
             name: np.frombuffer(regions.get(name, bytearray()), np.uint8)
             for name in (*(region.name for region in Region), LOG)
         }
+        self.regions[MAP_MEMORY] = np.zeros(geometry.map_words * geometry.word_bytes, np.uint8)
         self.initialised = {
             region.name: np.full(self.regions[region.name].size, region in initialised) for region in Region
         }
+        self.initialised[MAP_MEMORY] = np.zeros(self.regions[MAP_MEMORY].size, bool)
         self.laid = dict(laid or {})
         for name, known in self.laid.items():
             self.initialised[name] |= known
@@ -174,7 +180,9 @@ class InterpretedMachine:
         )
         size = geometry.weight_slice_bits // 8
         addresses = [load.address + port * load.port_stride for port in range(geometry.weight_ports)]
-        slices = [self._read(i, address, load.words * size).reshape(-1, size) for address in addresses]
+        slices = [
+            self._read(i, load.region.name, address, load.words * size).reshape(-1, size) for address in addresses
+        ]
         ring.append(np.concatenate(slices, axis=1))
         reads = tuple((load.region.name, address, load.words * size) for address in addresses)
         return _effect(i, reads=reads, weight_words=load.words)
@@ -186,7 +194,7 @@ class InterpretedMachine:
         i.need(load.address % CONSTANTS_ALIGNMENT == 0, "address", f"must be a multiple of {CONSTANTS_ALIGNMENT}")
         room = ring.depth - (ring.written - ring.released)
         i.need(load.tiles <= room, "tiles", f"{load.tiles} tiles do not fit the ring in program order: {room} are free")
-        data = self._read(i, load.address, load.tiles * ring.tile_bytes).reshape(-1, ring.tile_bytes)
+        data = self._read(i, load.region.name, load.address, load.tiles * ring.tile_bytes).reshape(-1, ring.tile_bytes)
         for tile in data:
             ring.append(i, tile.tobytes())
         reads = ((load.region.name, load.address, data.size),)
@@ -200,6 +208,7 @@ class InterpretedMachine:
         i.need_counts("planes", "chunks", "chunk_words", "row_words", "lane_rows", "lane_mask")
         words = load.chunks * load.chunk_words
         group, first_lane = self._lane_group(i)
+        check_ring(i, geometry)
         if load.kernels:
             return self._load_kernels(i, group)
         row_field = "source_words" if load.depthwise else "row_words"
@@ -213,10 +222,9 @@ class InterpretedMachine:
         writes, reads = [], []
         for plane in range(load.planes):
             chunks = []
-            for chunk in range(load.chunks):
-                address = load.address + plane * load.plane_stride + chunk * load.chunk_stride
-                chunks.append(self._read(i, address, load.chunk_words * geometry.word_bytes))
-                reads.append((load.region.name, address, chunks[-1].size))
+            for name, address in self._sources(i, plane):
+                chunks.append(self._read(i, name, address, load.chunk_words * geometry.word_bytes))
+                reads.append((name, address, chunks[-1].size))
             rows = self._slots(np.concatenate(chunks)).reshape(-1, row_words, geometry.word_channels)
             if load.depthwise:
                 rows = depthwise(load, rows, self.kernels[group].of_plane(i, plane))
@@ -239,6 +247,15 @@ class InterpretedMachine:
                 writes.append(Write(memory.name, lane, start, taken, np.ones(len(taken), bool)))
         return _effect(i, writes=tuple(writes), reads=tuple(reads))
 
+    def _sources(self, i: Numbered[LoadMap], plane: int) -> Iterator[tuple[str, int]]:
+        """Where a plane's chunks are read: region and byte in it."""
+        load = i.instruction
+        if load.on_chip:
+            yield from ((MAP_MEMORY, word * self.geometry.word_bytes) for word in chip_chunks(i, plane))
+            return
+        for chunk in range(load.chunks):
+            yield load.region.name, load.address + plane * load.plane_stride + chunk * load.chunk_stride
+
     def _lane_group(self, i: Numbered[LoadMap]) -> tuple[int, int]:
         """The group that all lanes of a LOAD_MAP belong to, and its first lane."""
         load = i.instruction
@@ -257,10 +274,10 @@ class InterpretedMachine:
         load = i.instruction
         for field, value in (("planes", load.planes), ("chunks", load.chunks)):
             i.need(value == 1, field, f"must be 1 where kernels are loaded, not {value}")
-        for field, given in (("depthwise", load.depthwise), ("residual", load.residual), ("signal", load.signal)):
-            i.need(not given, field, "must be 0 where kernels are loaded")
+        for field in ("depthwise", "residual", "on_chip", "signal"):
+            i.need(not getattr(load, field), field, "must be 0 where kernels are loaded")
         size = load.chunk_words * self.geometry.word_bytes
-        self.kernels[group].write(i, self._slots(self._read(i, load.address, size)))
+        self.kernels[group].write(i, self._slots(self._read(i, load.region.name, load.address, size)))
         return _effect(i, reads=((load.region.name, load.address, size),))
 
     # Compute engine ---------------------------------------------------------------------------------------------------
@@ -308,6 +325,7 @@ class InterpretedMachine:
         geometry, memory = self.geometry, self.output
         i.need_counts("planes", "chunks", "chunk_words")
         i.need(store.lane < geometry.pixel_lanes, "lane", f"must be below {geometry.pixel_lanes}, not {store.lane}")
+        check_ring(i, geometry)
         size = store.chunks * store.chunk_words
         last = store.base + (store.planes - 1) * store.plane_pitch + size - 1
         i.need(last < memory.depth, "base", f"the last word is read from output address {last} of {memory.depth}")
@@ -320,24 +338,18 @@ class InterpretedMachine:
             self.crcs[register] = 0, 0
         crc, words_counted = self.crcs.get(register, (0, 0))
         stores = []
-        name = store.region.name
         for plane in range(store.planes):
             start = store.base + plane * store.plane_pitch
             bad = np.flatnonzero(~memory.valid[store.lane, start : start + size])
             if len(bad):
                 i.fail("base", memory.describe(store.lane, start + int(bad[0])))
             words = memory.words[store.lane, start : start + size].reshape(store.chunks, -1, geometry.word_channels)
-            for chunk, content in enumerate(words):
-                address = store.address + plane * store.plane_stride + chunk * store.chunk_stride
+            for content, targets in zip(words, self._targets(i, plane), strict=True):
                 data = self._bytes(content)
-                span = self._span(i, name, address, len(data))
-                if name in self.laid and (fixed := self.laid[name][address : address + len(data)]).any():
-                    where = f"byte {address + int(np.argmax(fixed))} of {name}"
-                    i.fail("address", f"{where} is of a border, which the host lays once and no STORE may change")
-                span[:] = np.frombuffer(data, np.uint8)
-                self.initialised[name][address : address + len(data)] = True
+                for name, address in targets:
+                    self._write(i, name, address, data)
+                    stores.append((name, address, data))
                 crc, words_counted = zlib.crc32(data, crc), words_counted + len(content)
-                stores.append((name, address, data))
         self.crcs[register] = crc, words_counted
         if store.crc_emit:
             record = struct.pack("<4I", crc, store.layer, words_counted, 0)
@@ -346,7 +358,26 @@ class InterpretedMachine:
             stores.append((LOG, address, record))
         return _effect(i, stores=tuple(stores))
 
-    # DDR --------------------------------------------------------------------------------------------------------------
+    def _targets(self, i: Numbered[Store], plane: int) -> Iterator[list[tuple[str, int]]]:
+        """Where each of a plane's chunks is written: regions and bytes in them."""
+        store = i.instruction
+        on_chip = chip_chunks(i, plane) if store.on_chip else itertools.repeat(0, store.chunks)
+        for chunk, word in enumerate(on_chip):
+            targets = [(MAP_MEMORY, word * self.geometry.word_bytes)] if store.on_chip else []
+            if not store.chip_only:
+                address = store.address + plane * store.plane_stride + chunk * store.chunk_stride
+                targets.append((store.region.name, address))
+            yield targets
+
+    # DDR and map memory -----------------------------------------------------------------------------------------------
+
+    def _write(self, i: Numbered[Store], name: str, address: int, data: bytes) -> None:
+        span = self._span(i, name, address, len(data))
+        if name in self.laid and (fixed := self.laid[name][address : address + len(data)]).any():
+            where = f"byte {address + int(np.argmax(fixed))} of {name}"
+            i.fail("address", f"{where} is of a border, which the host lays once and no STORE may change")
+        span[:] = np.frombuffer(data, np.uint8)
+        self.initialised[name][address : address + len(data)] = True
 
     def _span(self, i: Numbered[Instruction], name: str, address: int, size: int, field: str = "address") -> np.ndarray:
         region = self.regions[name]
@@ -357,9 +388,7 @@ class InterpretedMachine:
         )
         return region[address : address + size]
 
-    def _read(self, i: Numbered[LoadWeights | LoadConstants | LoadMap], address: int, size: int) -> np.ndarray:
-        load = i.instruction
-        name = load.region.name
+    def _read(self, i: Numbered[Instruction], name: str, address: int, size: int) -> np.ndarray:
         data = self._span(i, name, address, size)
         known = self.initialised[name][address : address + size]
         if not known.all():

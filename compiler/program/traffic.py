@@ -12,6 +12,8 @@ def read_bytes(geometry: Geometry, instruction: Instruction) -> int:
     if isinstance(instruction, LoadConstants):
         return instruction.tiles * geometry.tile_filters * CONSTANT_BITS // 8
     if isinstance(instruction, LoadMap):
+        if instruction.on_chip:
+            return 0
         return instruction.planes * instruction.chunks * instruction.chunk_words * geometry.word_bytes
     return 0
 
@@ -20,5 +22,5 @@ def write_bytes(geometry: Geometry, instruction: Instruction) -> int:
     """Bytes of DDR that an instruction writes, its log record included."""
     if not isinstance(instruction, Store):
         return 0
-    words = instruction.planes * instruction.chunks * instruction.chunk_words
+    words = 0 if instruction.chip_only else instruction.planes * instruction.chunks * instruction.chunk_words
     return words * geometry.word_bytes + LOG_RECORD_BYTES * instruction.crc_emit
