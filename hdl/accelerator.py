@@ -13,6 +13,7 @@ from .control.fetch import ENGINES
 from .control.queue import BEAT_BITS
 from .dma.axi import Direction, axi4_lite_slave, axi4_master
 from .dma.lane_groups import MapsLaneGroups, StoreLaneGroups
+from .dma.map_memory import MapMemory
 from .dma.maps import MapsEngine
 from .dma.store import StoreEngine
 from .dma.weights import WeightsEngine
@@ -99,6 +100,11 @@ class Accelerator(wiring.Component):
             wiring.connect(m, write, lanes)
         for read, lanes in zip(_by_group(store.output), compute.outputs):
             wiring.connect(m, read, lanes)
+        if g.map_words:
+            m.submodules.map_memory = memory = MapMemory(g)
+            for ports, engine in ((memory.reads, maps), (memory.writes, store)):
+                for port, own in zip(ports, _by_group(engine.memory)):
+                    wiring.connect(m, own, port)
         m.d.comb += [
             weights.bases.eq(control.bases),
             maps.bases.eq(control.bases),

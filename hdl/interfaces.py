@@ -14,6 +14,8 @@ from .geometry import CONSTANT_BITS, Geometry
 LOCAL_ADDRESS_BITS = 16
 OUTPUT_READ_LATENCY = 2
 """Cycles from `OutputRead.enable` to `data`."""
+MAP_READ_LATENCY = 2
+"""Cycles from a read of the map memory to its data."""
 
 
 def struct_layout(layout: isa.Layout) -> data.StructLayout:
@@ -119,6 +121,34 @@ def output_read_signature(geometry: Geometry) -> wiring.Signature:
         "lane": Out(range(geometry.group_lanes)),
         "address": Out(field_shape(isa.STORE, "base")),
         "data": In(geometry.word_bits),
+    })
+
+
+def map_address_bits(geometry: Geometry) -> int:
+    """Of a word of the map memory."""
+    return max(1, (geometry.map_words - 1).bit_length())
+
+
+def map_read_signature(geometry: Geometry) -> wiring.Signature:
+    """MAPS reads the map memory: a word in every cycle with `wants` and `granted`, whose `data` comes MAP_READ_LATENCY
+    cycles after it."""
+    return wiring.Signature({
+        "wants": Out(1),
+        "granted": In(1),
+        "address": Out(map_address_bits(geometry)),
+        "data": In(geometry.word_bits),
+    })
+
+
+def map_write_signature(geometry: Geometry) -> wiring.Signature:
+    """STORE writes the map memory: a word in every cycle with `wants`, `granted` and `enable`, which may be high only
+    with both."""
+    return wiring.Signature({
+        "wants": Out(1),
+        "granted": In(1),
+        "enable": Out(1),
+        "address": Out(map_address_bits(geometry)),
+        "data": Out(geometry.word_bits),
     })
 
 

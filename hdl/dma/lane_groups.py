@@ -13,6 +13,8 @@ from ..interfaces import (
     engine_members,
     instruction_layout,
     lane_write_signature,
+    map_read_signature,
+    map_write_signature,
     output_read_signature,
 )
 from ..stream_registers import StreamFIFO
@@ -90,6 +92,12 @@ class _LaneGroups(wiring.Component):
         ]
         return stop
 
+    def _join_memory(self, m: Module) -> None:
+        """Connects the engines with their ports of the map memory, where there is one."""
+        if self._geometry.map_words:
+            for port, engine in zip(self.memory, self.engines):
+                wiring.connect(m, wiring.flipped(port), engine.memory)
+
     def _hand_out(self, m: Module, group: Value, instructions: Sequence[Value], ready: Value) -> Signal:
         """Hands the instruction to its lane group's engine, as that sees it, when `ready`; returns whether it goes."""
         goes = Signal()
@@ -112,6 +120,7 @@ class MapsLaneGroups(_LaneGroups):
     `interfaces.engine_members`, and
     bases: base address by region.
     lane_write: by lane group, words to the lanes' memories.
+    memory: by lane group, the map memory; only where there is one.
     axi: by lane group, the read master.
     """
 
@@ -122,6 +131,7 @@ class MapsLaneGroups(_LaneGroups):
         super().__init__({
             **engine_members(),
             "bases": In(bases_layout(g)),
+            **({"memory": Out(map_read_signature(g)).array(g.maps_ports)} if g.map_words else {}),
             "lane_write": Out(lane_write_signature(g)).array(g.maps_ports),
             "axi": Out(axi).array(g.maps_ports),
         })
@@ -155,6 +165,7 @@ class MapsLaneGroups(_LaneGroups):
         for engine, lane_write, axi in zip(self.engines, self.lane_write, self.axi):
             wiring.connect(m, wiring.flipped(lane_write), engine.lane_write)
             wiring.connect(m, wiring.flipped(axi), engine.axi)
+        self._join_memory(m)
         return m
 
 
@@ -166,6 +177,7 @@ class StoreLaneGroups(_LaneGroups):
     `interfaces.engine_members`, and
     bases, log, cycle, finished: as `StoreEngine`'s.
     output: by lane group, output memory.
+    memory: by lane group, the map memory; only where there is one.
     axi: by lane group, the write master.
     """
 
@@ -178,6 +190,7 @@ class StoreLaneGroups(_LaneGroups):
             "bases": In(bases_layout(g)),
             "log": In(g.address_bits),
             "cycle": In(32),
+            **({"memory": Out(map_write_signature(g)).array(g.maps_ports)} if g.map_words else {}),
             "output": Out(output_read_signature(g)).array(g.maps_ports),
             "axi": Out(axi).array(g.maps_ports),
             "finished": Out(1),
@@ -225,4 +238,5 @@ class StoreLaneGroups(_LaneGroups):
             wiring.connect(m, wiring.flipped(output), engine.output)
             wiring.connect(m, wiring.flipped(axi), engine.axi)
             m.d.comb += [engine.log.eq(self.log), engine.cycle.eq(self.cycle)]
+        self._join_memory(m)
         return m

@@ -1,14 +1,16 @@
-"""Words of maps through a read master."""
+"""Words of maps: from DDR through a read master, and from the map memory."""
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Module, Mux, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..geometry import Geometry
+from ..interfaces import map_read_signature
 from ..isa import LAYER_BITS
-from ..stream_registers import SkidBuffer, StreamFIFO
+from ..stream_registers import SkidBuffer, StreamFIFO, StreamRegister
 from .axi import Direction, axi4_master
 from .bursts import request_layout
+from .chip_reader import ChipReader, chip_request_layout
 from .gearbox import Unpacker, word_layout
 from .placer import PLACE
 from .reader import BurstReader
@@ -16,14 +18,21 @@ from .reader import BurstReader
 BUFFERED_WORDS = 32
 """Words held between bus and lanes: they keep the bus busy while padding rows are written."""
 OUTSTANDING_BURSTS = 16
+REQUESTS_UNDER_WAY = 32
+"""Requests whose words have not all been given, at most, where they go two ways."""
 
 TAG = data.StructLayout({"layer": LAYER_BITS, "place": PLACE})
 """What a request carries: `place` travels with its words."""
 
 
 def map_request_layout(geometry: Geometry) -> data.StructLayout:
-    """A request of whole words: `bursts.request_layout` with `TAG`."""
-    return request_layout(address_bits=geometry.address_bits, length_bits=_length_bits(geometry), tag=TAG)
+    """A request of whole words: `bursts.request_layout` with `TAG`, and where there is a map memory, `chip`: the
+    request to that, and whether it is meant."""
+    request = request_layout(address_bits=geometry.address_bits, length_bits=_length_bits(geometry), tag=TAG)
+    if not geometry.map_words:
+        return request
+    chip = data.StructLayout({"meant": 1, "request": chip_request_layout(geometry)})
+    return data.StructLayout({**request.members, "chip": chip})
 
 
 def _length_bits(geometry: Geometry) -> int:
@@ -37,6 +46,7 @@ class MapReader(wiring.Component):
     Members
     -------
     axi: the read master.
+    memory: the map memory; only where there is one.
     requests: `map_request_layout`.
     words: `gearbox.word_layout` with the tag's `place`.
     error: a strobe: a beat answered SLVERR or DECERR, for the layer in `error_layer`; a cycle after it.
@@ -46,7 +56,9 @@ class MapReader(wiring.Component):
     def __init__(self, geometry: Geometry) -> None:
         g = self._geometry = geometry
         self._bus = {"data_bits": g.maps_bus_bits, "address_bits": g.address_bits}
+        memory = {"memory": Out(map_read_signature(g))} if g.map_words else {}
         super().__init__({
+            **memory,
             "axi": Out(axi4_master(**self._bus, direction=Direction.READ)),
             "requests": In(stream.Signature(map_request_layout(g))),
             "words": Out(stream.Signature(word_layout(word_bits=g.word_bits, tag=PLACE))),
@@ -66,9 +78,12 @@ class MapReader(wiring.Component):
         m.submodules.unpacker = unpacker = Unpacker(data_bits=g.maps_bus_bits, word_bits=g.word_bits, tag=PLACE)
         m.submodules.words = words = StreamFIFO(unpacker.words.p.shape(), BUFFERED_WORDS)
         wiring.connect(m, unpacker.words, words.source)
-        wiring.connect(m, words.sink, wiring.flipped(self.words))
         wiring.connect(m, wiring.flipped(self.axi), reader.axi)
-        wiring.connect(m, wiring.flipped(self.requests), reader.requests)
+        if g.map_words:
+            self._merge(m, reader, words)
+        else:
+            wiring.connect(m, wiring.flipped(self.requests), reader.requests)
+            wiring.connect(m, words.sink, wiring.flipped(self.words))
         m.submodules.beats = beats = SkidBuffer(unpacker.beats.p.shape())
         wiring.connect(m, beats.sink, unpacker.beats)
         beat, source = beats.source.p, reader.beats.p
@@ -84,3 +99,32 @@ class MapReader(wiring.Component):
         ]
         m.d.sync += [self.error.eq(reader.error), self.error_layer.eq(reader.error_tag.layer)]
         return m
+
+    def _merge(self, m: Module, reader: BurstReader, words: StreamFIFO) -> None:
+        """Sends each request to where its words are, and gives their words in the order of the requests."""
+        m.submodules.chip = chip = ChipReader(self._geometry)
+        m.submodules.asked = asked = StreamFIFO(1, REQUESTS_UNDER_WAY)  # of each request: is the map memory meant
+        m.submodules.next = following = StreamRegister(1)
+        m.submodules.merged = merged = StreamRegister(self.words.p.shape())
+        wiring.connect(m, wiring.flipped(self.memory), chip.memory)
+        wiring.connect(m, asked.sink, following.source)
+        wiring.connect(m, merged.sink, wiring.flipped(self.words))
+        request, meant = self.requests.p, self.requests.p.chip.meant
+        m.d.comb += [
+            asked.source.p.eq(meant),
+            asked.source.valid.eq(self.requests.valid & self.requests.ready),
+            self.requests.ready.eq(asked.source.ready & Mux(meant, chip.requests.ready, reader.requests.ready)),
+            chip.requests.p.eq(request.chip.request),
+            chip.requests.valid.eq(self.requests.valid & asked.source.ready & meant),
+            *(reader.requests.p[name].eq(request[name]) for name in ("address", "bytes", "tag")),
+            reader.requests.valid.eq(self.requests.valid & asked.source.ready & ~meant),
+        ]
+        source, turn = merged.source, following.sink
+        for kind, stream_ in enumerate((words.sink, chip.words)):
+            with m.If(turn.p == kind):
+                m.d.comb += [
+                    Value.cast(source.p).eq(Value.cast(stream_.p)),
+                    source.valid.eq(turn.valid & stream_.valid),
+                    stream_.ready.eq(turn.valid & source.ready),
+                    turn.ready.eq(source.valid & source.ready & stream_.p.last),
+                ]

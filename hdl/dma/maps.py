@@ -1,4 +1,4 @@
-"""The maps engine: LOAD_MAP, from DDR into the pixel lanes' activation or residual memories."""
+"""The maps engine: LOAD_MAP, from DDR or the map memory into the pixel lanes' activation or residual memories."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
@@ -6,7 +6,15 @@ from amaranth.lib.wiring import In, Out
 
 from .. import isa
 from ..geometry import Geometry
-from ..interfaces import bases_layout, engine_members, instruction_layout, lane_write_signature, struct_layout
+from ..interfaces import (
+    bases_layout,
+    engine_members,
+    instruction_layout,
+    lane_write_signature,
+    map_address_bits,
+    map_read_signature,
+    struct_layout,
+)
 from .axi import Direction, axi4_master
 from .bursts import times
 from .depthwise import DepthwiseRows, DepthwiseUnit
@@ -93,7 +101,11 @@ class MapRequester(wiring.Component):
             self.rows.valid.eq(passing & sound),
             self.rows.p.eq(rows),
         ]
-        with m.If(self.requests.valid & self.requests.ready):
+        asked = Signal()
+        m.d.comb += asked.eq(self.requests.valid & self.requests.ready)
+        if g.map_words:
+            self._ask_chip(m, load, held, chunk_words, asked, last_chunk)
+        with m.If(asked):
             following = Signal(g.address_bits)
             m.d.comb += following.eq(Mux(last_chunk, plane_address, address)
                                      + Mux(last_chunk, plane_stride, chunk_stride))
@@ -108,6 +120,8 @@ class MapRequester(wiring.Component):
         m.d.comb += taken.eq(self.instruction.valid & self.instruction.ready)
         convolving: Value = self._depthwise_rows(m, load, held, taken, sound) if g.depthwise_channels else Const(0)
         unsound = self._unsound(m, load) if g.depthwise_channels else load.depthwise | load.kernels
+        if g.map_words:
+            unsound |= self._astray(m, load)
         fields = Signal()
         m.d.sync += [
             fields.eq(
@@ -132,6 +146,48 @@ class MapRequester(wiring.Component):
                 *(rows[name].eq(load[name]) for name, _ in MapRows.as_shape() if name != "reserved"),
             ]
         return m
+
+    def _ask_chip(
+        self, m: Module, load: data.View, held: Value, chunk_words: Value, asked: Value, last_chunk: Value
+    ) -> None:
+        """The requests' part for the map memory. Chunks are counted on through the ring's end; where they lie within it
+        follows from that."""
+        bits = map_address_bits(self._geometry)
+        on_chip = Signal()
+        plane_address, address = (Signal(bits + 1, name=f"chip_{name}", reset_less=True) for name in ("plane", "chunk"))
+        plane_stride, chunk_stride, end, words = (
+            Signal(bits + 1, name=name, reset_less=True)
+            for name in ("chip_plane_stride", "chip_chunk_stride", "ring_end", "ring_words")
+        )
+        following = Signal(bits + 1)
+        chip = self.requests.p.chip
+        m.d.comb += [
+            following.eq(Mux(last_chunk, plane_address, address) + Mux(last_chunk, plane_stride, chunk_stride)),
+            chip.meant.eq(on_chip),
+            chip.request.address.eq(address - Mux(address >= end, words, 0)),
+            chip.request.words.eq(chunk_words),
+            chip.request.place.eq(self.requests.p.tag.place),
+        ]
+        with m.If(asked):
+            m.d.sync += address.eq(following)
+            with m.If(last_chunk):
+                m.d.sync += plane_address.eq(following)
+        with m.If(~held):
+            m.d.sync += [
+                on_chip.eq(load.on_chip), plane_address.eq(load.chip_address), address.eq(load.chip_address),
+                plane_stride.eq(load.chip_plane_stride), chunk_stride.eq(load.chip_chunk_stride),
+                end.eq(load.ring_end), words.eq(load.ring_words),
+            ]
+
+    def _astray(self, m: Module, load: data.View) -> Value:
+        """Whether the map memory is meant and cannot be, a cycle later."""
+        astray = Signal()
+        longest = len(self.requests.p.chip.request.words)
+        m.d.sync += astray.eq(
+            load.on_chip
+            & ((load.ring_end > self._geometry.map_words) | load.chunk_words[longest:].any() | load.kernels)
+        )
+        return astray
 
     def _depthwise_rows(self, m: Module, load: data.View, held: Value, taken: Value, sound: Value) -> Signal:
         """Hands what the depthwise unit needs to `depthwise_rows`; high until it is taken."""
@@ -193,14 +249,17 @@ class MapsEngine(wiring.Component):
     `interfaces.engine_members`, and
     bases: base address by region.
     lane_write: words to the lanes' memories, registered.
+    memory: the map memory; only where there is one.
     axi: the read master.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         g = self._geometry = geometry
         axi = axi4_master(data_bits=g.maps_bus_bits, address_bits=g.address_bits, direction=Direction.READ)
+        memory = {"memory": Out(map_read_signature(g))} if g.map_words else {}
         super().__init__({
             **engine_members(),
+            **memory,
             "bases": In(bases_layout(g)),
             "lane_write": Out(lane_write_signature(g)),
             "axi": Out(axi),
@@ -217,6 +276,8 @@ class MapsEngine(wiring.Component):
         wiring.connect(m, requester.requests, reader.requests)
         wiring.connect(m, requester.rows, placer.rows)
         wiring.connect(m, wiring.flipped(self.lane_write), placer.lane_write)
+        if g.map_words:
+            wiring.connect(m, wiring.flipped(self.memory), reader.memory)
 
         words = placer.words
         causes = [

@@ -1,18 +1,22 @@
-"""The store engine: STORE and FINISH, from the lanes' output memories to DDR, with a CRC-32 of what was written."""
+"""The store engine: STORE and FINISH, from the lanes' output memories to DDR or to the map memory, with a CRC-32 of what
+was written."""
 
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import isa
+from ..compute.pipeline import delay
 from ..geometry import Geometry
 from ..interfaces import (
     OUTPUT_READ_LATENCY,
     bases_layout,
     engine_members,
     instruction_layout,
+    map_address_bits,
+    map_write_signature,
     output_read_signature,
     struct_layout,
 )
@@ -22,6 +26,7 @@ from .bursts import request_layout, times
 from .crc import CrcRegisters
 from .faults import report_first
 from .gearbox import Packer, packed_word_layout
+from .stored_order import BEGUN, StoredOrder
 from .writer import BurstWriter
 
 BUFFERED_WORDS = 8
@@ -29,6 +34,11 @@ BUFFERED_WORDS = 8
 
 BUFFERED_REQUESTS = 4
 RECORD_SHIFT = isa.LOG_RECORD_BYTES.bit_length() - 1
+
+CHIP_FIELDS = (
+    "on_chip", "chip_only", "chip_address", "chip_plane_stride", "chip_chunk_stride", "ring_end", "ring_words",
+)
+"""Fields of STORE that only the map memory needs."""
 
 _TAG = data.StructLayout({"layer": isa.LAYER_BITS, "final": 1, "stored": 1})
 
@@ -50,6 +60,12 @@ class WordNote(data.Struct):
     layer: unsigned(isa.LAYER_BITS)
 
 
+def chip_place_layout(geometry: Geometry) -> data.StructLayout:
+    """Where a word goes in the map memory: whether it does, and nowhere else; its address; whether its STORE ends with
+    it and leaves DDR alone."""
+    return data.StructLayout({"meant": 1, "only": 1, "ends": 1, "address": map_address_bits(geometry)})
+
+
 class StoreReader(wiring.Component):
     """Takes STORE and FINISH, reads output memory and asks for the writes, chunk by chunk.
 
@@ -61,6 +77,8 @@ class StoreReader(wiring.Component):
     instruction, bases, log, output: as the engine's.
     requests: to a BurstWriter; `final` in the last request of a STORE, `stored` if that gives the token STORED.
     words, note: what was read; `words` never waits, `credit` bounds what is under way.
+    chip: `chip_place_layout`, of that word; only where there is a map memory, as `begins`.
+    begins: `stored_order.BEGUN`, of every STORE taken.
     credit: a word has left the buffer behind `words`, a cycle ago.
     output_free: a strobe: the last word of a STORE that gives OUTPUT_FREE is read.
     finishing: FINISH is held; it leaves with `finish`.
@@ -75,7 +93,9 @@ class StoreReader(wiring.Component):
         g = self._geometry = geometry
         request = request_layout(address_bits=g.address_bits, length_bits=_length_bits(g), tag=_TAG)
         word = packed_word_layout(data_bits=g.maps_bus_bits, word_bits=g.word_bits)
+        chip = {"chip": Out(chip_place_layout(g)), "begins": Out(stream.Signature(BEGUN))} if g.map_words else {}
         super().__init__({
+            **chip,
             "instruction": In(stream.Signature(isa.INSTRUCTION_BITS)),
             "bases": In(bases_layout(g)),
             "log": In(g.address_bits),
@@ -101,10 +121,11 @@ class StoreReader(wiring.Component):
         store = data.View(instruction_layout(isa.STORE), self.instruction.p)
         shapes = struct_layout(isa.STORE).members
         held, fresh, recording = Signal(), Signal(), Signal()
+        dropped = ("opcode", "wait", "region", "address", "base", "planes", *(() if g.map_words else CHIP_FIELDS))
         kept = Signal(data.StructLayout({
-            name: shape for name, shape in shapes.items()
-            if name not in ("opcode", "wait", "region", "address", "base", "planes")
+            name: shape for name, shape in shapes.items() if name not in dropped
         }), reset_less=True)
+        chip_only = kept.chip_only if g.map_words else Const(0)
         planes, chunks_left, words_left = Signal(12), Signal(shapes["chunks"]), Signal(shapes["chunk_words"])
         plane_address, address = (Signal(g.address_bits, reset_less=True) for _ in range(2))
         plane_local, local = Signal(13), Signal(13)
@@ -114,11 +135,15 @@ class StoreReader(wiring.Component):
         # An instruction is examined while it waits to be taken: what is wrong with it is known when it is held.
         examined, foreign, faulty = Signal(), Signal(), Signal()
         storing, finishing_held, unknown, wrong = Signal(), Signal(), Signal(), Signal()
+        astray: Value = Const(0)
+        if g.map_words:
+            astray = store.on_chip & (store.ring_end > g.map_words) | store.chip_only & ~store.on_chip
         m.d.sync += [
             examined.eq(self.instruction.valid & ~self.instruction.ready),
             foreign.eq((store.opcode != isa.Opcode.STORE) & (store.opcode != isa.Opcode.FINISH)),
             faulty.eq(
                 (store.planes == 0) | (store.chunks == 0) | (store.chunk_words == 0) | (store.lane >= g.pixel_lanes)
+                | astray
             ),
         ]
         beyond = Signal()  # `local` lies beyond the output memory
@@ -137,8 +162,8 @@ class StoreReader(wiring.Component):
         request = self.requests.p
         sound = storing & ~self.wrong & ~self.stop & (under_way != BUFFERED_WORDS)
         m.d.comb += [
-            self.requests.valid.eq((sound & chunk_begins) | (recording & ~self.stop)),
-            read.eq(sound & (~chunk_begins | self.requests.ready)),
+            self.requests.valid.eq((sound & chunk_begins & ~chip_only) | (recording & ~self.stop)),
+            read.eq(sound & (~chunk_begins | self.requests.ready | chip_only)),
             chunk_end.eq(read & last_word),
             request.address.eq(Mux(recording, self.log + (kept.crc_slot << RECORD_SHIFT), address)),
             request.bytes.eq(Mux(recording, isa.LOG_RECORD_BYTES, times(kept.chunk_words, g.word_bytes))),
@@ -180,7 +205,8 @@ class StoreReader(wiring.Component):
         with m.If(self.finish):
             m.d.sync += held.eq(0)
 
-        m.d.comb += self.instruction.ready.eq(~held & examined & ~self.stop)
+        begins_ready = self.begins.ready if g.map_words else Const(1)
+        m.d.comb += self.instruction.ready.eq(~held & examined & begins_ready & ~self.stop)
         with m.If(self.instruction.valid & self.instruction.ready):
             start = Signal(g.address_bits)
             m.d.comb += start.eq(self.bases[store.region] + store.address)
@@ -218,7 +244,44 @@ class StoreReader(wiring.Component):
             self.note.eq(arrived.note),
             self.empty.eq(under_way == 0),
         ]
+        if g.map_words:
+            self._place_on_chip(m, store, kept, read, chunk_end=chunk_end, last_chunk=last_chunk, store_end=store_end)
         return m
+
+    def _place_on_chip(
+        self, m: Module, store: data.View, kept: data.View, read: Value, *, chunk_end: Value, last_chunk: Value,
+        store_end: Value,
+    ) -> None:  # fmt: skip
+        """Where words go in the map memory. They are counted on through the ring's end; where they lie within it
+        follows from that."""
+        bits = map_address_bits(self._geometry)
+        plane, chunk, word, following = (
+            Signal(bits + 1, name=f"chip_{name}", reset_less=True) for name in ("plane", "chunk", "word", "following")
+        )
+        place = Signal(chip_place_layout(self._geometry))
+        taken = Signal()
+        m.d.comb += [
+            taken.eq(self.instruction.valid & self.instruction.ready),
+            self.begins.valid.eq(taken & (store.opcode == isa.Opcode.STORE)),
+            self.begins.p.memory.eq(~store.chip_only | store.crc_emit),
+            self.begins.p.stored.eq(store.signal[isa.Token.STORED]),
+            following.eq(
+                Mux(last_chunk, plane, chunk) + Mux(last_chunk, kept.chip_plane_stride, kept.chip_chunk_stride)
+            ),
+            place.meant.eq(kept.on_chip),
+            place.only.eq(kept.chip_only),
+            place.ends.eq(store_end & kept.chip_only & ~kept.crc_emit),
+            place.address.eq(word - Mux(word >= kept.ring_end[:bits + 1], kept.ring_words, 0)),
+            self.chip.eq(delay(m, place, OUTPUT_READ_LATENCY, name="place")),
+        ]
+        with m.If(read):
+            m.d.sync += word.eq(word + 1)
+        with m.If(chunk_end):
+            m.d.sync += [chunk.eq(following), word.eq(following)]
+            with m.If(last_chunk):
+                m.d.sync += plane.eq(following)
+        with m.If(taken):
+            m.d.sync += [address.eq(store.chip_address) for address in (plane, chunk, word)]
 
 
 class _State(enum.Enum, shape=2):
@@ -246,14 +309,17 @@ class StoreEngine(wiring.Component):
     log: base address of the log of CRC records.
     cycle: the counter CYCLES, for the records.
     output: output memory, as it is read here.
+    memory: the map memory; only where there is one.
     axi: the write master.
     finished: a strobe: FINISH is executed; every write is acknowledged.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         g = self._geometry = geometry
+        memory = {"memory": Out(map_write_signature(g))} if g.map_words else {}
         super().__init__({
             **engine_members(),
+            **memory,
             "bases": In(bases_layout(g)),
             "log": In(g.address_bits),
             "cycle": In(32),
@@ -279,7 +345,8 @@ class StoreEngine(wiring.Component):
         m.submodules.requests = requests = StreamFIFO(reader.requests.p.shape(), BUFFERED_REQUESTS)
         wiring.connect(m, reader.requests, requests.source)
         wiring.connect(m, requests.sink, writer.requests)
-        entry = data.StructLayout({"word": reader.words.p.shape(), "note": WordNote})
+        chip = {"chip": chip_place_layout(g)} if g.map_words else {}
+        entry = data.StructLayout({"word": reader.words.p.shape(), "note": WordNote, **chip})
         m.submodules.words = words = StreamFIFO(entry, BUFFERED_WORDS)
         current = words.sink.p
         m.d.comb += [
@@ -295,10 +362,10 @@ class StoreEngine(wiring.Component):
         record_beats = max(1, 8 * isa.LOG_RECORD_BYTES // g.maps_bus_bits)
         record_beat = Signal(range(record_beats))
         record = Cat(crc.crc, layer, Signal(32 - isa.LAYER_BITS), crc.words, self.cycle)
+        offered = Signal()
         m.d.comb += [
+            offered.eq(words.sink.valid & (state == _State.WORDS)),
             packer.words.p.eq(current.word),
-            packer.words.valid.eq(words.sink.valid & (state == _State.WORDS)),
-            moved.eq(packer.words.valid & packer.words.ready),
             words.sink.ready.eq(moved),
             crc.register.eq(Mux(state == _State.WORDS, current.note.register, register)),
             crc.word.eq(current.word.data),
@@ -310,6 +377,19 @@ class StoreEngine(wiring.Component):
             writer.beats.valid.eq(packer.beats.valid),
             packer.beats.ready.eq(writer.beats.ready),
         ]
+        if g.map_words:
+            memory, place = self.memory, current.chip
+            m.d.comb += [
+                words.source.p.chip.eq(reader.chip),
+                memory.wants.eq(offered & place.meant),
+                memory.enable.eq(moved & place.meant),
+                memory.address.eq(place.address),
+                memory.data.eq(current.word.data),
+                packer.words.valid.eq(offered & ~place.only & (memory.granted | ~place.meant)),
+                moved.eq(offered & (packer.words.ready | place.only) & (memory.granted | ~place.meant)),
+            ]
+        else:
+            m.d.comb += [packer.words.valid.eq(offered), moved.eq(offered & packer.words.ready)]
         m.d.sync += reader.credit.eq(moved)
         with m.If(moved):
             m.d.sync += [register.eq(current.note.register), layer.eq(current.note.layer)]
@@ -333,11 +413,20 @@ class StoreEngine(wiring.Component):
             (reader.wrong, isa.Error.FIELD, reader.layer),
             (writer.error, isa.Error.WRITE_RESPONSE, writer.answer_tag.layer),
         ])
-        stored = Signal()
+        stored, all_stored = Signal(), Signal(init=1)
         rest = Signal()  # nothing was under way, a cycle ago
-        m.d.sync += stored.eq(
-            writer.acknowledged & writer.answer_tag.final & writer.answer_tag.stored & ~stop & ~writer.error
-        )
+        acknowledged = writer.acknowledged & writer.answer_tag.final & ~stop & ~writer.error
+        if g.map_words:
+            m.submodules.order = order = StoredOrder()
+            wiring.connect(m, reader.begins, order.begins)
+            written = Signal()
+            m.d.sync += written.eq(moved & current.chip.ends)
+            m.d.comb += [
+                order.acknowledged.eq(acknowledged), order.written.eq(written),
+                stored.eq(order.stored & ~stop), all_stored.eq(order.empty),
+            ]
+        else:
+            m.d.sync += stored.eq(acknowledged & writer.answer_tag.stored)
         m.d.comb += [
             *(target.eq(self.bases[index]) for index, target in enumerate(reader.bases)),
             reader.log.eq(self.log),
@@ -351,6 +440,8 @@ class StoreEngine(wiring.Component):
                            | (self.axi.wvalid & self.axi.wready) | (self.axi.bvalid & self.axi.bready)
                            | (self.instruction.valid & self.instruction.ready)),
         ]
-        emptied = reader.empty & packer.idle & (state == _State.WORDS) & requests.empty & ~self.signals.any()
+        emptied = (
+            reader.empty & packer.idle & (state == _State.WORDS) & requests.empty & all_stored & ~self.signals.any()
+        )
         m.d.sync += [rest.eq(writer.idle & (stop | emptied)), self.finished.eq(reader.finish)]
         return m

@@ -11,6 +11,7 @@ from intramix.compiler.place.lanes import LUT_FORMATS
 from intramix.hdl.accelerator import TOP, accelerator_verilog
 from intramix.hdl.encoding import encode_weights, pack_weight_words
 from intramix.hdl.geometry import Dsp, Geometry, LaneClass
+from intramix.hdl.instructions import Store
 from intramix.hdl.isa import CONSTANT_LAYOUT, Opcode, Region, Token, pack
 from intramix.quant.graph.random_graph import FormatMix, random_graph
 from tests.support.accelerator_bench import Bench
@@ -44,6 +45,8 @@ GEOMETRIES = {
     "fixed3, A6": Geometry(
         **SMALL | {"activation_bits": 6, "fixed4_lanes": 1, "lut_lanes": 6, "lut_scheme": LaneClass.LUT_FIXED3}
     ),
+    "map memory": Geometry(**SMALL | {"map_words": 100, "depthwise_channels": 4}),
+    "map memory, two maps ports": Geometry(**SMALL | {"map_words": 120, "maps_ports": 2, "maps_bus_bits": 32}),
 }
 
 
@@ -169,6 +172,23 @@ def test_compiled_networks(name, kinds, stall):
     run_network(name, kinds, stall, seed=1)
 
 
+@pytest.mark.parametrize("keep_maps", [True, False])
+@pytest.mark.parametrize(
+    ("name", "kinds", "stall"),
+    [
+        ("map memory", ("convolution3", "residual", "inverted"), 0.0),
+        ("map memory, two maps ports", ("convolution3", "residual", "stride2"), 0.3),
+    ],
+)
+def test_maps_on_chip(name, kinds, stall, keep_maps):
+    """Likewise with maps that are kept on the chip, in DDR too or there alone."""
+    program = run_network(name, kinds, stall, seed=3, blocks=3, keep_maps=keep_maps)
+    stores = [instruction for instruction in program.decoded() if isinstance(instruction, Store)]
+    kept = [store for store in stores if store.on_chip]
+    assert kept and len(kept) < len(stores)
+    assert all(store.chip_only is not keep_maps for store in kept)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", GEOMETRIES)
@@ -177,13 +197,13 @@ def test_more_networks(name, kinds, seed):
     run_network(name, kinds, 0.15 * seed, seed)
 
 
-def run_network(name, kinds, stall, seed):
+def run_network(name, kinds, stall, seed, *, blocks=2, keep_maps=True):
     geometry = GEOMETRIES[name]
     mix = FormatMix(fixed8=geometry.fixed8_lanes, fixed4=geometry.fixed4_lanes, lut=geometry.lut_lanes,
                     lut_format=LUT_FORMATS[geometry.lut_scheme])  # fmt: skip
-    graph = random_graph(seed, blocks=2, kinds=kinds, size=(5, 4), channels=(4, 8), mix=mix,
+    graph = random_graph(seed, blocks=blocks, kinds=kinds, size=(5, 4), channels=(4, 8), mix=mix,
                          activation_bits=geometry.activation_bits)  # fmt: skip
-    program = compile_graph(graph, geometry)
+    program = compile_graph(graph, geometry, keep_maps=keep_maps)
     codes = np.random.default_rng(seed).integers(0, 256, (3, 5, 4)).astype(np.uint8)
     bench = Bench.of_program(program, codes, stall=stall, seed=seed)
 
@@ -192,3 +212,4 @@ def run_network(name, kinds, stall, seed):
         assert await bench.read(ctx, "COMPUTE_STEPS") == sum(layer.steps for layer in program.layers)
 
     bench.simulate(testbench)
+    return program
