@@ -1,31 +1,21 @@
 """The compiler: integer graph and geometry in, program out."""
 
 from collections import Counter
-from collections.abc import Collection
 
 import numpy as np
 
 from ..hdl.geometry import Geometry
-from ..hdl.instructions import Finish, Instruction
+from ..hdl.instructions import Finish
 from ..hdl.isa import DEPTHWISE_KERNELS, LOG_RECORD_BYTES
 from ..quant.graph.graph import Convolution, IntegerGraph
-from .emit.assemble import assemble
-from .emit.engine_queues import EngineQueues
-from .emit.instructions import Draft
-from .emit.kept_maps import keep_on_chip, moved_by_row, moved_maps
-from .emit.ring_needs import ring_needs
-from .emit.turns import schedule
+from .emit.emission import Emission, Network, emit
 from .errors import CompileError
 from .lower.accumulator_bounds import check_bounds
 from .lower.layers import MachineLayer, lower
 from .lower.on_load import compute_on_load
 from .place.channel_order import ChannelOrders, choose_channel_orders
 from .place.lanes import Placement, natural
-from .place.map_rings import place_rings
-from .place.memory import plan_memory
 from .place.parameters import ParameterBlock, add_parameters, align
-from .plan.turn_choice import choose_turns
-from .program.map_border import NO_BORDER, MapBorder
 from .program.program import LayerRecord, Program
 from .program.traffic import read_bytes, write_bytes
 
@@ -61,41 +51,21 @@ def compile_graph(graph: IntegerGraph, geometry: Geometry, *, batch: int = 1, ke
             order, digits = choice.orders[layer.source.name], choice.weight_digits[layer.name]
             block = add_parameters(geometry, layer, order, placement, digits, parameters)
         blocks.append(block)
-    turns = choose_turns(layers, geometry, choice.orders, blocks, graph.concatenations)
-    numbers = {layer.name: number for number, turn in enumerate(turns) for layer in turn.layers}
-    unstored = {layer.source.name for layer in layers if layer.on_load is not None}
-    layouts, sizes = plan_memory(
-        graph, geometry, choice.orders, fold, borders=_borders(layers), images=batch, keep_maps=keep_maps,
-        turns=numbers, unstored=unstored,
-    )  # fmt: skip
+    network = Network(graph, geometry, layers, blocks, choice, fold, batch)
+    emission = emit(network, keep_maps=keep_maps)
+    layouts = emission.layouts
+    log = LOG_RECORD_BYTES * geometry.maps_ports * len(layers)
     parameters.extend(bytes(align(len(parameters)) - len(parameters)))
-
-    def emit(by_row: Collection[str] = ()) -> tuple[EngineQueues, list[Draft[Instruction]]]:
-        queues = EngineQueues(geometry, layouts, choice.placements, graph.concatenations, by_row)
-        for turn in turns:
-            schedule(turn, queues)
-        return queues, assemble(queues)
-
-    queues, drafts = emit()
-    if geometry.map_words:
-        # What maps need is found from the program; moved row by row it is another one, in which they need the same or
-        # nearly so.
-        maps = moved_maps(graph, layers, layouts, unstored)
-        rings = place_rings(ring_needs(drafts, maps), geometry.map_words)
-        chosen = {use: kept for use, kept in maps.items() if kept.name in rings}
-        queues, drafts = emit(moved_by_row(graph, layouts, chosen.values()))
-        rings = place_rings(ring_needs(drafts, chosen), geometry.map_words)
-        keep_on_chip(drafts, chosen, rings, chip_only=not keep_maps)
     return Program(
         name=graph.name,
         geometry=geometry,
-        instructions=b"".join(draft.encode() for draft in drafts),
+        instructions=b"".join(draft.encode() for draft in emission.drafts),
         parameters=bytes(parameters),
         input=layouts[graph.input],
         outputs=tuple(layouts[name] for name in graph.outputs),
-        maps={layer.output: layouts[layer.output] for layer in graph.layers if layer.output not in unstored},
-        sizes=sizes | {"PARAMETERS": len(parameters), "LOG": LOG_RECORD_BYTES * geometry.maps_ports * len(layers)},
-        layers=_records(layers, queues, drafts, choice.placements),
+        maps={layer.output: layouts[layer.output] for layer in graph.layers if layer.output not in network.unstored},
+        sizes=emission.sizes | {"PARAMETERS": len(parameters), "LOG": log},
+        layers=_records(layers, emission, choice.placements),
         keeps_maps=keep_maps,
     )
 
@@ -116,31 +86,21 @@ def _orders(
         left_to_array |= large
 
 
-def _borders(layers: tuple[MachineLayer, ...]) -> dict[str, MapBorder]:
-    """What layers read of the borders of maps, by tensor."""
-    borders: dict[str, MapBorder] = {}
-    for layer in layers:
-        name = layer.stored.name
-        borders[name] = MapBorder.union([borders.get(name, NO_BORDER), layer.stored_border])
-    return borders
-
-
 def _records(
     layers: tuple[MachineLayer, ...],
-    queues: EngineQueues,
-    drafts: list[Draft[Instruction]],
+    emission: Emission,
     placements: dict[str, Placement | None],
 ) -> tuple[LayerRecord, ...]:
     def macs_of(layer: MachineLayer) -> int:
         return layer.images * layer.target.height * layer.target.width * layer.convolution.weight.size
 
-    geometry = queues.geometry
+    geometry = emission.queues.geometry
     steps: Counter[int] = Counter()
-    for item in queues.computes:
+    for item in emission.queues.computes:
         steps[item.draft.instruction.layer] += item.steps
     read: Counter[int] = Counter()
     written: Counter[int] = Counter()
-    for instruction in (draft.instruction for draft in drafts):
+    for instruction in (draft.instruction for draft in emission.drafts):
         if not isinstance(instruction, Finish):
             read[instruction.layer] += read_bytes(geometry, instruction)
             written[instruction.layer] += write_bytes(geometry, instruction)

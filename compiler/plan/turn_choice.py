@@ -30,6 +30,7 @@ def choose_turns(
     orders: dict[str, np.ndarray],
     parameters: Sequence[ParameterBlock | None],
     concatenations: Mapping[str, Sequence[str]],
+    lane_rows: Sequence[int] = LANE_ROWS,
 ) -> list[Turn]:
     """The turns of a network, in order.
 
@@ -38,13 +39,14 @@ def choose_turns(
     orders: channel order of every tensor.
     parameters: by layer; None for a max pool.
     concatenations: operands by concatenated tensor.
+    lane_rows: output rows of a lane in a block at least, of which each turn takes the best.
     """
     words = {name: len(order) // geometry.word_channels for name, order in orders.items()}
     # By output rows of a lane in a block at least, and whether lanes have their own images: what the layers ask for.
     sizes = [
         [_Load(*pair, geometry, words, Cut(rows, by_image)) for pair in zip(layers, parameters)]
         for by_image in ways(layers[0])
-        for rows in LANE_ROWS
+        for rows in lane_rows
     ]
     cost = [0.0]
     chosen: list[list[_Load]] = [[]]

@@ -1,5 +1,4 @@
-"""The store engine: STORE and FINISH, from the lanes' output memories to DDR or to the map memory, with a CRC-32 of what
-was written."""
+"""The store engine: STORE and FINISH, from the lanes' output memories to DDR or the map memory, with a CRC-32 of it."""
 
 from itertools import pairwise
 

@@ -185,7 +185,8 @@ def test_maps_on_chip(name, kinds, stall, keep_maps):
     program = run_network(name, kinds, stall, seed=3, blocks=3, keep_maps=keep_maps)
     stores = [instruction for instruction in program.decoded() if isinstance(instruction, Store)]
     kept = [store for store in stores if store.on_chip]
-    assert kept and len(kept) < len(stores)
+    assert kept
+    assert len(kept) < len(stores)
     assert all(store.chip_only is not keep_maps for store in kept)
 
 
