@@ -141,12 +141,10 @@ def map_read_signature(geometry: Geometry) -> wiring.Signature:
 
 
 def map_write_signature(geometry: Geometry) -> wiring.Signature:
-    """STORE writes the map memory: a word in every cycle with `wants`, `granted` and `enable`, which may be high only
-    with both."""
+    """STORE writes the map memory: a word in every cycle with `wants` and `granted`."""
     return wiring.Signature({
         "wants": Out(1),
         "granted": In(1),
-        "enable": Out(1),
         "address": Out(map_address_bits(geometry)),
         "data": Out(geometry.word_bits),
     })

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
 from ..compute.pipeline import delay
 from ..geometry import Geometry
 from ..interfaces import MAP_READ_LATENCY, map_read_signature, map_write_signature
+
+BLOCK_RAM_DEPTHS = {72: 512, 36: 1024, 18: 2048, 9: 4096, 4: 8192, 2: 16384, 1: 32768}
+"""Words that a block RAM of 36 Kbit holds, by their bits."""
 
 
 class MapMemory(wiring.Component):
@@ -43,23 +46,52 @@ class MapMemory(wiring.Component):
                 m.d.comb += port.granted.eq(~Cat(same).any())
         words = []
         for bank in range(banks):
-            m.submodules[f"bank_{bank}"] = cells = memory.Memory(shape=g.word_bits, depth=g.map_words // banks, init=[])
-            write, read = cells.write_port(), cells.read_port()
             reading, writing = (
                 [port.wants & (port.address[:select] == bank) for port in ports] for ports in (self.reads, self.writes)
             )
-            word = Signal(g.word_bits, name=f"word_{bank}", reset_less=True)
+            m.submodules[f"bank_{bank}"] = cells = _Bank(g.word_bits, g.map_words // banks)
             m.d.comb += [
-                read.addr.eq(_first(reading, [port.address[select:] for port in self.reads])),
-                write.en.eq(Cat(wanted & port.enable for wanted, port in zip(writing, self.writes)).any()),
-                write.addr.eq(_first(writing, [port.address[select:] for port in self.writes])),
-                write.data.eq(_first(writing, [port.data for port in self.writes])),
+                cells.read_address.eq(_first(reading, [port.address[select:] for port in self.reads])),
+                cells.write.eq(Cat(writing).any()),
+                cells.write_address.eq(_first(writing, [port.address[select:] for port in self.writes])),
+                cells.write_data.eq(_first(writing, [port.data for port in self.writes])),
             ]
-            m.d.sync += word.eq(read.data)
-            words.append(word)
+            words.append(cells.read_data)
         for number, port in enumerate(self.reads):
             bank = delay(m, port.address[:select], MAP_READ_LATENCY, name=f"bank_of_{number}")
             m.d.comb += port.data.eq(Array(words)[bank] if banks > 1 else words[0])
+        return m
+
+
+class _Bank(wiring.Component):
+    """A memory of words, cut across into slices that a block RAM of its depth is wide: then nothing is selected behind
+    it. `read_data` comes MAP_READ_LATENCY cycles after `read_address`."""
+
+    def __init__(self, word_bits: int, depth: int) -> None:
+        self._depth = depth
+        super().__init__({
+            "read_address": In(range(depth)),
+            "read_data": Out(word_bits),
+            "write": In(1),
+            "write_address": In(range(depth)),
+            "write_data": In(word_bits),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bits = next((width for width, depth in BLOCK_RAM_DEPTHS.items() if depth >= self._depth), 1)
+        for begin in range(0, len(self.write_data), bits):
+            part = slice(begin, begin + bits)
+            m.submodules[f"bits_{begin}"] = cells = memory.Memory(
+                shape=len(self.write_data[part]), depth=self._depth, init=[]
+            )
+            write, read = cells.write_port(), cells.read_port()
+            word = Signal(len(read.data), name=f"word_{begin}", reset_less=True)
+            m.d.comb += [
+                write.en.eq(self.write), write.addr.eq(self.write_address), write.data.eq(self.write_data[part]),
+                read.addr.eq(self.read_address), self.read_data[part].eq(word),
+            ]
+            m.d.sync += word.eq(read.data)
         return m
 
 

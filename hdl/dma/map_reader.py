@@ -77,13 +77,13 @@ class MapReader(wiring.Component):
         )  # fmt: skip
         m.submodules.unpacker = unpacker = Unpacker(data_bits=g.maps_bus_bits, word_bits=g.word_bits, tag=PLACE)
         m.submodules.words = words = StreamFIFO(unpacker.words.p.shape(), BUFFERED_WORDS)
-        wiring.connect(m, unpacker.words, words.source)
+        wiring.connect(m, words.sink, wiring.flipped(self.words))
         wiring.connect(m, wiring.flipped(self.axi), reader.axi)
         if g.map_words:
-            self._merge(m, reader, words)
+            self._merge(m, reader, unpacker, words)
         else:
             wiring.connect(m, wiring.flipped(self.requests), reader.requests)
-            wiring.connect(m, words.sink, wiring.flipped(self.words))
+            wiring.connect(m, unpacker.words, words.source)
         m.submodules.beats = beats = SkidBuffer(unpacker.beats.p.shape())
         wiring.connect(m, beats.sink, unpacker.beats)
         beat, source = beats.source.p, reader.beats.p
@@ -100,15 +100,13 @@ class MapReader(wiring.Component):
         m.d.sync += [self.error.eq(reader.error), self.error_layer.eq(reader.error_tag.layer)]
         return m
 
-    def _merge(self, m: Module, reader: BurstReader, words: StreamFIFO) -> None:
+    def _merge(self, m: Module, reader: BurstReader, unpacker: Unpacker, words: StreamFIFO) -> None:
         """Sends each request to where its words are, and gives their words in the order of the requests."""
         m.submodules.chip = chip = ChipReader(self._geometry)
         m.submodules.asked = asked = StreamFIFO(1, REQUESTS_UNDER_WAY)  # of each request: is the map memory meant
         m.submodules.next = following = StreamRegister(1)
-        m.submodules.merged = merged = StreamRegister(self.words.p.shape())
         wiring.connect(m, wiring.flipped(self.memory), chip.memory)
         wiring.connect(m, asked.sink, following.source)
-        wiring.connect(m, merged.sink, wiring.flipped(self.words))
         request, meant = self.requests.p, self.requests.p.chip.meant
         m.d.comb += [
             asked.source.p.eq(meant),
@@ -119,12 +117,12 @@ class MapReader(wiring.Component):
             *(reader.requests.p[name].eq(request[name]) for name in ("address", "bytes", "tag")),
             reader.requests.valid.eq(self.requests.valid & asked.source.ready & ~meant),
         ]
-        source, turn = merged.source, following.sink
-        for kind, stream_ in enumerate((words.sink, chip.words)):
+        source, turn = words.source, following.sink
+        m.d.comb += turn.ready.eq(source.valid & source.ready & source.p.last)
+        for kind, from_ in enumerate((unpacker.words, chip.words)):
             with m.If(turn.p == kind):
                 m.d.comb += [
-                    Value.cast(source.p).eq(Value.cast(stream_.p)),
-                    source.valid.eq(turn.valid & stream_.valid),
-                    stream_.ready.eq(turn.valid & source.ready),
-                    turn.ready.eq(source.valid & source.ready & stream_.p.last),
+                    Value.cast(source.p).eq(Value.cast(from_.p)),
+                    source.valid.eq(turn.valid & from_.valid),
+                    from_.ready.eq(turn.valid & source.ready),
                 ]

@@ -104,7 +104,7 @@ class MapRequester(wiring.Component):
         asked = Signal()
         m.d.comb += asked.eq(self.requests.valid & self.requests.ready)
         if g.map_words:
-            self._ask_chip(m, load, held, chunk_words, asked, last_chunk)
+            self._ask_chip(m, load, held, asked, chunks=chunks, chunks_left=chunks_left, words=chunk_words)
         with m.If(asked):
             following = Signal(g.address_bits)
             m.d.comb += following.eq(Mux(last_chunk, plane_address, address)
@@ -148,14 +148,14 @@ class MapRequester(wiring.Component):
         return m
 
     def _ask_chip(
-        self, m: Module, load: data.View, held: Value, chunk_words: Value, asked: Value, last_chunk: Value
+        self, m: Module, load: data.View, held: Value, asked: Value, *, chunks: Value, chunks_left: Value, words: Value
     ) -> None:
         """The requests' part for the map memory. Chunks are counted on through the ring's end; where they lie within it
         follows from that."""
         bits = map_address_bits(self._geometry)
-        on_chip = Signal()
+        on_chip, last_chunk = Signal(), Signal()  # `chunks_left` is 1: a step ahead
         plane_address, address = (Signal(bits + 1, name=f"chip_{name}", reset_less=True) for name in ("plane", "chunk"))
-        plane_stride, chunk_stride, end, words = (
+        plane_stride, chunk_stride, end, ring_words = (
             Signal(bits + 1, name=name, reset_less=True)
             for name in ("chip_plane_stride", "chip_chunk_stride", "ring_end", "ring_words")
         )
@@ -164,19 +164,20 @@ class MapRequester(wiring.Component):
         m.d.comb += [
             following.eq(Mux(last_chunk, plane_address, address) + Mux(last_chunk, plane_stride, chunk_stride)),
             chip.meant.eq(on_chip),
-            chip.request.address.eq(address - Mux(address >= end, words, 0)),
-            chip.request.words.eq(chunk_words),
+            chip.request.address.eq(address - Mux(address >= end, ring_words, 0)),
+            chip.request.words.eq(words),
             chip.request.place.eq(self.requests.p.tag.place),
         ]
         with m.If(asked):
-            m.d.sync += address.eq(following)
+            m.d.sync += [address.eq(following), last_chunk.eq(Mux(last_chunk, chunks == 1, chunks_left == 2))]
             with m.If(last_chunk):
                 m.d.sync += plane_address.eq(following)
         with m.If(~held):
             m.d.sync += [
-                on_chip.eq(load.on_chip), plane_address.eq(load.chip_address), address.eq(load.chip_address),
+                last_chunk.eq(load.chunks == 1), on_chip.eq(load.on_chip),
+                plane_address.eq(load.chip_address), address.eq(load.chip_address),
                 plane_stride.eq(load.chip_plane_stride), chunk_stride.eq(load.chip_chunk_stride),
-                end.eq(load.ring_end), words.eq(load.ring_words),
+                end.eq(load.ring_end), ring_words.eq(load.ring_words),
             ]
 
     def _astray(self, m: Module, load: data.View) -> Value:

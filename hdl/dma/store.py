@@ -244,43 +244,52 @@ class StoreReader(wiring.Component):
             self.empty.eq(under_way == 0),
         ]
         if g.map_words:
-            self._place_on_chip(m, store, kept, read, chunk_end=chunk_end, last_chunk=last_chunk, store_end=store_end)
+            self._place_on_chip(
+                m, kept, read, storing=storing, chunk_end=chunk_end, last_chunk=last_chunk, store_end=store_end
+            )
         return m
 
     def _place_on_chip(
-        self, m: Module, store: data.View, kept: data.View, read: Value, *, chunk_end: Value, last_chunk: Value,
+        self, m: Module, kept: data.View, read: Value, *, storing: Value, chunk_end: Value, last_chunk: Value,
         store_end: Value,
     ) -> None:  # fmt: skip
-        """Where words go in the map memory. They are counted on through the ring's end; where they lie within it
-        follows from that."""
+        """Where words go in the map memory: worked out a cycle after they are read, since their data come later still.
+
+        They are counted on through the ring's end; where they lie within it follows from that.
+        """
         bits = map_address_bits(self._geometry)
         plane, chunk, word, following = (
             Signal(bits + 1, name=f"chip_{name}", reset_less=True) for name in ("plane", "chunk", "word", "following")
         )
+        taken, was_read, chunk_ended, plane_ends, ended = (
+            delay(m, signal, 1, name=name, reset=True)
+            for name, signal in (
+                ("taken", self.instruction.valid & self.instruction.ready), ("was_read", read),
+                ("chunk_ended", chunk_end), ("plane_ends", last_chunk), ("ended", store_end),
+            )
+        )  # fmt: skip
         place = Signal(chip_place_layout(self._geometry))
-        taken = Signal()
         m.d.comb += [
-            taken.eq(self.instruction.valid & self.instruction.ready),
-            self.begins.valid.eq(taken & (store.opcode == isa.Opcode.STORE)),
-            self.begins.p.memory.eq(~store.chip_only | store.crc_emit),
-            self.begins.p.stored.eq(store.signal[isa.Token.STORED]),
+            self.begins.valid.eq(taken & storing),
+            self.begins.p.memory.eq(~kept.chip_only | kept.crc_emit),
+            self.begins.p.stored.eq(kept.signal[isa.Token.STORED]),
             following.eq(
-                Mux(last_chunk, plane, chunk) + Mux(last_chunk, kept.chip_plane_stride, kept.chip_chunk_stride)
+                Mux(plane_ends, plane, chunk) + Mux(plane_ends, kept.chip_plane_stride, kept.chip_chunk_stride)
             ),
             place.meant.eq(kept.on_chip),
             place.only.eq(kept.chip_only),
-            place.ends.eq(store_end & kept.chip_only & ~kept.crc_emit),
+            place.ends.eq(ended & kept.chip_only & ~kept.crc_emit),
             place.address.eq(word - Mux(word >= kept.ring_end[:bits + 1], kept.ring_words, 0)),
-            self.chip.eq(delay(m, place, OUTPUT_READ_LATENCY, name="place")),
+            self.chip.eq(delay(m, place, OUTPUT_READ_LATENCY - 1, name="place")),
         ]
-        with m.If(read):
-            m.d.sync += word.eq(word + 1)
-        with m.If(chunk_end):
-            m.d.sync += [chunk.eq(following), word.eq(following)]
-            with m.If(last_chunk):
-                m.d.sync += plane.eq(following)
         with m.If(taken):
-            m.d.sync += [address.eq(store.chip_address) for address in (plane, chunk, word)]
+            m.d.sync += [address.eq(kept.chip_address) for address in (plane, chunk, word)]
+        with m.Elif(chunk_ended):
+            m.d.sync += [chunk.eq(following), word.eq(following)]
+            with m.If(plane_ends):
+                m.d.sync += plane.eq(following)
+        with m.Elif(was_read):
+            m.d.sync += word.eq(word + 1)
 
 
 class _State(enum.Enum, shape=2):
@@ -378,15 +387,20 @@ class StoreEngine(wiring.Component):
         ]
         if g.map_words:
             memory, place = self.memory, current.chip
+            free, alone, packed = Signal(), Signal(), Signal()
             m.d.comb += [
                 words.source.p.chip.eq(reader.chip),
-                memory.wants.eq(offered & place.meant),
-                memory.enable.eq(moved & place.meant),
-                memory.address.eq(place.address),
-                memory.data.eq(current.word.data),
-                packer.words.valid.eq(offered & ~place.only & (memory.granted | ~place.meant)),
-                moved.eq(offered & (packer.words.ready | place.only) & (memory.granted | ~place.meant)),
+                free.eq(~memory.wants | memory.granted | ~place.meant),
+                alone.eq(offered & place.only & free),
+                packed.eq(offered & ~place.only & free),
+                packer.words.valid.eq(packed),
+                moved.eq(alone | (packed & packer.words.ready)),
             ]
+            with m.If(~memory.wants | memory.granted):
+                m.d.sync += [
+                    memory.wants.eq(moved & place.meant), memory.address.eq(place.address),
+                    memory.data.eq(current.word.data),
+                ]
         else:
             m.d.comb += [packer.words.valid.eq(offered), moved.eq(offered & packer.words.ready)]
         m.d.sync += reader.credit.eq(moved)
@@ -418,8 +432,9 @@ class StoreEngine(wiring.Component):
         if g.map_words:
             m.submodules.order = order = StoredOrder()
             wiring.connect(m, reader.begins, order.begins)
-            written = Signal()
-            m.d.sync += written.eq(moved & current.chip.ends)
+            ended, written = Signal(), Signal()  # the STORE's last word waits for the map memory; or is there
+            m.d.comb += written.eq(ended & memory.granted)
+            m.d.sync += ended.eq((moved & current.chip.ends) | (ended & ~memory.granted))
             m.d.comb += [
                 order.acknowledged.eq(acknowledged), order.written.eq(written),
                 stored.eq(order.stored & ~stop), all_stored.eq(order.empty),
