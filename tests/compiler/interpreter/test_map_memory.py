@@ -88,8 +88,8 @@ def test_refuses_without_a_map_memory_or_a_word_written():
         filled().execute(encode(Opcode.LOAD_MAP, **LOAD, **RING))
     with pytest.raises(InterpreterError, match="chip_only: must be 0 where the map memory is not written"):
         filled().execute(encode(Opcode.STORE, **STORE, chip_only=1))
+    kernels = {"planes": 1, "chunks": 1, "chunk_words": 1, "row_words": 1, "lane_rows": 1, "lane_mask": 1}
     with pytest.raises(InterpreterError, match="on_chip: must be 0 where kernels are loaded"):
-        kernels = {"planes": 1, "chunks": 1, "chunk_words": 1, "row_words": 1, "lane_rows": 1, "lane_mask": 1}
         filled(depthwise_channels=4).execute(encode(Opcode.LOAD_MAP, **kernels, **RING, kernels=1))
 
 
