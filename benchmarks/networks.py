@@ -4,7 +4,8 @@
     python -m benchmarks.networks --board pynq-z2 --network resnet18 --estimate [--cycles N] [--batch N]
 
 Networks are those of the zoo with seeded weights, their batch norms settled and their activations calibrated on
-generated images, or with `--model FILE` an integer model of `intramix quantize`. With `--batch N` one program computes
+generated images, or with `--model FILE` an integer model of `intramix quantize`. Where maps stay on the chip two
+programs run: one that writes them to DDR as well, for the values, and one that does not, for the cycles. With `--batch N` one program computes
 N images at once; figures of a layer are then those of all N, cycles a frame an N-th of the run's.
 
 Beside the frames a second at the board's clock stand those expected at the clock that the timing analysis allows
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from intramix.compiler.program.traffic import bytes_by_region
 from intramix.explore.bounds import bounds
 from intramix.files import write_json, write_whole
 from intramix.hdl.geometry import Geometry
@@ -77,15 +79,25 @@ def measure(board_name: str, network: str, *, size: int, batch: int, seed: int, 
     device = build(program)
     built = time.monotonic()
     simulation = check(program, graph, images, device)
-    figures = to_json(simulation.figures)
+    compared = simulation.figures.values_compared
+    if program.program.geometry.map_words:
+        # That every map is written to DDR, to be compared, takes its time: without it CRCs speak for the maps.
+        with step("Compile without maps in DDR"):
+            program = quantized.compile(batch=batch, selftest=False, reuse_memory=True)
+        simulation = check(program, graph, images, device)
+        compared += simulation.figures.values_compared
+    figures = to_json(simulation.figures) | {"values_compared": compared}
     needs = bounds(program.program, bytes_per_cycle=device.conditions.bytes_per_cycle)
     for layer in figures["layers"]:
         layer["bounds"] = {name: round(value) for name, value in needs[layer["number"]].items()}
         layer["bound_by"] = max(layer["bounds"], key=layer["bounds"].__getitem__)
+    moved = bytes_by_region(program.program)
     figures |= {
         "network": network if model is None else str(model),
         "input_size": size,
         "seed": seed,
+        "bytes_per_frame": round(sum(moved.values()) / batch),
+        "bytes_per_frame_by_region": {name: round(count / batch) for name, count in moved.items()},
         "model_cycles": round(program.estimate().cycles_per_frame),
         "seconds_compile": round(compiled - started, 1),
         "seconds_build": round(built - compiled, 1),
@@ -140,7 +152,7 @@ def estimate(
     """Prints what the cycle model says, at the board's clock and at the one that the timing analysis allows."""
     quantized, _ = _quantized(board_name, network, size=size, batch=batch, seed=seed, model=model)
     with step("Compile"):
-        program = quantized.compile(batch=batch, selftest=False)
+        program = quantized.compile(batch=batch, selftest=False, reuse_memory=True)
     own = program.estimate()
     console.print(f"{network} on {board_name}, batch {batch}: {own}")
     found = expected(program, cycles or own.cycles_per_frame)

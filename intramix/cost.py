@@ -16,7 +16,7 @@ def cost_of(graph: IntegerGraph, board: Board, geometry: Geometry) -> NetworkCos
     ------
     CompileError: the graph does not fit the geometry; the message names the layer, the reason and the remedy.
     """
-    speed = estimate_speed(compile_graph(graph, geometry), conditions_of(board, geometry))
+    speed = estimate_speed(compile_graph(graph, geometry, keep_maps=False), conditions_of(board, geometry))
     return NetworkCost(
         frames_per_second=speed.frames_per_second,
         cycles=speed.cycles_per_frame,

@@ -7,6 +7,7 @@ accelerators that yosys has synthesised, `SYNTHESISED`.
 
 import dataclasses
 
+from ..hdl.dma.map_memory import block_rams, slice_bits
 from ..hdl.geometry import CONSTANT_BITS, Dsp, Geometry
 from ..hdl.isa import DEPTHWISE_COLUMNS, DIGIT_BITS, KERNEL_ROWS
 from ..hdl.lane_classes import LaneClass, LutCost
@@ -22,6 +23,9 @@ _DEPTHWISE_LANE, _DEPTHWISE_CHOICE, _DEPTHWISE_UNIT = (275.0, 345.0), 90.0, 350.
 what it takes beside its lanes."""
 _MAPS_PORT = 800.0
 """The maps and store engines of a second lane group."""
+
+_MAP_MEMORY, _MAP_MEMORY_BIT = 300.0, 2.0
+"""A lane group's way to the map memory, and a bit of its words on it."""
 
 LUT_ERROR = 0.10
 """Largest relative error of the model on the geometries that were synthesised."""
@@ -74,6 +78,9 @@ def count_bram36(geometry: Geometry) -> float:
     if g.depthwise_channels:
         unit = _halves(DEPTHWISE_COLUMNS, 2 * g.word_bits) + _halves(KERNEL_ROWS, DIGIT_BITS * g.word_channels)
         units = g.maps_ports * unit
+    if g.map_words:
+        bank = g.map_words // g.maps_ports
+        units += 2 * g.maps_ports * block_rams(g.word_bits, bank, slice_bits(g.word_bits, bank))
     return (g.pixel_lanes * lane + weights + constants + units) / 2
 
 
@@ -96,6 +103,8 @@ def estimate_lut(geometry: Geometry) -> float:
         doublings = (g.word_channels // g.depthwise_channels).bit_length() - 1
         lane = of_activation_bits(_DEPTHWISE_LANE) + _DEPTHWISE_CHOICE * doublings
         units = g.maps_ports * (_DEPTHWISE_UNIT + g.depthwise_channels * lane)
+    if g.map_words:
+        units += g.maps_ports * (_MAP_MEMORY + _MAP_MEMORY_BIT * g.word_bits)
     rest = units + _MAPS_PORT * (g.maps_ports - 1) + _BASE + _WORD_BIT * g.word_bits + requantizers
     return macs * lanes + decoders + rest
 

@@ -114,13 +114,14 @@ def _load_map(load: LoadMap, tensors: TensorPlaces, geometry: Geometry) -> str:
         )
     rows = load.chunks * load.chunk_words // (load.source_words if load.depthwise else load.row_words)
     memory = "residual" if load.residual else "input"
+    source = tensors.of(load) + (f" on chip@{load.chip_address}" if load.on_chip else "")
     lanes = [lane for lane in range(geometry.pixel_lanes) if load.lane_mask >> lane & 1]
     across = str(load.row_words)
     if load.depthwise:
         stride, top, bottom = load.source_stride, load.source_top, load.source_bottom
         across = f"{load.source_words}, 3×3/{stride} with {top}+{bottom} rows of zeros to rows of {across}"
     return (
-        f"{tensors.of(load)} {load.planes} planes × {load.pad_top}+{rows}+{load.pad_bottom} rows × "
+        f"{source} {load.planes} planes × {load.pad_top}+{rows}+{load.pad_bottom} rows × "
         f"{across} → {memory}@{load.base}, {load.lane_rows} rows a lane, lanes "
         f"{lanes[0]} … {lanes[-1]}"
     )
@@ -138,8 +139,9 @@ def _compute(compute: Compute) -> str:
 
 
 def _store(store: Store, tensors: TensorPlaces) -> str:
+    where = f" on chip@{store.chip_address}" + ("" if store.chip_only else " and in DDR") if store.on_chip else ""
     text = (
-        f"lane {store.lane} output@{store.base} → {tensors.of(store)} {store.planes} planes × "
+        f"lane {store.lane} output@{store.base} → {tensors.of(store)}{where} {store.planes} planes × "
         f"{store.chunks * store.chunk_words} words"
     )
     return text + (f", CRC to slot {store.crc_slot}" if store.crc_emit else "")

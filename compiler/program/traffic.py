@@ -1,8 +1,11 @@
 """Bytes that instructions move."""
 
+from collections import Counter
+
 from ...hdl.geometry import CONSTANT_BITS, Geometry
 from ...hdl.instructions import Instruction, LoadConstants, LoadMap, LoadWeights, Store
 from ...hdl.isa import LOG_RECORD_BYTES
+from .program import Program
 
 
 def read_bytes(geometry: Geometry, instruction: Instruction) -> int:
@@ -24,3 +27,26 @@ def write_bytes(geometry: Geometry, instruction: Instruction) -> int:
         return 0
     words = 0 if instruction.chip_only else instruction.planes * instruction.chunks * instruction.chunk_words
     return words * geometry.word_bytes + LOG_RECORD_BYTES * instruction.crc_emit
+
+
+def chip_words(instruction: Instruction) -> int:
+    """Words that an instruction moves through the map memory alone."""
+    kept = isinstance(instruction, LoadMap) and instruction.on_chip
+    if kept or (isinstance(instruction, Store) and instruction.chip_only):
+        return instruction.planes * instruction.chunks * instruction.chunk_words
+    return 0
+
+
+def bytes_by_region(program: Program) -> dict[str, int]:
+    """Bytes of DDR that a run reads and writes: of the parameters (and the program itself), of maps between layers, of
+    the input, and of the output (and the log)."""
+    found = Counter(parameters=len(program.instructions), maps=0, input=0, output=0)
+    names = {"PARAMETERS": "parameters", "WORKSPACE": "maps", "INPUT": "input", "OUTPUT": "output"}
+    for instruction in program.decoded():
+        if isinstance(instruction, LoadWeights | LoadConstants | LoadMap):
+            found[names[instruction.region.name]] += read_bytes(program.geometry, instruction)
+        elif isinstance(instruction, Store):
+            log = LOG_RECORD_BYTES * instruction.crc_emit
+            found["output"] += log
+            found[names[instruction.region.name]] += write_bytes(program.geometry, instruction) - log
+    return dict(found)

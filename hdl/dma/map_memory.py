@@ -10,8 +10,19 @@ from ..compute.pipeline import delay
 from ..geometry import Geometry
 from ..interfaces import MAP_READ_LATENCY, map_read_signature, map_write_signature
 
-BLOCK_RAM_DEPTHS = {72: 512, 36: 1024, 18: 2048, 9: 4096, 4: 8192, 2: 16384, 1: 32768}
+_BLOCK_RAM_WORDS = {1: 32768, 2: 16384, 4: 8192, 9: 4096, 18: 2048, 36: 1024, 72: 512}
 """Words that a block RAM of 36 Kbit holds, by their bits."""
+
+
+def block_rams(word_bits: int, depth: int, bits: int) -> int:
+    """Block RAMs of a memory whose words are cut across into slices of so many bits."""
+    return -(-word_bits // bits) * -(-depth // _BLOCK_RAM_WORDS[bits])
+
+
+def slice_bits(word_bits: int, depth: int) -> int:
+    """Bits of a slice: the narrowest, behind which least is selected, that take an eighth more block RAMs at most."""
+    least = min(block_rams(word_bits, depth, bits) for bits in _BLOCK_RAM_WORDS)
+    return next(bits for bits in _BLOCK_RAM_WORDS if 8 * block_rams(word_bits, depth, bits) <= 9 * least)
 
 
 class MapMemory(wiring.Component):
@@ -64,8 +75,8 @@ class MapMemory(wiring.Component):
 
 
 class _Bank(wiring.Component):
-    """A memory of words, cut across into slices that a block RAM of its depth is wide: then nothing is selected behind
-    it. `read_data` comes MAP_READ_LATENCY cycles after `read_address`."""
+    """A memory of words, cut across into slices (`slice_bits`). A word read comes MAP_READ_LATENCY cycles after its
+    address."""
 
     def __init__(self, word_bits: int, depth: int) -> None:
         self._depth = depth
@@ -79,7 +90,7 @@ class _Bank(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        bits = next((width for width, depth in BLOCK_RAM_DEPTHS.items() if depth >= self._depth), 1)
+        bits = slice_bits(len(self.write_data), self._depth)
         for begin in range(0, len(self.write_data), bits):
             part = slice(begin, begin + bits)
             m.submodules[f"bits_{begin}"] = cells = memory.Memory(

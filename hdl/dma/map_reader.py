@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..geometry import Geometry
 from ..interfaces import map_read_signature
 from ..isa import LAYER_BITS
-from ..stream_registers import SkidBuffer, StreamFIFO, StreamRegister
+from ..stream_registers import SkidBuffer, StreamFIFO
 from .axi import Direction, axi4_master
 from .bursts import request_layout
 from .chip_reader import ChipReader, chip_request_layout
@@ -104,7 +104,7 @@ class MapReader(wiring.Component):
         """Sends each request to where its words are, and gives their words in the order of the requests."""
         m.submodules.chip = chip = ChipReader(self._geometry)
         m.submodules.asked = asked = StreamFIFO(1, REQUESTS_UNDER_WAY)  # of each request: is the map memory meant
-        m.submodules.next = following = StreamRegister(1)
+        m.submodules.next = following = SkidBuffer(1)
         wiring.connect(m, wiring.flipped(self.memory), chip.memory)
         wiring.connect(m, asked.sink, following.source)
         request, meant = self.requests.p, self.requests.p.chip.meant

@@ -128,7 +128,7 @@ class StoreReader(wiring.Component):
         planes, chunks_left, words_left = Signal(12), Signal(shapes["chunks"]), Signal(shapes["chunk_words"])
         plane_address, address = (Signal(g.address_bits, reset_less=True) for _ in range(2))
         plane_local, local = Signal(13), Signal(13)
-        chunk_begins = Signal()
+        chunk_begins = Signal()  # one that DDR is asked for
         under_way = Signal(range(BUFFERED_WORDS + 1))
 
         # An instruction is examined while it waits to be taken: what is wrong with it is known when it is held.
@@ -161,8 +161,8 @@ class StoreReader(wiring.Component):
         request = self.requests.p
         sound = storing & ~self.wrong & ~self.stop & (under_way != BUFFERED_WORDS)
         m.d.comb += [
-            self.requests.valid.eq((sound & chunk_begins & ~chip_only) | (recording & ~self.stop)),
-            read.eq(sound & (~chunk_begins | self.requests.ready | chip_only)),
+            self.requests.valid.eq((sound & chunk_begins) | (recording & ~self.stop)),
+            read.eq(sound & (~chunk_begins | self.requests.ready)),
             chunk_end.eq(read & last_word),
             request.address.eq(Mux(recording, self.log + (kept.crc_slot << RECORD_SHIFT), address)),
             request.bytes.eq(Mux(recording, isa.LOG_RECORD_BYTES, times(kept.chunk_words, g.word_bytes))),
@@ -178,7 +178,7 @@ class StoreReader(wiring.Component):
             self.output_free.eq(read & store_end & kept.signal[isa.Token.OUTPUT_FREE]),
         ]
         with m.If(read):
-            m.d.sync += [chunk_begins.eq(last_word), words_left.eq(words_left - 1), fresh.eq(0)]
+            m.d.sync += [chunk_begins.eq(last_word & ~chip_only), words_left.eq(words_left - 1), fresh.eq(0)]
             m.d.sync += [local.eq(local + 1), beyond.eq(local >= g.output_depth - 1)]
         with m.If(chunk_end):
             following, local_following = Signal(g.address_bits), Signal(13)
@@ -208,9 +208,10 @@ class StoreReader(wiring.Component):
         m.d.comb += self.instruction.ready.eq(~held & examined & begins_ready & ~self.stop)
         with m.If(self.instruction.valid & self.instruction.ready):
             start = Signal(g.address_bits)
+            begins = ~store.chip_only if g.map_words else Const(1)
             m.d.comb += start.eq(self.bases[store.region] + store.address)
             m.d.sync += [
-                held.eq(1), fresh.eq(1), chunk_begins.eq(1), planes.eq(store.planes), chunks_left.eq(store.chunks),
+                held.eq(1), fresh.eq(1), chunk_begins.eq(begins), planes.eq(store.planes), chunks_left.eq(store.chunks),
                 last_chunk.eq(store.chunks == 1),
                 words_left.eq(store.chunk_words), plane_address.eq(start), address.eq(start),
                 plane_local.eq(store.base), local.eq(store.base), beyond.eq(store.base >= g.output_depth),

@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..stream_registers import StreamFIFO
+from ..stream_registers import SkidBuffer, StreamFIFO
 
 UNDER_WAY = 16
-"""STOREs begun and not all stored, at most."""
+"""STOREs begun and not all stored, at most, beside two that are looked at."""
 
 BEGUN = data.StructLayout({"memory": 1, "stored": 1})
 """A STORE: is something of it acknowledged by DDR, and does it give the token STORED?"""
@@ -38,7 +38,9 @@ class StoredOrder(wiring.Component):
         m = Module()
         m.submodules.begun = begun = StreamFIFO(BEGUN, UNDER_WAY)
         wiring.connect(m, wiring.flipped(self.begins), begun.source)
-        oldest = begun.sink
+        m.submodules.next = following = SkidBuffer(BEGUN)
+        wiring.connect(m, begun.sink, following.source)
+        oldest = following.sink
         ahead = []  # by kind: STOREs done, and not yet given
         for kind, done in enumerate((self.written, self.acknowledged)):
             count = Signal(range(UNDER_WAY + 1), name=f"ahead_{kind}")
@@ -46,7 +48,7 @@ class StoredOrder(wiring.Component):
             ahead.append(count != 0)
         m.d.comb += [
             oldest.ready.eq(oldest.valid & Mux(oldest.p.memory, ahead[1], ahead[0])),
-            self.empty.eq(begun.empty),
+            self.empty.eq(begun.empty & following.empty),
         ]
         m.d.sync += self.stored.eq(oldest.ready & oldest.p.stored)
         return m

@@ -7,6 +7,9 @@ import pytest
 
 from intramix.compiler.compile import compile_graph
 from intramix.compiler.interpreter.interpret import run_codes
+from intramix.compiler.program.listing import listing
+from intramix.compiler.program.traffic import bytes_by_region
+from intramix.explore.bounds import bounds
 from intramix.explore.cycles import estimate
 from intramix.hdl.geometry import Geometry
 from intramix.hdl.instructions import LoadMap, Store
@@ -93,9 +96,45 @@ def test_without_the_field_programs_are_those_of_before():
     assert GEOMETRY.signature != dataclasses.replace(GEOMETRY, map_words=64).signature
 
 
+def test_bytes_by_region_are_those_of_the_layers():
+    """All that layers read and write, and the instructions; of maps, only what does not stay on the chip."""
+    graph = network(3, kinds=("convolution3", "residual", "inverted"))
+    of_maps = []
+    for words in (0, 500, 6000):
+        program = compile_graph(graph, dataclasses.replace(GEOMETRY, map_words=words), keep_maps=False)
+        moved = bytes_by_region(program)
+        of_layers = sum(layer.read_bytes + layer.write_bytes for layer in program.layers)
+        assert sum(moved.values()) == of_layers + len(program.instructions)
+        assert moved["input"] > 0
+        of_maps.append(moved["maps"])
+    assert of_maps[0] > of_maps[1] > of_maps[2]
+
+
+def test_the_listing_says_what_stays_on_the_chip():
+    graph = network(3, kinds=("convolution3", "residual"))
+    geometry = dataclasses.replace(GEOMETRY, map_words=6000)
+    texts = [listing(compile_graph(graph, geometry, keep_maps=keep)) for keep in (True, False)]
+    for text, both in zip(texts, (True, False)):
+        stores = [line for line in text.splitlines() if " STORE " in line and "on chip@" in line]
+        assert stores
+        assert all(("and in DDR" in line) is both for line in stores)
+        assert any(" LOAD_MAP " in line and "on chip@" in line for line in text.splitlines())
+
+
 def test_the_cycle_model_knows_that_memory_is_spared():
     graph = network(3, kinds=("convolution3", "residual"))
     kept = dataclasses.replace(GEOMETRY, map_words=6000)
     slow = {"bytes_per_cycle": 1.0}
     before, after = (estimate(compile_graph(graph, g, keep_maps=False), **slow).cycles for g in (GEOMETRY, kept))
     assert after < 0.9 * before
+
+
+def test_bounds_count_words_that_stay_on_the_chip():
+    """A word a cycle through the map memory; nothing of the memory's rate."""
+    graph = network(3, kinds=("convolution3",))
+    programs = [
+        compile_graph(graph, dataclasses.replace(GEOMETRY, map_words=words), keep_maps=False) for words in (0, 6000)
+    ]
+    without, with_memory = (bounds(program, bytes_per_cycle=2.0) for program in programs)
+    assert sum(layer["memory"] for layer in with_memory.values()) < sum(layer["memory"] for layer in without.values())
+    assert all(layer["maps"] > 0 for layer in with_memory.values() if "compute" in layer)
