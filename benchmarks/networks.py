@@ -4,9 +4,9 @@
     python -m benchmarks.networks --board pynq-z2 --network resnet18 --estimate [--cycles N] [--batch N]
 
 Networks are those of the zoo with seeded weights, their batch norms settled and their activations calibrated on
-generated images, or with `--model FILE` an integer model of `intramix quantize`. Where maps stay on the chip two
-programs run: one that writes them to DDR as well, for the values, and one that does not, for the cycles. With `--batch N` one program computes
-N images at once; figures of a layer are then those of all N, cycles a frame an N-th of the run's.
+generated images, or with `--model FILE` an integer model of `intramix quantize`. With `--batch N` one program computes
+N images at once; figures of a layer are then those of all N, cycles a frame an N-th of the run's. Where maps stay on
+the chip two programs run: one that writes them to DDR as well, for their values, and one that does not, for cycles.
 
 Beside the frames a second at the board's clock stand those expected at the clock that the timing analysis allows
 (docs/timing.md), by the cycle model, held to the cycles that were simulated. `--estimate` simulates nothing and says

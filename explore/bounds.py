@@ -14,9 +14,9 @@ def bounds(program: Program, *, bytes_per_cycle: float) -> dict[int, dict[str, f
     computes), however well everything overlaps.
 
     compute: the steps of its COMPUTEs. drain: one accumulator group in `drain_cycles`. weights, maps, residual, stores:
-    bytes over the rate of the bus that carries them, of maps a word a cycle at most (residuals share the maps' bus), and
-    a word a cycle of what the map memory alone carries; of the lane groups the one that has most. memory: all bytes
-    over the DDR's rate.
+    bytes over the rate of the bus that carries them, of maps a word a cycle at most (residuals share the maps' bus),
+    and a word a cycle of what the map memory alone carries; of the lane groups the one that has most. memory: all
+    bytes over the DDR's rate.
     """
     geometry = program.geometry
     maps_rate = geometry.word_bytes / geometry.cycles_per_word

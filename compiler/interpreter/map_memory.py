@@ -8,6 +8,8 @@ from .state import Numbered
 
 MAP_MEMORY = "MAP_MEMORY"
 """Name of the map memory among a machine's regions; its addresses are bytes there."""
+LONGEST_CHUNK = 4095
+"""Words of a chunk that LOAD_MAP reads there, at most."""
 _FIELDS = ("chip_address", "chip_plane_stride", "chip_chunk_stride", "ring_end", "ring_words")
 
 
@@ -23,6 +25,9 @@ def check_ring(i: Numbered[LoadMap] | Numbered[Store], geometry: Geometry) -> No
     i.need(geometry.map_words > 0, "on_chip", "the geometry has no map memory")
     end, words = transfer.ring_end, transfer.ring_words
     i.need(end <= geometry.map_words, "ring_end", f"word {end} is beyond the {geometry.map_words} of the map memory")
+    if isinstance(transfer, LoadMap):
+        most = LONGEST_CHUNK
+        i.need(transfer.chunk_words <= most, "chunk_words", f"must be at most {most}, not {transfer.chunk_words}")
     i.need(1 <= words <= end, "ring_words", f"a ring that ends at word {end} has 1 … {end} words, not {words}")
 
 

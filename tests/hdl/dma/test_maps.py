@@ -110,6 +110,17 @@ def test_fields_out_of_range_are_refused(change):
     assert all(address < depths[residual] for _, residual, address, _ in bench.writes)
 
 
+@pytest.mark.parametrize("change", [
+    {"ring_end": 65}, {"ring_end": (1 << isa.MAP_ADDRESS_BITS) - 1}, {"chunk_words": 4096}, {"kernels": 1},
+])
+def test_fields_of_the_map_memory_out_of_range_are_refused(change):
+    bench = Bench(geometry(map_words=64), 2)
+    bench.loads = [SOUND | {"on_chip": 1, "ring_end": 64, "ring_words": 64} | change]
+    bench.run(bench.issue, bench.rest)
+    assert bench.errors == [(isa.Error.FIELD, 9)]
+    assert bench.tokens == bench.writes == []
+
+
 SOUND_DEPTHWISE = SOUND | {
     "depthwise": 1, "kernel_base": 20, "source_words": 4, "source_top": 0, "source_bottom": 0, "source_left": 1,
     "source_right": 0, "source_stride": 1, "row_words": 3, "shift": 40, "maximum": 15,

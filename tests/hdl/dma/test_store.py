@@ -77,6 +77,17 @@ def test_fields_out_of_range_are_refused(change):
     assert bench.tokens == []
 
 
+@pytest.mark.parametrize("change", [
+    {"ring_end": 65}, {"ring_end": (1 << isa.MAP_ADDRESS_BITS) - 1}, {"on_chip": 0}, {"chunks": 0},
+])
+def test_fields_of_the_map_memory_out_of_range_are_refused(change):
+    bench = Bench(geometry(map_words=64), 2)
+    bench.add(SOUND | {"on_chip": 1, "chip_only": 1, "ring_end": 64, "ring_words": 64} | change)
+    bench.run(bench.rest, background=[bench.issue])
+    assert bench.errors == [(isa.Error.FIELD, 9)]
+    assert bench.tokens == []
+
+
 def test_largest_legal_addresses_are_accepted():
     bench = Bench(geometry(), 2)
     bench.add(SOUND | {"base": 168})
