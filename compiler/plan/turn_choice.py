@@ -16,6 +16,8 @@ from .turn import Member, Turn
 
 LEAST_BLOCKS = 4
 """Blocks of a layer at least: with fewer, little overlaps."""
+CARRIED = 0.1
+"""Share of the time that words of maps take through DDR that counts, where others stay on the chip."""
 EXPOSED = 0.5
 """Share of its input's load for which a layer in a turn of its own waits, by experience."""
 
@@ -48,16 +50,24 @@ def choose_turns(
         for by_image in ways(layers[0])
         for rows in lane_rows
     ]
+    readers = _readers(layers)
+
+    def carried(group: Sequence[_Load]) -> float:
+        """Cycles for words of maps that do not stay on the chip: of turns that are equal else, the fewest."""
+        per_word = CARRIED * geometry.cycles_per_word / geometry.maps_ports if geometry.map_words else 0.0
+        return per_word * _carried_words(group, readers)
+
     cost = [0.0]
     chosen: list[list[_Load]] = [[]]
     for end in range(1, len(layers) + 1):
-        best, turn = cost[end - 1] + sizes[0][end - 1].alone, sizes[0][end - 1 : end]
+        turn = sizes[0][end - 1 : end]
+        best = cost[end - 1] + turn[0].alone + carried(turn)
         for loads in sizes:
             for first in range(end - 2, -1, -1):
                 group = loads[first:end]
                 if not _fit(group, geometry, concatenations):
                     break
-                if (cycles := cost[first] + _together(group)) < best:
+                if (cycles := cost[first] + _together(group) + carried(group)) < best:
                     best, turn = cycles, group
         cost.append(best)
         chosen.append(turn)
@@ -85,6 +95,7 @@ class _Load:
     ring: weight words that stay in the ring.
     kernels: channel words of kernels that stay in the depthwise unit.
     compute, maps, stores, fetch: cycles.
+    read_words, residual_words, stored_words: of maps, that it moves.
     alone: estimated cycles in a turn of its own.
     """
 
@@ -123,11 +134,40 @@ class _Load:
             self.maps += output_planes * digits_of(layer.residual, geometry) * pixels * per_word
         self.stores = output_planes * pixels * per_word
         self.fetch = len(blocks) * fetch
+        self.stored_words = output_planes * layer.images * layer.target.height * layer.target.width
+        residual_digits = 0 if layer.residual is None else digits_of(layer.residual, geometry)
+        self.residual_words = self.stored_words // digits_of(layer.target, geometry) * residual_digits
+        skipped = 1 if layer.on_load is None else layer.on_load.stride[0] ** 2
+        self.read_words = planes * skipped * sum(block.read_positions for block in blocks)
         whole = load_cycles(layer, geometry, planes, -(-layer.source.height // ports), layer.source.width)
         self.alone = max(self.compute, self.maps, self.stores) + EXPOSED * whole
 
     def member(self, *, beside: bool) -> Member:
         return Member(self.layer, self.parameters, self.cut if beside else None)
+
+
+def _readers(layers: Sequence[MachineLayer]) -> dict[str, set[str]]:
+    """By tensor, the layers that read it as it is stored."""
+    readers: dict[str, set[str]] = {}
+    for layer in layers:
+        for tensor in (layer.stored, layer.residual):
+            if tensor is not None:
+                readers.setdefault(tensor.name, set()).add(layer.name)
+    return readers
+
+
+def _carried_words(group: Sequence[_Load], readers: Mapping[str, set[str]]) -> int:
+    """Words of maps that DDR carries if those between the layers of a turn stay on the chip."""
+    names = {load.layer.name for load in group}
+    written = {load.layer.target.name for load in group}
+    words = 0
+    for load in group:
+        layer = load.layer
+        words += 0 if layer.stored.name in written else load.read_words
+        words += 0 if layer.residual is None or layer.residual.name in written else load.residual_words
+        inside = layer.target.name in readers and readers[layer.target.name] <= names
+        words += 0 if inside else load.stored_words
+    return words
 
 
 def _together(group: Sequence[_Load]) -> float:
