@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..compute.pipeline import delay
 from ..geometry import Geometry
 from ..interfaces import MAP_READ_LATENCY, map_read_signature, map_write_signature
+from ..modules import module_name, place
 
 _BLOCK_RAM_WORDS = {1: 32768, 2: 16384, 4: 8192, 9: 4096, 18: 2048, 36: 1024, 72: 512}
 """Words that a block RAM of 36 Kbit holds, by their bits."""
@@ -80,30 +81,53 @@ class _Bank(wiring.Component):
 
     def __init__(self, word_bits: int, depth: int) -> None:
         self._depth = depth
-        super().__init__({
-            "read_address": In(range(depth)),
-            "read_data": Out(word_bits),
-            "write": In(1),
-            "write_address": In(range(depth)),
-            "write_data": In(word_bits),
-        })
+        super().__init__(_ports(word_bits, depth))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        bits = slice_bits(len(self.write_data), self._depth)
-        for begin in range(0, len(self.write_data), bits):
-            part = slice(begin, begin + bits)
-            m.submodules[f"bits_{begin}"] = cells = memory.Memory(
-                shape=len(self.write_data[part]), depth=self._depth, init=[]
-            )
-            write, read = cells.write_port(), cells.read_port()
-            word = Signal(len(read.data), name=f"word_{begin}", reset_less=True)
+        word_bits = len(self.write_data)
+        bits = slice_bits(word_bits, self._depth)
+        for begin in range(0, word_bits, bits):
+            part = slice(begin, min(begin + bits, word_bits))
+            cells = _Slice(part.stop - begin, self._depth)
+            m.submodules[f"bits_{begin}"] = place(platform, cells)
             m.d.comb += [
-                write.en.eq(self.write), write.addr.eq(self.write_address), write.data.eq(self.write_data[part]),
-                read.addr.eq(self.read_address), self.read_data[part].eq(word),
+                *(getattr(cells, name).eq(getattr(self, name)) for name in ("read_address", "write", "write_address")),
+                cells.write_data.eq(self.write_data[part]),
+                self.read_data[part].eq(cells.read_data),
             ]
-            m.d.sync += word.eq(read.data)
         return m
+
+
+class _Slice(wiring.Component):
+    """Some bits of all words of a bank."""
+
+    def __init__(self, bits: int, depth: int) -> None:
+        self._depth = depth
+        self.module_name = module_name("map_memory_slice", bits, depth)
+        super().__init__(_ports(bits, depth))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.cells = cells = memory.Memory(shape=len(self.write_data), depth=self._depth, init=[])
+        write, read = cells.write_port(), cells.read_port()
+        m.d.comb += [
+            write.en.eq(self.write), write.addr.eq(self.write_address), write.data.eq(self.write_data),
+            read.addr.eq(self.read_address),
+        ]
+        m.d.sync += self.read_data.eq(read.data)
+        return m
+
+
+def _ports(bits: int, depth: int) -> dict[str, wiring.Member]:
+    """Of a bank, or of a slice of it."""
+    return {
+        "read_address": In(range(depth)),
+        "read_data": Out(bits),
+        "write": In(1),
+        "write_address": In(range(depth)),
+        "write_data": In(bits),
+    }
 
 
 def _first(wants: Sequence[Value], values: Sequence[Value]) -> Value:
