@@ -114,7 +114,8 @@ class QuantizedModel:
         Parameters
         ----------
         batch: images that the program computes at once.
-        reuse_memory: maps share memory once they are dead: less memory, but they cannot be compared afterwards.
+        reuse_memory: maps share memory once they are dead, and those that stay on the chip are not written to it: less
+            memory and more frames a second, but maps cannot be compared afterwards.
         selftest: with the CRCs that a self-test compares with, which take a run of the integer model.
 
         Raises

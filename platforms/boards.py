@@ -126,6 +126,11 @@ _XC7Z020_GEOMETRY = Geometry(
     weight_ports=2,
 )
 
+_XC7Z020_DEPTHWISE = dataclasses.replace(
+    _XC7Z020_GEOMETRY, fixed4_lanes=6, lut_lanes=24, logic_addends=0, depthwise_channels=8
+)
+"""Two filters less on DSPs leave 32 of them, 8 for the depthwise unit."""
+
 _PYNQ_Z2 = Board(
     name="pynq-z2",
     title="TUL PYNQ-Z2",
@@ -133,9 +138,9 @@ _PYNQ_Z2 = Board(
     clock_hz=100_000_000,
     memory="DDR3-1050, 16 bit",
     memory_bytes_per_second=2.1e9,
-    # Two filters less on DSPs leave 32 of them, 8 for the depthwise unit.
+    # Half of the ring, the residual and the output memories is 42 block RAMs, for the map memory: 160 KiB.
     geometry=dataclasses.replace(
-        _XC7Z020_GEOMETRY, fixed4_lanes=6, lut_lanes=24, logic_addends=0, depthwise_channels=8
+        _XC7Z020_DEPTHWISE, weight_depth=512, residual_depth=512, output_depth=512, map_words=16384
     ),
     other_schemes=_XC7Z020_GEOMETRY,
     vivado_board="tul.com.tw:pynq-z2:part0",
@@ -163,7 +168,7 @@ _PYNQ_Z2_OPEN = dataclasses.replace(
     _PYNQ_Z2,
     name="pynq-z2-open",
     title="… with half the array, which open tools can hold",
-    geometry=dataclasses.replace(_PYNQ_Z2.geometry, lut_lanes=8),
+    geometry=dataclasses.replace(_XC7Z020_DEPTHWISE, lut_lanes=8),
     other_schemes=None,
 )
 """nextpnr-xilinx takes half a LUT more for every carry bit than yosys counts: the whole preset needs 105 % of them."""

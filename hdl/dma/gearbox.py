@@ -97,30 +97,37 @@ class Unpacker(wiring.Component):
     data_bits: of the bus; a power of two.
     word_bits: of a word; whole bytes.
     tag: shape of the beats' and words' tag.
+    merges: words of another source come between those of the beats.
 
     Members
     -------
     beats: `unpacked_layout`.
     words: `word_layout`.
+    others: likewise, of the other source; only with `merges`, as `own` and `other`, of which one is high at most.
+    own: the next word is one of the beats. other: it is one of the other source.
 
     Raises
     ------
     ValueError: the word is not whole bytes.
     """
 
-    def __init__(self, *, data_bits: int, word_bits: int, tag: ShapeLike = 0) -> None:
+    def __init__(self, *, data_bits: int, word_bits: int, tag: ShapeLike = 0, merges: bool = False) -> None:
         check_word(word_bits)
         self._beat = data_bits // 8
         self._word = word_bits // 8
+        self._merges = merges
+        words = stream.Signature(word_layout(word_bits=word_bits, tag=tag))
+        others = {"others": In(words), "own": In(1), "other": In(1)} if merges else {}
         super().__init__({
+            **others,
             "beats": In(stream.Signature(unpacked_layout(data_bits=data_bits, word_bits=word_bits, tag=tag))),
-            "words": Out(stream.Signature(word_layout(word_bits=word_bits, tag=tag))),
+            "words": Out(words),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         beat_bytes, word_bytes = self._beat, self._word
-        beat, word = self.beats.p, self.words.p
+        beat, word = self.beats.p, Signal(self.words.p.shape())
         level = _fill_shape(beat_bytes, word_bytes)
         first = Signal(init=1)  # the next beat is a request's first one
         held_fill = Signal(level)
@@ -166,13 +173,27 @@ class Unpacker(wiring.Component):
         ]
         if beat_bytes > word_bytes:
             m.d.comb += again.eq(Mux(first, look_up(beat.begin, exceeds), held_exceeds) & ~finished)
+        ready = Signal()
         m.d.comb += [
-            self.words.valid.eq(self.beats.valid & complete),
-            self.beats.ready.eq(~complete | (self.words.ready & ~again)),
+            self.beats.ready.eq(~complete | (ready & ~again)),
             word.last.eq(finished),
             Value.cast(word.tag).eq(Value.cast(beat.tag)),
         ]
-        with m.If(self.words.valid & self.words.ready & again):
+        if self._merges:
+            own, other = self.own, self.other & self.others.valid
+            m.d.comb += [
+                self.words.valid.eq((own & self.beats.valid & complete) | other),
+                Value.cast(self.words.p).eq(Mux(self.other, Value.cast(self.others.p), Value.cast(word))),
+                ready.eq(self.words.ready & own),
+                self.others.ready.eq(self.words.ready & self.other),
+            ]
+        else:
+            m.d.comb += [
+                self.words.valid.eq(self.beats.valid & complete),
+                Value.cast(self.words.p).eq(Value.cast(word)),
+                ready.eq(self.words.ready),
+            ]
+        with m.If(self.beats.valid & complete & ready & again):
             m.d.sync += [
                 held_fill.eq(fill - word_bytes), first.eq(0), held_completes.eq(1),
                 held_ends.eq(Mux(first, *(

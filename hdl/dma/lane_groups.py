@@ -183,7 +183,7 @@ class StoreLaneGroups(_LaneGroups):
 
     def __init__(self, geometry: Geometry) -> None:
         g = self._geometry = geometry
-        self.engines = [StoreEngine(g.group) for _ in range(g.maps_ports)]
+        self.engines = [StoreEngine(g.group, shared=True) for _ in range(g.maps_ports)]
         axi = axi4_master(data_bits=g.maps_bus_bits, address_bits=g.address_bits, direction=Direction.WRITE)
         super().__init__({
             **engine_members(),

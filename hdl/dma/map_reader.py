@@ -75,15 +75,17 @@ class MapReader(wiring.Component):
             **self._bus, maximum_burst=g.maximum_burst, outstanding=OUTSTANDING_BURSTS, length_bits=_length_bits(g),
             tag=TAG,
         )  # fmt: skip
-        m.submodules.unpacker = unpacker = Unpacker(data_bits=g.maps_bus_bits, word_bits=g.word_bits, tag=PLACE)
+        m.submodules.unpacker = unpacker = Unpacker(
+            data_bits=g.maps_bus_bits, word_bits=g.word_bits, tag=PLACE, merges=g.map_words > 0
+        )
         m.submodules.words = words = StreamFIFO(unpacker.words.p.shape(), BUFFERED_WORDS)
         wiring.connect(m, words.sink, wiring.flipped(self.words))
+        wiring.connect(m, unpacker.words, words.source)
         wiring.connect(m, wiring.flipped(self.axi), reader.axi)
         if g.map_words:
-            self._merge(m, reader, unpacker, words)
+            self._merge(m, reader, unpacker)
         else:
             wiring.connect(m, wiring.flipped(self.requests), reader.requests)
-            wiring.connect(m, unpacker.words, words.source)
         m.submodules.beats = beats = SkidBuffer(unpacker.beats.p.shape())
         wiring.connect(m, beats.sink, unpacker.beats)
         beat, source = beats.source.p, reader.beats.p
@@ -100,14 +102,16 @@ class MapReader(wiring.Component):
         m.d.sync += [self.error.eq(reader.error), self.error_layer.eq(reader.error_tag.layer)]
         return m
 
-    def _merge(self, m: Module, reader: BurstReader, unpacker: Unpacker, words: StreamFIFO) -> None:
-        """Sends each request to where its words are, and gives their words in the order of the requests."""
+    def _merge(self, m: Module, reader: BurstReader, unpacker: Unpacker) -> None:
+        """Sends each request to where its words are, and lets their words come in the order of the requests."""
         m.submodules.chip = chip = ChipReader(self._geometry)
         m.submodules.asked = asked = StreamFIFO(1, REQUESTS_UNDER_WAY)  # of each request: is the map memory meant
         m.submodules.next = following = SkidBuffer(1)
         wiring.connect(m, wiring.flipped(self.memory), chip.memory)
+        wiring.connect(m, chip.words, unpacker.others)
         wiring.connect(m, asked.sink, following.source)
         request, meant = self.requests.p, self.requests.p.chip.meant
+        turn, words = following.sink, unpacker.words
         m.d.comb += [
             asked.source.p.eq(meant),
             asked.source.valid.eq(self.requests.valid & self.requests.ready),
@@ -116,13 +120,7 @@ class MapReader(wiring.Component):
             chip.requests.valid.eq(self.requests.valid & asked.source.ready & meant),
             *(reader.requests.p[name].eq(request[name]) for name in ("address", "bytes", "tag")),
             reader.requests.valid.eq(self.requests.valid & asked.source.ready & ~meant),
+            unpacker.own.eq(turn.valid & ~turn.p),
+            unpacker.other.eq(turn.valid & turn.p),
+            turn.ready.eq(words.valid & words.ready & words.p.last),
         ]
-        source, turn = words.source, following.sink
-        m.d.comb += turn.ready.eq(source.valid & source.ready & source.p.last)
-        for kind, from_ in enumerate((unpacker.words, chip.words)):
-            with m.If(turn.p == kind):
-                m.d.comb += [
-                    Value.cast(source.p).eq(Value.cast(from_.p)),
-                    source.valid.eq(turn.valid & from_.valid),
-                    from_.ready.eq(turn.valid & source.ready),
-                ]

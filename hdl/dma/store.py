@@ -310,6 +310,7 @@ class StoreEngine(wiring.Component):
     Parameters
     ----------
     geometry: with one lane group; of more, what a lane group sees (`Geometry.group`).
+    shared: another lane group writes the map memory, too.
 
     Members
     -------
@@ -323,8 +324,9 @@ class StoreEngine(wiring.Component):
     finished: a strobe: FINISH is executed; every write is acknowledged.
     """
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, *, shared: bool = False) -> None:
         g = self._geometry = geometry
+        self._shared = shared
         memory = {"memory": Out(map_write_signature(g))} if g.map_words else {}
         super().__init__({
             **engine_members(),
@@ -371,11 +373,11 @@ class StoreEngine(wiring.Component):
         record_beats = max(1, 8 * isa.LOG_RECORD_BYTES // g.maps_bus_bits)
         record_beat = Signal(range(record_beats))
         record = Cat(crc.crc, layer, Signal(32 - isa.LAYER_BITS), crc.words, self.cycle)
-        offered = Signal()
+        room, accepts = Signal(), Signal()  # words may go on; and the next one can
         m.d.comb += [
-            offered.eq(words.sink.valid & (state == _State.WORDS)),
             packer.words.p.eq(current.word),
-            words.sink.ready.eq(moved),
+            words.sink.ready.eq(accepts),
+            moved.eq(words.sink.valid & accepts),
             crc.register.eq(Mux(state == _State.WORDS, current.note.register, register)),
             crc.word.eq(current.word.data),
             crc.valid.eq(moved),
@@ -388,22 +390,24 @@ class StoreEngine(wiring.Component):
         ]
         if g.map_words:
             memory, place = self.memory, current.chip
-            free, alone, packed = Signal(), Signal(), Signal()
+            written = ~memory.wants | memory.granted if self._shared else Const(1)
             m.d.comb += [
                 words.source.p.chip.eq(reader.chip),
-                free.eq(~memory.wants | memory.granted | ~place.meant),
-                alone.eq(offered & place.only & free),
-                packed.eq(offered & ~place.only & free),
-                packer.words.valid.eq(packed),
-                moved.eq(alone | (packed & packer.words.ready)),
+                room.eq((state == _State.WORDS) & (written | ~place.meant)),
+                packer.words.valid.eq(words.sink.valid & room & ~place.only),
+                accepts.eq(room & (place.only | packer.words.ready)),
             ]
-            with m.If(~memory.wants | memory.granted):
+            with m.If(written):
                 m.d.sync += [
                     memory.wants.eq(moved & place.meant), memory.address.eq(place.address),
                     memory.data.eq(current.word.data),
                 ]
         else:
-            m.d.comb += [packer.words.valid.eq(offered), moved.eq(offered & packer.words.ready)]
+            m.d.comb += [
+                room.eq(state == _State.WORDS),
+                packer.words.valid.eq(words.sink.valid & room),
+                accepts.eq(room & packer.words.ready),
+            ]
         m.d.sync += reader.credit.eq(moved)
         with m.If(moved):
             m.d.sync += [register.eq(current.note.register), layer.eq(current.note.layer)]
