@@ -1,5 +1,6 @@
 """The top level when something goes wrong: the first cause, a drained bus, registers, and a right run afterwards."""
 
+import dataclasses
 import functools
 import random
 
@@ -25,20 +26,21 @@ GEOMETRY = Geometry(
 
 
 @functools.cache
-def network():
-    """A program of two 1×1 convolutions, its input, and the memory before and after."""
+def network(map_words=0):
+    """A program of two 1×1 convolutions, its input, and the memory before and after. With a map memory, the map between
+    them is there alone."""
     mix = FormatMix(fixed8=0, fixed4=2, lut=2, lut_format=FIXED4)
     graph = random_graph(0, blocks=2, kinds=("pointwise",), size=(5, 4), channels=(4, 4), activation_bits=4, mix=mix)
-    program = compile_graph(graph, GEOMETRY)
+    program = compile_graph(graph, dataclasses.replace(GEOMETRY, map_words=map_words), keep_maps=not map_words)
     memory = memory_for(program, np.random.default_rng(0).integers(0, 256, (3, 5, 4)).astype(np.uint8))
     before = {name: bytes(content) for name, content in memory.items()}
     interpret(program, memory)
     return program, before, {name: bytes(content) for name, content in memory.items()}
 
 
-def bench_of(*, instructions=None, **options):
-    program, before, after = network()
-    return Bench(GEOMETRY, instructions or program.instructions, before, after, **options)
+def bench_of(*, instructions=None, map_words=0, **options):
+    program, before, after = network(map_words)
+    return Bench(program.geometry, instructions or program.instructions, before, after, **options)
 
 
 def instructions_with(opcode, **changes):
@@ -51,14 +53,14 @@ def instructions_with(opcode, **changes):
     return b"".join(codes), fields["layer"]
 
 
-async def recover(bench, ctx):
+async def recover(bench, ctx, map_words=0):
     """What is in flight is none, nothing moves any more, and a new run of the right program is right."""
     assert bench.memory.in_flight == 0
     bench.memory.quiet = True
     await ctx.tick().repeat(30)
     bench.memory.quiet = False
     bench.memory.fail_read = bench.memory.fail_write = lambda address: False
-    bench.replace_program(network()[0].instructions)
+    bench.replace_program(network(map_words)[0].instructions)
     await bench.run_to_end(ctx)
 
 
@@ -114,9 +116,10 @@ def test_malformed_fields(opcode, changes, engine):
     bench.simulate(testbench)
 
 
+@pytest.mark.parametrize("map_words", [0, 64])
 @pytest.mark.parametrize("seed", range(3))
-def test_stop_at_any_time(seed):
-    bench = bench_of(stall=0.2, seed=seed)
+def test_stop_at_any_time(seed, map_words):
+    bench = bench_of(stall=0.2, seed=seed, map_words=map_words)
 
     async def testbench(ctx):
         await bench.start(ctx)
@@ -125,7 +128,7 @@ def test_stop_at_any_time(seed):
         await bench.write(ctx, "CONTROL", Control.STOP | Control.INTERRUPT_ENABLE)
         await bench.interrupt(ctx)
         assert (await bench.error(ctx))[0] in (Error.STOPPED, Error.NONE)
-        await recover(bench, ctx)
+        await recover(bench, ctx, map_words)
 
     bench.simulate(testbench)
 
