@@ -128,7 +128,7 @@ def _halves(depth: int, width: int) -> int:
 
 SYNTHESISED: dict[int, Resources] = {
     0x2986326B: Resources(lut=45_201, ff=71_161, dsp=200, bram36=132.5),  # pynq-z2
-    0xE1580B56: Resources(lut=38_187, ff=63_645, dsp=200, bram36=126),  # pynq-z2 --activation-bits 4
+    0x9D98F43D: Resources(lut=38_760, ff=65_773, dsp=200, bram36=116),  # pynq-z2 --activation-bits 4
     0x7A2AD1CA: Resources(lut=44_312, ff=61_536, dsp=220, bram36=128),  # pynq-z2 --lut-scheme sp2-4
     0x0D24D27D: Resources(lut=143_620, ff=209_162, dsp=864, bram36=412),  # zc706
     0x90347C68: Resources(lut=118_820, ff=188_882, dsp=864, bram36=395),  # zc706 --activation-bits 4

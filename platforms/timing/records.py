@@ -33,6 +33,7 @@ def analysed_clock(geometry: Geometry, part: Part | None) -> AnalysedClock | Non
 
 ANALYSED: dict[int, AnalysedClock] = {
     0x2986326B: AnalysedClock("7-series, Artix fabric, -1", 6.58),  # pynq-z2
+    0x9D98F43D: AnalysedClock("7-series, Artix fabric, -1", 6.58),  # pynq-z2 --activation-bits 4
     0x3444FEDE: AnalysedClock("7-series, Artix fabric, -1", 6.59),  # small
     0x691B50D2: AnalysedClock("UltraScale+, -2", 3.77),  # zcu102
 }
