@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 @batch_option
 @click.option("--listing", is_flag=True, help="Print the program as text, instruction by instruction.")
 @click.option("--reuse-memory", is_flag=True,
-              help="Let feature maps that are no longer needed give their memory to later ones, and write none to memory "
-                   "that stays on the chip: less memory and more frames a second, but they cannot be compared "
+              help="Let feature maps that are no longer needed give their memory to later ones, and write none that "
+                   "stays on the chip to memory: less memory and more frames a second, but they cannot be compared "
                    "afterwards.")
 @click.option("--no-selftest", is_flag=True,
               help="Leave out the CRCs that `intramix selftest` compares with (they take a run of the integer model).")

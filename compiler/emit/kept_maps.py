@@ -25,7 +25,7 @@ def moved_maps(
 ) -> dict[tuple[int, str], KeptMap]:
     """The maps that could stay on the chip, by layer and by what its instructions do with them, as `ring_needs` takes
     them: those that neither the host writes, nor it reads, nor have a border, which the host lays."""
-    kept = {}
+    kept: dict[str, KeptMap] = {}
     for chain in memory_chains(graph, unstored):
         layout = layouts[chain[0]]
         if layout.region == "WORKSPACE" and not layout.border:

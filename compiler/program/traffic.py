@@ -31,10 +31,10 @@ def write_bytes(geometry: Geometry, instruction: Instruction) -> int:
 
 def chip_words(instruction: Instruction) -> int:
     """Words that an instruction moves through the map memory alone."""
-    kept = isinstance(instruction, LoadMap) and instruction.on_chip
-    if kept or (isinstance(instruction, Store) and instruction.chip_only):
-        return instruction.planes * instruction.chunks * instruction.chunk_words
-    return 0
+    if not isinstance(instruction, LoadMap | Store):
+        return 0
+    alone = instruction.on_chip if isinstance(instruction, LoadMap) else instruction.chip_only
+    return instruction.planes * instruction.chunks * instruction.chunk_words * alone
 
 
 def bytes_by_region(program: Program) -> dict[str, int]:

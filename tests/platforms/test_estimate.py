@@ -41,7 +41,7 @@ def test_source_is_told():
     signature, found = next(iter(SYNTHESISED.items()))
     geometry = GEOMETRIES[signature]
     assert occupancy(geometry) == Occupancy(found.lut, found.dsp, found.bram36, "yosys")
-    other = dataclasses.replace(geometry, activation_bits=4, output_depth=512)
+    other = dataclasses.replace(geometry, activation_bits=4, output_depth=256)
     assert occupancy(other).source == "estimate"
     assert occupancy(other).lut < found.lut
 
