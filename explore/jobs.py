@@ -9,9 +9,6 @@ from ..hdl.isa import KERNEL_SIZE, Mode
 
 STORE_OVERHEAD = 4
 """Cycles of a STORE's chunk beside its words."""
-PHASE_OVERHEAD = 16
-"""Cycles from the last window of a plane in the depthwise unit to the first one of the next, for each of the parts that
-a word passes in."""
 CHIP_OVERHEAD = 6
 """Cycles of a LOAD_MAP from the map memory, or of a STORE to it, beside its words."""
 RECORD_CYCLES = 20
@@ -93,7 +90,9 @@ def _depthwise_cycles(geometry: Geometry, load: LoadMap) -> float:
     rows = words // load.source_words + load.source_top + load.source_bottom
     columns = load.source_words + load.source_left + load.source_right
     outputs = ((rows - KERNEL_SIZE) // load.source_stride + 1) * load.row_words
-    unit = unit_cycles(geometry, rows * columns, outputs)
-    between = PHASE_OVERHEAD * (geometry.word_channels // geometry.depthwise_channels)
+    unit = float(unit_cycles(geometry, rows * columns, outputs))
+    if (parts := geometry.word_channels // geometry.depthwise_channels) > 1:
+        # A window takes a cycle for each part of its words; before a plane's first one come all rows above its last.
+        unit = max(unit, (KERNEL_SIZE - 1) * columns + parts * outputs)
     bus = words if load.on_chip else words * geometry.cycles_per_word
-    return OVERHEAD + load.planes * max(0.0, unit + between - bus)
+    return OVERHEAD + load.planes * max(0.0, unit - bus)

@@ -162,15 +162,15 @@ _ADDRESS: Layout = (
     Field("address", 32, "bytes from the region's base"),
 )
 
-_RING: Layout = (
-    # Where the same chunks lie in the map memory, in its words: a ring of rows. A chunk that would begin at `ring_end`
-    # or after it begins `ring_words` before.
+RING: Layout = (
     Field("chip_address", MAP_ADDRESS_BITS, "word of the map memory of the first chunk"),
     Field("chip_plane_stride", MAP_ADDRESS_BITS, "its words between planes"),
     Field("chip_chunk_stride", MAP_ADDRESS_BITS, "its words between chunks"),
     Field("ring_end", MAP_ADDRESS_BITS, "the word after the ring's last one"),
     Field("ring_words", MAP_ADDRESS_BITS, "words of the ring"),
 )
+"""Where the chunks of LOAD_MAP or STORE lie in the map memory, in its words: in a ring of rows. A chunk that would
+begin at `ring_end` or after it begins `ring_words` before."""
 
 LOAD_WEIGHTS: Layout = (
     *COMMON,
@@ -216,7 +216,7 @@ LOAD_MAP: Layout = (
     Field("maximum", 8, "2^bits − 1 of the output"),
     Field("kernels", 1, "1: the words read are kernels, written to the group's kernel memory from row `base` on"),
     Field("on_chip", 1, "1: the map memory is read, not DDR; the fields below are for it and otherwise 0"),
-    *_RING,
+    *RING,
 )
 
 COMPUTE: Layout = (
@@ -284,7 +284,7 @@ STORE: Layout = (
     Field("crc_slot", 12, "16-byte slot of the log that the record goes to"),
     Field("on_chip", 1, "1: the map memory is written, too; the fields below are for it and otherwise 0"),
     Field("chip_only", 1, "1: it is written alone, and DDR is not"),
-    *_RING,
+    *RING,
 )
 
 FINISH: Layout = COMMON

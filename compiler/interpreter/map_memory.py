@@ -4,21 +4,21 @@ from collections.abc import Iterator
 
 from ...hdl.geometry import Geometry
 from ...hdl.instructions import LoadMap, Store
+from ...hdl.isa import RING
 from .state import Numbered
 
 MAP_MEMORY = "MAP_MEMORY"
 """Name of the map memory among a machine's regions; its addresses are bytes there."""
 LONGEST_CHUNK = 4095
 """Words of a chunk that LOAD_MAP reads there, at most."""
-_FIELDS = ("chip_address", "chip_plane_stride", "chip_chunk_stride", "ring_end", "ring_words")
 
 
 def check_ring(i: Numbered[LoadMap] | Numbered[Store], geometry: Geometry) -> None:
     """The fields for the map memory must be 0 where it is not meant, and else name a ring that lies in it."""
     transfer = i.instruction
     if not transfer.on_chip:
-        for field in _FIELDS:
-            i.need(getattr(transfer, field) == 0, field, "must be 0 where the map memory is not meant")
+        for field in RING:
+            i.need(getattr(transfer, field.name) == 0, field.name, "must be 0 where the map memory is not meant")
         if isinstance(transfer, Store):
             i.need(not transfer.chip_only, "chip_only", "must be 0 where the map memory is not written")
         return

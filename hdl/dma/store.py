@@ -34,11 +34,6 @@ BUFFERED_WORDS = 8
 BUFFERED_REQUESTS = 4
 RECORD_SHIFT = isa.LOG_RECORD_BYTES.bit_length() - 1
 
-CHIP_FIELDS = (
-    "on_chip", "chip_only", "chip_address", "chip_plane_stride", "chip_chunk_stride", "ring_end", "ring_words",
-)
-"""Fields of STORE that only the map memory needs."""
-
 _TAG = data.StructLayout({"layer": isa.LAYER_BITS, "final": 1, "stored": 1})
 
 
@@ -120,7 +115,9 @@ class StoreReader(wiring.Component):
         store = data.View(instruction_layout(isa.STORE), self.instruction.p)
         shapes = struct_layout(isa.STORE).members
         held, fresh, recording = Signal(), Signal(), Signal()
-        dropped = ("opcode", "wait", "region", "address", "base", "planes", *(() if g.map_words else CHIP_FIELDS))
+        dropped = {"opcode", "wait", "region", "address", "base", "planes"}
+        if not g.map_words:
+            dropped |= {"on_chip", "chip_only", *(field.name for field in isa.RING)}
         kept = Signal(data.StructLayout({
             name: shape for name, shape in shapes.items() if name not in dropped
         }), reset_less=True)
