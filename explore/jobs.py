@@ -2,7 +2,7 @@
 
 from ..compiler.plan.load_cycles import OVERHEAD, unit_cycles
 from ..compiler.program.lane_groups import map_group
-from ..compiler.program.traffic import read_bytes
+from ..compiler.program.traffic import chip_words, read_bytes
 from ..hdl.geometry import Geometry
 from ..hdl.instructions import Compute, Instruction, LoadMap, Store
 from ..hdl.isa import KERNEL_SIZE, Mode
@@ -38,17 +38,13 @@ class Job:
         if isinstance(instruction, LoadMap):
             rows = instruction.planes * (instruction.pad_top + instruction.pad_bottom)
             self.cycles_left = float(rows * instruction.row_words) + _depthwise_cycles(geometry, instruction)
-            if instruction.on_chip:
-                self.cycles_left += CHIP_OVERHEAD + instruction.planes * instruction.chunks * instruction.chunk_words
         elif isinstance(instruction, Store):
-            chunks = instruction.planes * instruction.chunks
+            self.bytes_left = float((instruction.moved_words - chip_words(instruction)) * geometry.word_bytes)
             self.cycles_left = float(RECORD_CYCLES * instruction.crc_emit)
-            if instruction.chip_only:
-                self.bytes_left = 0.0
-                self.cycles_left += CHIP_OVERHEAD + chunks * instruction.chunk_words
-            else:
-                self.bytes_left = float(chunks * instruction.chunk_words * geometry.word_bytes)
-                self.cycles_left += STORE_OVERHEAD * chunks
+            if self.bytes_left:
+                self.cycles_left += STORE_OVERHEAD * instruction.planes * instruction.chunks
+        if words := chip_words(instruction):
+            self.cycles_left += CHIP_OVERHEAD + words
 
 
 class ComputeJob(Job):

@@ -109,6 +109,11 @@ class LoadMap(Instruction):
     ring_end: int = 0
     ring_words: int = 0
 
+    @property
+    def moved_words(self) -> int:
+        """Activation words that it reads."""
+        return self.planes * self.chunks * self.chunk_words
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Compute(Instruction):
@@ -195,6 +200,11 @@ class Store(Instruction):
     chip_chunk_stride: int = 0
     ring_end: int = 0
     ring_words: int = 0
+
+    @property
+    def moved_words(self) -> int:
+        """Activation words that it writes."""
+        return self.planes * self.chunks * self.chunk_words
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

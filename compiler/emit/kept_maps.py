@@ -29,7 +29,7 @@ def moved_maps(
     for chain in memory_chains(graph, unstored):
         layout = layouts[chain[0]]
         if layout.region == "WORKSPACE" and not layout.border:
-            kept |= dict.fromkeys(chain, KeptMap(chain[0], layout))
+            kept |= dict.fromkeys(chain, KeptMap(tuple(chain), layout))
     moved = {}
     for layer in layers:
         for use, tensor in (("input", layer.stored), ("residual", layer.residual), ("output", layer.target)):
@@ -40,9 +40,7 @@ def moved_maps(
 
 def moved_by_row(graph: IntegerGraph, layouts: Mapping[str, MapLayout], maps: Collection[KeptMap]) -> frozenset[str]:
     """The tensors whose instructions must move row by row: all that lie in some maps, and what concatenates them."""
-    names = {kept.name for kept in maps}
-    chains = [chain for chain in memory_chains(graph) if chain[0] in names]
-    leaves = {name for chain in chains for name in chain}
+    leaves = {name for kept in maps for name in kept.tensors}
     return frozenset(name for name in layouts if leaves_of(name, graph.concatenations)[0] in leaves)
 
 
@@ -67,7 +65,7 @@ def keep_on_chip(
         if kept is None or (ring := rings.get(kept.name)) is None:
             continue
         columns, layout = kept.layout.columns, kept.layout
-        plane, row, column = kept.place(instruction.address)
+        plane, row, column = layout.place(instruction.address)
         assert column + instruction.chunk_words <= columns, "a chunk is part of a row"
         changed = dataclasses.replace(
             instruction,

@@ -26,12 +26,17 @@ class KeptMap:
 
     Members
     -------
-    name: of the map, or of the first one of the chain.
-    layout: of that one in DDR.
+    tensors: the map, or those of the chain in order.
+    layout: of the first one in DDR.
     """
 
-    name: str
+    tensors: tuple[str, ...]
     layout: MapLayout
+
+    @property
+    def name(self) -> str:
+        """Of the first one."""
+        return self.tensors[0]
 
     @property
     def planes(self) -> int:
@@ -42,15 +47,10 @@ class KeptMap:
     def row_words(self) -> int:
         return self.planes * self.layout.columns
 
-    def place(self, address: int) -> tuple[int, int, int]:
-        """Plane, row and column of a word in DDR."""
-        plane, within = divmod(address - self.layout.offset, self.layout.plane_bytes)
-        return plane, *divmod(within // self.layout.word_bytes, self.layout.columns)
-
     def rows(self, transfer: LoadMap | Store) -> slice:
         """From the first row that an instruction moves to the last one."""
         layout = self.layout
-        _, row, column = self.place(transfer.address)
+        _, row, column = layout.place(transfer.address)
         step = transfer.chunk_stride // (layout.columns * layout.word_bytes)
         last = row + (transfer.chunks - 1) * step
         return slice(row, last + -(-(column + transfer.chunk_words) // layout.columns))
@@ -123,7 +123,7 @@ def ring_needs(drafts: Sequence[Draft[Instruction]], maps: Mapping[tuple[int, st
             acknowledged.append((ordered.stored, index))
         if isinstance(instruction, LoadMap | Store) and (kept := kept_map(instruction, maps)) is not None:
             use, rows = uses[kept.name], kept.rows(instruction)
-            use.saved += instruction.planes * instruction.chunks * instruction.chunk_words
+            use.saved += instruction.moved_words
             if isinstance(instruction, LoadMap):
                 use.read[rows] = index
             else:

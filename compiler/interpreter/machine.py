@@ -1,7 +1,6 @@
 """The interpreter's machine: executes one instruction at a time on inspectable memories (docs/architecture.md)."""
 
 import dataclasses
-import itertools
 import struct
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -222,7 +221,7 @@ class InterpretedMachine:
         writes, reads = [], []
         for plane in range(load.planes):
             chunks = []
-            for name, address in self._sources(i, plane):
+            for name, address in self._chunks_on_chip(i, plane) if load.on_chip else _chunks_in_ddr(load, plane):
                 chunks.append(self._read(i, name, address, load.chunk_words * geometry.word_bytes))
                 reads.append((name, address, chunks[-1].size))
             rows = self._slots(np.concatenate(chunks)).reshape(-1, row_words, geometry.word_channels)
@@ -246,15 +245,6 @@ class InterpretedMachine:
                 memory.write(i.index, lane, start, taken)
                 writes.append(Write(memory.name, lane, start, taken, np.ones(len(taken), bool)))
         return _effect(i, writes=tuple(writes), reads=tuple(reads))
-
-    def _sources(self, i: Numbered[LoadMap], plane: int) -> Iterator[tuple[str, int]]:
-        """Where a plane's chunks are read: region and byte in it."""
-        load = i.instruction
-        if load.on_chip:
-            yield from ((MAP_MEMORY, word * self.geometry.word_bytes) for word in chip_chunks(i, plane))
-            return
-        for chunk in range(load.chunks):
-            yield load.region.name, load.address + plane * load.plane_stride + chunk * load.chunk_stride
 
     def _lane_group(self, i: Numbered[LoadMap]) -> tuple[int, int]:
         """The group that all lanes of a LOAD_MAP belong to, and its first lane."""
@@ -344,7 +334,10 @@ class InterpretedMachine:
             if len(bad):
                 i.fail("base", memory.describe(store.lane, start + int(bad[0])))
             words = memory.words[store.lane, start : start + size].reshape(store.chunks, -1, geometry.word_channels)
-            for content, targets in zip(words, self._targets(i, plane), strict=True):
+            places = [self._chunks_on_chip(i, plane)] if store.on_chip else []
+            if not store.chip_only:
+                places.append(_chunks_in_ddr(store, plane))
+            for content, *targets in zip(words, *places, strict=True):
                 data = self._bytes(content)
                 for name, address in targets:
                     self._write(i, name, address, data)
@@ -358,18 +351,11 @@ class InterpretedMachine:
             stores.append((LOG, address, record))
         return _effect(i, stores=tuple(stores))
 
-    def _targets(self, i: Numbered[Store], plane: int) -> Iterator[list[tuple[str, int]]]:
-        """Where each of a plane's chunks is written: regions and bytes in them."""
-        store = i.instruction
-        on_chip = chip_chunks(i, plane) if store.on_chip else itertools.repeat(0, store.chunks)
-        for chunk, word in enumerate(on_chip):
-            targets = [(MAP_MEMORY, word * self.geometry.word_bytes)] if store.on_chip else []
-            if not store.chip_only:
-                address = store.address + plane * store.plane_stride + chunk * store.chunk_stride
-                targets.append((store.region.name, address))
-            yield targets
-
     # DDR and map memory -----------------------------------------------------------------------------------------------
+
+    def _chunks_on_chip(self, i: Numbered[LoadMap] | Numbered[Store], plane: int) -> Iterator[tuple[str, int]]:
+        """Where a plane's chunks lie in the map memory: its name, and a byte in it."""
+        return ((MAP_MEMORY, word * self.geometry.word_bytes) for word in chip_chunks(i, plane))
 
     def _write(self, i: Numbered[Store], name: str, address: int, data: bytes) -> None:
         span = self._span(i, name, address, len(data))
@@ -405,6 +391,12 @@ class InterpretedMachine:
         """The inverse of `_slots`."""
         bits = np.unpackbits(words.reshape(-1, 1), axis=1, bitorder="little")[:, : self.geometry.activation_bits]
         return np.packbits(bits.reshape(-1), bitorder="little").tobytes()
+
+
+def _chunks_in_ddr(transfer: LoadMap | Store, plane: int) -> Iterator[tuple[str, int]]:
+    """Where a plane's chunks lie in DDR: region, and byte in it."""
+    start = transfer.address + plane * transfer.plane_stride
+    return ((transfer.region.name, start + chunk * transfer.chunk_stride) for chunk in range(transfer.chunks))
 
 
 def _effect(i: Numbered[Instruction], **others: Any) -> Effect:

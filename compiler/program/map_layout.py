@@ -133,6 +133,11 @@ class MapLayout:
         """Bytes from the region's base of a word of a plane; rows and columns as stored, rows over all images."""
         return self.offset + plane * self.plane_bytes + (row * self.columns + column) * self.word_bytes
 
+    def place(self, address: int) -> tuple[int, int, int]:
+        """Plane, row and column of the word that holds a byte of the region: the inverse of `address`."""
+        plane, within = divmod(address - self.offset, self.plane_bytes)
+        return plane, *divmod(within // self.word_bytes, self.columns)
+
     def pack(self, codes: np.ndarray) -> Bytes:
         """Codes, of `shape`, as they lie in DDR, with their border; what lies between digits is 0.
 

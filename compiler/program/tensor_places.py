@@ -29,8 +29,7 @@ class TensorPlaces:
                 found = layout
         if found is None:
             return f"{region}+{address:#x}"
-        plane, rest = divmod(address - found.offset, found.plane_bytes)
-        row, column = divmod(rest // found.word_bytes, found.columns)
+        plane, row, column = found.place(address)
         image, row = divmod(row, found.image_rows)
         row, column = row - found.border.top, column - found.border.left
         place = (plane, row, column) if found.images == 1 else (plane, image, row, column)

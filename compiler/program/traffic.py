@@ -15,9 +15,7 @@ def read_bytes(geometry: Geometry, instruction: Instruction) -> int:
     if isinstance(instruction, LoadConstants):
         return instruction.tiles * geometry.tile_filters * CONSTANT_BITS // 8
     if isinstance(instruction, LoadMap):
-        if instruction.on_chip:
-            return 0
-        return instruction.planes * instruction.chunks * instruction.chunk_words * geometry.word_bytes
+        return (instruction.moved_words - chip_words(instruction)) * geometry.word_bytes
     return 0
 
 
@@ -25,7 +23,7 @@ def write_bytes(geometry: Geometry, instruction: Instruction) -> int:
     """Bytes of DDR that an instruction writes, its log record included."""
     if not isinstance(instruction, Store):
         return 0
-    words = 0 if instruction.chip_only else instruction.planes * instruction.chunks * instruction.chunk_words
+    words = instruction.moved_words - chip_words(instruction)
     return words * geometry.word_bytes + LOG_RECORD_BYTES * instruction.crc_emit
 
 
@@ -34,7 +32,7 @@ def chip_words(instruction: Instruction) -> int:
     if not isinstance(instruction, LoadMap | Store):
         return 0
     alone = instruction.on_chip if isinstance(instruction, LoadMap) else instruction.chip_only
-    return instruction.planes * instruction.chunks * instruction.chunk_words * alone
+    return instruction.moved_words * alone
 
 
 def bytes_by_region(program: Program) -> dict[str, int]:

@@ -17,6 +17,7 @@ from ..interfaces import (
 )
 from .axi import Direction, axi4_master
 from .bursts import times
+from .chunks import next_chunk, within_ring
 from .depthwise import DepthwiseRows, DepthwiseUnit
 from .faults import report_first
 from .map_reader import MapReader, map_request_layout
@@ -107,8 +108,7 @@ class MapRequester(wiring.Component):
             self._ask_chip(m, load, held, asked, chunks=chunks, chunks_left=chunks_left, words=chunk_words)
         with m.If(asked):
             following = Signal(g.address_bits)
-            m.d.comb += following.eq(Mux(last_chunk, plane_address, address)
-                                     + Mux(last_chunk, plane_stride, chunk_stride))
+            m.d.comb += following.eq(next_chunk(last_chunk, (plane_address, plane_stride), (address, chunk_stride)))
             m.d.sync += [address.eq(following), chunks_left.eq(chunks_left - 1)]
             with m.If(last_chunk):
                 m.d.sync += [plane_address.eq(following), planes.eq(planes - 1), chunks_left.eq(chunks)]
@@ -162,9 +162,9 @@ class MapRequester(wiring.Component):
         following = Signal(bits + 1)
         chip = self.requests.p.chip
         m.d.comb += [
-            following.eq(Mux(last_chunk, plane_address, address) + Mux(last_chunk, plane_stride, chunk_stride)),
+            following.eq(next_chunk(last_chunk, (plane_address, plane_stride), (address, chunk_stride))),
             chip.meant.eq(on_chip),
-            chip.request.address.eq(address - Mux(address >= end, ring_words, 0)),
+            chip.request.address.eq(within_ring(address, end, ring_words)),
             chip.request.words.eq(words),
             chip.request.place.eq(self.requests.p.tag.place),
         ]

@@ -22,6 +22,7 @@ from ..interfaces import (
 from ..stream_registers import StreamFIFO
 from .axi import Direction, axi4_master
 from .bursts import request_layout, times
+from .chunks import next_chunk, within_ring
 from .crc import CrcRegisters
 from .faults import report_first
 from .gearbox import Packer, packed_word_layout
@@ -180,8 +181,9 @@ class StoreReader(wiring.Component):
         with m.If(chunk_end):
             following, local_following = Signal(g.address_bits), Signal(13)
             m.d.comb += [
-                following.eq(Mux(last_chunk, plane_address, address)
-                             + Mux(last_chunk, kept.plane_stride, kept.chunk_stride)),
+                following.eq(
+                    next_chunk(last_chunk, (plane_address, kept.plane_stride), (address, kept.chunk_stride))
+                ),
                 local_following.eq(plane_local + kept.plane_pitch),
             ]
             m.d.sync += [
@@ -271,13 +273,11 @@ class StoreReader(wiring.Component):
             self.begins.valid.eq(taken & storing),
             self.begins.p.memory.eq(~kept.chip_only | kept.crc_emit),
             self.begins.p.stored.eq(kept.signal[isa.Token.STORED]),
-            following.eq(
-                Mux(plane_ends, plane, chunk) + Mux(plane_ends, kept.chip_plane_stride, kept.chip_chunk_stride)
-            ),
+            following.eq(next_chunk(plane_ends, (plane, kept.chip_plane_stride), (chunk, kept.chip_chunk_stride))),
             place.meant.eq(kept.on_chip),
             place.only.eq(kept.chip_only),
             place.ends.eq(ended & kept.chip_only & ~kept.crc_emit),
-            place.address.eq(word - Mux(word >= kept.ring_end[:bits + 1], kept.ring_words, 0)),
+            place.address.eq(within_ring(word, kept.ring_end[:bits + 1], kept.ring_words)),
             self.chip.eq(delay(m, place, OUTPUT_READ_LATENCY - 1, name="place")),
         ]
         with m.If(taken):
